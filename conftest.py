@@ -1,0 +1,3 @@
+"""Wiring only: the plugin, which registers the states as markers."""
+
+pytest_plugins = ["fixtures.plugin"]
