@@ -1,0 +1,141 @@
+import time
+from collections.abc import Iterator
+
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.tsig
+import dns.tsigkeyring
+import dns.update
+import dns.zone
+import pytest
+
+from fixtures.lab.dns import ZONE, NameServers
+from fixtures.lab.images import image
+from fixtures.lab.network import LabNet, Network
+
+CACHE_MAX_TTL = 4
+NET = LabNet("test-dns", 91)
+
+
+@pytest.fixture(scope="module")
+def network(lab_tree: None) -> Iterator[Network]:
+    network = Network(NET)
+    network.create()
+    yield network
+    network.destroy()
+
+
+@pytest.fixture(scope="module")
+def names(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameServers]:
+    servers = NameServers(network, image("services"), tmp_path_factory.mktemp("names"), cache_max_ttl=CACHE_MAX_TTL)
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.stop()
+
+
+def ask(server: str, name: str = f"app.{ZONE}", kind: str = "A") -> dns.message.Message:
+    return dns.query.udp(dns.message.make_query(name, kind), server, timeout=3)
+
+
+def answer(server: str, name: str = f"app.{ZONE}", kind: str = "A") -> tuple[list[str], int]:
+    rrset = ask(server, name, kind).answer[0]
+    return sorted(str(item) for item in rrset), rrset.ttl
+
+
+def set_address(names: NameServers, address: str, ttl: int, secret: str | None = None) -> dns.rcode.Rcode:
+    facts = names.facts()
+    keyring = dns.tsigkeyring.from_text({facts.tsig_name: secret or facts.tsig_secret})
+    update = dns.update.UpdateMessage(ZONE, keyring=keyring, keyalgorithm=facts.tsig_algorithm)
+    update.replace("app", ttl, "A", address)
+    return dns.query.tcp(update, facts.servers[0], timeout=5).rcode()
+
+
+def wait_for(server: str, address: str, limit: float = 10) -> float:
+    """Seconds until the server answers the address."""
+    began = time.monotonic()
+    while answer(server)[0] != [address]:
+        assert time.monotonic() - began < limit, f"{server} still answers {answer(server)}"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def test_both_name_servers_hold_the_zone(names: NameServers):
+    for server in names.facts().servers:
+        assert answer(server) == ([NET.public(10)], 3600)
+        assert answer(server, f"www.{ZONE}") == ([NET.public(10)], 3600)
+        assert answer(server, ZONE, "NS")[0] == ["ns1.lab.test.", "ns2.lab.test."]
+        assert answer(server, ZONE, "MX")[0] == ["10 mail.lab.test."]
+        assert answer(server, ZONE, "TXT")[0] == ['"v=spf1 mx -all"']
+        assert answer(server, "supplies.lab.test")[0] == [NET.public(5)]
+
+
+def test_the_resolver_answers_the_labs_names_and_knows_no_others(names: NameServers):
+    resolver = names.facts().resolver
+    assert answer(resolver, "mail.lab.test")[0] == [NET.public(6)]
+    began = time.monotonic()
+    assert ask(resolver, "deb.example.org").rcode() == dns.rcode.NXDOMAIN
+    assert time.monotonic() - began < 1
+
+
+def test_an_update_reaches_the_secondary_and_then_the_resolvers_cache(names: NameServers):
+    facts = names.facts()
+    primary, secondary = facts.servers
+    assert set_address(names, NET.public(10), 300) == dns.rcode.NOERROR
+    names.hosts["resolver"].run(["unbound-control", "flush", f"app.{ZONE}"])
+    assert answer(facts.resolver) == ([NET.public(10)], CACHE_MAX_TTL)
+    assert set_address(names, NET.public(100), 300) == dns.rcode.NOERROR
+    assert answer(primary) == ([NET.public(100)], 300)
+    time.sleep(1.1)
+    stale, ttl = answer(facts.resolver)
+    assert stale == [NET.public(10)]
+    assert ttl < CACHE_MAX_TTL, "the remaining seconds count down"
+    assert wait_for(secondary, NET.public(100)) < 3
+    assert wait_for(facts.resolver, NET.public(100)) <= CACHE_MAX_TTL
+
+
+def test_nobody_without_the_key_changes_or_copies_the_zone(names: NameServers):
+    facts = names.facts()
+    with pytest.raises(dns.tsig.PeerBadSignature):
+        set_address(names, "198.18.0.66", 300, secret="d3Jvbmc=")
+    assert facts.tsig_secret not in repr(facts)
+    for server in facts.servers:
+        with pytest.raises(dns.query.TransferError):
+            dns.query.inbound_xfr(server, dns.zone.Zone(dns.name.from_text(ZONE)))
+    unsigned = dns.update.UpdateMessage(ZONE)
+    unsigned.replace("app", 300, "A", "198.18.0.66")
+    assert dns.query.tcp(unsigned, facts.servers[0], timeout=5).rcode() in {dns.rcode.NOTAUTH, dns.rcode.REFUSED}
+
+
+def test_the_secondary_can_be_made_stale_with_a_ttl_of_a_day(names: NameServers):
+    """The fault "TTL at a day on one name server" is made this way."""
+    primary, secondary = names.facts().servers
+    ns2 = names.hosts["ns2"]
+    ns2.run(["knotc", "zone-begin", ZONE])
+    ns2.run(["knotc", "zone-unset", ZONE, "app", "A"])
+    ns2.run(["knotc", "zone-set", ZONE, "app", "86400", "A", NET.public(10)])
+    ns2.run(["knotc", "zone-commit", ZONE])
+    assert answer(secondary)[1] == 86400
+    assert answer(primary)[1] == 300
+    ns2.run(["knotc", "zone-retransfer", ZONE])
+    began = time.monotonic()
+    while answer(secondary)[1] != 300:
+        assert time.monotonic() - began < 10
+        time.sleep(0.1)
+
+
+def test_an_update_outlives_a_power_cut_and_a_restart_of_the_lab(names: NameServers, network: Network):
+    facts = names.facts()
+    assert set_address(names, NET.public(101), 60) == dns.rcode.NOERROR
+    names.hosts["ns1"].power_cut()
+    names.stop()
+    network.destroy()
+    network.create()
+    names.start()
+    for server in facts.servers:
+        wait_for(server, NET.public(101))
+        assert answer(server)[1] == 60
+    assert names.facts() == facts
