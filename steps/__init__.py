@@ -1,0 +1,1 @@
+"""What changes machines: the ordered list of steps, one small module per subject, and the thin executor."""

@@ -1,0 +1,286 @@
+"""The command line: `gonogo plan | run | status | back-out | report | lab ...`."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, NoReturn, ParamSpec
+
+import typer
+
+from fixtures import states
+from fixtures.connections import Connections
+from fixtures.errors import GonogoError, Refused
+from fixtures.evidence import Opening
+from fixtures.plan import Plan, load_plan
+from fixtures.run import Run, runs_of
+from steps import back_out as way_back
+from steps import exits
+from steps.cli_lab import lab
+from steps.executor import Executor, GateClosed, choose_run, describe, finished_steps, minutes_left
+from steps.gate import ROOT
+from steps.lock import plan_lock
+from steps.order import PHASES, STEPS
+from steps.preflight import preflight
+from steps.progress import Progress
+from steps.step import Step
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(lab, name="lab")
+
+PlanFile = Annotated[Path, typer.Option("--plan", envvar="GONOGO_PLAN", help="the plan", show_default="plan.toml")]
+RunDirectory = Annotated[Path | None, typer.Option("--run", help="a run's directory", show_default="the latest")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask; for scripts and rehearsals")]
+
+RUNS = ROOT / "runs"
+P = ParamSpec("P")
+
+
+def _clear_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn gonogo's errors into a message and an exit code; nobody reads a traceback at 2 a.m."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except GonogoError as error:
+            _stop(error)
+        except KeyboardInterrupt:
+            Progress().say("interrupted; the same command goes on from here", "yellow")
+            raise typer.Exit(exits.INTERRUPTED) from None
+
+    return wrapped
+
+
+def _stop(error: GonogoError, progress: Progress | None = None) -> NoReturn:
+    progress = progress or Progress()
+    progress.say(str(error), "bold red")
+    if isinstance(error, GateClosed):
+        for check in error.bad:
+            progress.say(describe(check), "red")
+    raise typer.Exit(exits.exit_code(error))
+
+
+@app.command("plan")
+@_clear_errors
+def show_plan(plan_file: PlanFile = Path("plan.toml")) -> None:
+    """Read the plan, and say what a run would do, step by step. Touches nothing."""
+    plan = load_plan(plan_file)
+    say = Progress().say
+    say(f"{plan.name}: {', '.join(plan.web.hostnames)} from {plan.source.address} to a new {plan.target.instance_type}")
+    number = 0
+    for phase, steps in PHASES.items():
+        say(f"\n{phase}", "bold")
+        for step in steps:
+            number += 1
+            say(f"{number:3d}  {step.name:28} {step.meaning}")
+            if step.destroys:
+                say(f"     {'':28} destroys {step.destroys}", "yellow")
+    say(f"\nback-out: `gonogo back-out`, from any point. Outage budget: {plan.cutover.outage_minutes} minutes.")
+
+
+@app.command()
+@_clear_errors
+def run(
+    plan_file: PlanFile = Path("plan.toml"),
+    until: Annotated[str, typer.Option(help="stop once this state is reached")] = "",
+    each: Annotated[bool, typer.Option("--step", help="ask before each step")] = False,
+    yes: Yes = False,
+    new: Annotated[bool, typer.Option("--new", help="begin another run")] = False,
+) -> None:
+    """Run the migration, or go on where the last run stopped."""
+    plan = load_plan(plan_file)
+    if until and until not in states.MEANINGS:
+        raise Refused(
+            f"--until {until}", expected="a state", found="none of that name", remedy="`pytest --markers` lists them"
+        )
+    with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo run"):
+        current, resumed = choose_run(plan, RUNS, anew=new)
+        progress = Progress(current.directory / "run.log")
+        progress.say(f"{'resuming' if resumed else 'run'} {current.directory.relative_to(ROOT)}", "bold")
+        try:
+            _walk(plan, current, progress, until, _asker(plan, each=each, yes=yes))
+        except GonogoError as error:
+            _after_closing(plan, current, progress)
+            _stop(error, progress)
+
+
+def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Callable[[Step], bool]) -> None:
+    if not current.happened("source_closed"):
+        with progress.working("who is who: account, source, target"):
+            connections = Connections(plan, current, may_change=False)
+            try:
+                preflight(connections)
+            finally:
+                connections.close()
+    executor = Executor(plan, current, progress, STEPS, after_gate=lambda: write_report(current))
+    executor.go(until or None, confirm)
+    if current.happened("accepted"):
+        progress.say(f"accepted; the sign-off: {current.directory / 'signoff.html'}", "bold green")
+    else:
+        progress.say(f"reached {until}; `gonogo run` goes on", "bold")
+
+
+def _after_closing(plan: Plan, current: Run, progress: Progress) -> None:
+    """Say what an operator with production closed needs: how to go on, how to go back, and how long there is."""
+    left = minutes_left(plan, current)
+    if left is not None:
+        where = shlex.join(["--plan", str(plan.path)])
+        progress.say(
+            f"production is closed, {left:.0f} minutes of the outage budget are left\n"
+            f"  go on:   gonogo run {where}\n"
+            f"  go back: gonogo back-out {where}",
+            "bold yellow",
+        )
+
+
+def _asker(plan: Plan, *, each: bool, yes: bool) -> Callable[[Step], bool]:
+    hostname = plan.web.hostnames[0]
+
+    def ask(step: Step) -> bool:
+        if yes:
+            return True
+        if "target_open" in step.gives:
+            return _typed(f"From here the target takes writes. Type {hostname} to open it", hostname)
+        return not each or _typed(f"{step.name}: {step.meaning} Type yes", "yes")
+
+    return ask
+
+
+def _typed(question: str, word: str) -> bool:
+    if not sys.stdin.isatty():
+        raise Refused(
+            "a question", expected="a terminal to ask on", found="none", remedy="give --yes where that is meant"
+        )
+    return bool(typer.prompt(question, default="", show_default=False) == word)
+
+
+@app.command()
+@_clear_errors
+def status(
+    plan_file: PlanFile = Path("plan.toml"),
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Say where the migration stands."""
+    plan = load_plan(plan_file)
+    runs = runs_of(plan, RUNS)
+    current = runs[-1] if runs else None
+    done = finished_steps(current) if current else {}
+    following = next((step.name for step in STEPS if step.name not in done), None)
+    left = minutes_left(plan, current) if current else None
+    facts = {
+        "plan": plan.name,
+        "run": current.name if current else None,
+        "status": _situation(current, done),
+        "steps_done": len(done),
+        "steps": len(STEPS),
+        "next_step": following,
+        "minutes_of_outage_budget_left": None if left is None else round(left, 1),
+    }
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    say = Progress().say
+    say(f"{plan.name}: {facts['status']}", "bold")
+    if current:
+        say(f"run {current.name}: {len(done)} of {len(STEPS)} steps done, next: {following or 'none'}")
+        _after_closing(plan, current, Progress())
+    else:
+        say("no run yet; `gonogo plan` shows what one would do, `gonogo run` begins")
+
+
+def _situation(current: Run | None, done: dict[str, object] | dict[str, "object"]) -> str:
+    """Words that operators know from AWS's own migration services."""
+    if current is None:
+        return "not ready"
+    for kind, words in (("backed_out", "backed out"), ("accepted", "cutover complete")):
+        if current.happened(kind):
+            return words
+    if current.happened("source_closed"):
+        return "cutover in progress"
+    if "lower_ttl" in done:
+        return "ready for cutover"
+    if "rehearse" in done:
+        return "test in progress"
+    return "ready for testing" if "configure_nginx" in done else "not ready"
+
+
+@app.command("back-out")
+@_clear_errors
+def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
+    """Reopen production with its data, from any point of the cutover."""
+    plan = load_plan(plan_file)
+    with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo back-out"):
+        runs = runs_of(plan, RUNS)
+        if not runs or runs[-1].happened("backed_out"):
+            raise Refused(
+                f"the plan {plan.name}",
+                expected="a run to back out of",
+                found="none" if not runs else f"run {runs[-1].name} is backed out already",
+                remedy="`gonogo status` shows where things stand",
+            )
+        current = runs[-1]
+        progress = Progress(current.directory / "run.log")
+        for sentence in way_back.plan_back_out(current):
+            progress.say(f"  {sentence}")
+        hostname = plan.web.hostnames[0]
+
+        def confirm(text: str, word: str) -> bool:
+            progress.say(text, "bold yellow")
+            return yes or _typed(f"Type {word} to accept", word)
+
+        if not current.has(Opening) and not yes and not _typed(f"Type {hostname} to back out", hostname):
+            raise Refused("the back-out", expected="your word", found="no", remedy="nothing was changed")
+        connections = Connections(plan, current, may_change=True)
+        try:
+            with progress.working("backing out"):
+                way_back.back_out(connections, confirm)
+        except GonogoError as error:
+            _stop(error, progress)
+        finally:
+            connections.close()
+            write_report(current)
+        executor = Executor(plan, current, progress, STEPS, after_gate=lambda: write_report(current))
+        executor.gates.collect()
+        result, _ = executor.gates.open(["backed_out"])
+        write_report(current)
+        if result.verdict.value != "go":
+            _stop(GateClosed(result, "back-out", "after"), progress)
+        progress.say("backed out: production is open again with its data", "bold green")
+        raise typer.Exit(exits.BACKED_OUT)
+
+
+@app.command()
+@_clear_errors
+def report(plan_file: PlanFile = Path("plan.toml"), run_directory: RunDirectory = None) -> None:
+    """Write the sign-off page of a run, from its stored evidence alone."""
+    if run_directory is None:
+        plan = load_plan(plan_file)
+        runs = runs_of(plan, RUNS)
+        if not runs:
+            raise Refused("the report", expected="a run", found="none yet", remedy="`gonogo run` makes one")
+        run_directory = runs[-1].directory
+    if write_report(Run(run_directory)) != 0:
+        raise GonogoError(
+            f"the report of {run_directory}",
+            expected="a page",
+            found="the report could not be made",
+            remedy=f"see {run_directory / 'report.log'}",
+        )
+    typer.echo(run_directory / "signoff.html")
+
+
+def write_report(run_: Run) -> int:
+    """Make the run's page, in a process of its own; its exit code. A report that fails never stops a migration."""
+    with (run_.directory / "report.log").open("w", encoding="utf-8") as log:
+        command = [sys.executable, "-m", "reports", str(run_.directory)]
+        return subprocess.run(command, cwd=ROOT, env=dict(os.environ), stdout=log, stderr=log, check=False).returncode
+
+
+def main() -> None:
+    """Enter at the console script `gonogo`."""
+    app()

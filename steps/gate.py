@@ -1,0 +1,149 @@
+"""The gate: all checks of some states, run by pytest in a process of its own, judged by what its receipt says."""
+
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fixtures.errors import GonogoError
+from fixtures.evidence import CheckResult, Entry, GateResult, Receipt, Verdict, now
+from fixtures.plan import Plan
+from fixtures.run import Run, write_whole
+from fixtures.verdict import expected_checks, judge
+
+ROOT = Path(__file__).resolve().parent.parent
+MINUTES = 15
+"""A gate that takes longer than this is stopped and could not verify."""
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without whatever could narrow pytest's selection or slow its start."""
+    dropped = {"PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONDONTWRITEBYTECODE"}
+    return {name: value for name, value in os.environ.items() if name not in dropped}
+
+
+def gate_command(plan: Path, run: Path, states: Sequence[str], receipt: Path, junit: Path, nonce: str) -> list[str]:
+    """The command of a gate: what an operator would type, and where its evidence goes."""
+    return [
+        sys.executable, "-m", "pytest", str(ROOT / "checks"), "-m", " or ".join(states),
+        f"--plan={plan}", f"--run={run}", f"--receipt={receipt}", f"--nonce={nonce}",
+        f"--junitxml={junit}", "-o", f"junit_suite_name={' or '.join(states)}", "-q", "-p", "no:cacheprovider",
+    ]  # fmt: skip
+
+
+class Gates:
+    """The gates of one run: the catalogue of what is expected, and a number for each gate."""
+
+    def __init__(self, plan: Plan, run: Run) -> None:
+        self.plan = plan
+        self.run = run
+        self.catalogue: dict[str, list[str]] = {}
+        self.catalogue_hash = ""
+
+    def collect(self) -> None:
+        """Collect the catalogue anew (at the start, and after the survey, which adds tables and gems).
+
+        Raises `GonogoError` when the checks cannot be collected.
+        """
+        receipt = self.run.gates / "catalogue.receipt.json"
+        nonce = secrets.token_hex(8)
+        done = self._pytest(
+            [
+                sys.executable, "-m", "pytest", str(ROOT / "checks"), "--collect-only", "-q", "-p", "no:cacheprovider",
+                f"--plan={self.plan.path}", f"--run={self.run.directory}", f"--receipt={receipt}", f"--nonce={nonce}",
+            ],
+            self.run.gates / "catalogue.log",
+        )  # fmt: skip
+        found = read_receipt(receipt, nonce)
+        if found is None or done not in (0, 1):
+            raise GonogoError(
+                "the catalogue of checks",
+                expected="pytest to collect everything under checks/",
+                found=f"pytest ended with {done}",
+                remedy=f"read {self.run.gates / 'catalogue.log'}",
+            )
+        receipt.unlink()
+        self.catalogue = dict(sorted(found.collected.items()))
+        text = json.dumps(self.catalogue, indent=1)
+        self.catalogue_hash = hashlib.sha256(text.encode()).hexdigest()
+        write_whole(self.run.directory / "catalogue.json", text)
+        self.run.journal(Entry(kind="catalogue", detail={"checks": len(self.catalogue), "sha256": self.catalogue_hash}))
+
+    def open(self, states: Sequence[str], also: Sequence[str] = ()) -> tuple[GateResult, GateResult | None]:
+        """Run the gate of `states` and, in the same process, that of `also`; each is judged, kept and journalled."""
+        number = 1 + sum(1 for _ in self.run.gates.glob("[0-9]*.xml"))
+        label = "+".join(states)[:80] or "+".join(also)[:80]
+        junit = self.run.gates / f"{number:04d}-{label}.xml"
+        receipt_path = junit.with_suffix(".receipt.json")
+        nonce = secrets.token_hex(8)
+        started = now()
+        together = list(dict.fromkeys([*states, *also]))
+        command = gate_command(self.plan.path, self.run.directory, together, receipt_path, junit, nonce)
+        code = self._pytest(command, junit.with_suffix(".log"))
+        receipt = read_receipt(receipt_path, nonce)
+        receipt_path.unlink(missing_ok=True)
+        if not junit.exists():
+            junit.write_text('<testsuites><testsuite name="no report" tests="0"/></testsuites>\n', encoding="utf-8")
+        first = self._judge(number, label, list(states), receipt, code, started) if states else None
+        second = (
+            self._judge(number, f"{'+'.join(also)[:60]}-before", list(also), receipt, code, started) if also else None
+        )
+        if first is None:
+            assert second is not None, "a gate was asked for no state at all"
+            return second, None
+        return first, second
+
+    def _judge(
+        self, number: int, label: str, states: list[str], receipt: Receipt | None, code: int, started: object
+    ) -> GateResult:
+        expected = expected_checks(self.catalogue, states)
+        results: list[CheckResult] = []
+        if receipt is None:
+            verdict, reason = Verdict.COULD_NOT_VERIFY, f"pytest left no receipt and ended with {code}"
+        else:
+            results = [
+                result for result in receipt.results if result.id in expected or set(result.states) & set(states)
+            ]
+            verdict, reason = judge(expected, results, states, self.catalogue)
+        result = GateResult(
+            number=number,
+            states=states,
+            verdict=verdict,
+            reason=reason,
+            started=started,  # type: ignore[arg-type]
+            finished=now(),
+            results=results,
+            catalogue=self.catalogue_hash,
+        )
+        write_whole(self.run.gates / f"{number:04d}-{label}.json", result.model_dump_json(indent=1) + "\n")
+        self.run.journal(
+            Entry(kind="gate", detail={"number": number, "states": states, "verdict": verdict.value, "reason": reason})
+        )
+        return result
+
+    def _pytest(self, command: list[str], log: Path) -> int:
+        with log.open("w", encoding="utf-8") as file:
+            try:
+                done = subprocess.run(
+                    command, cwd=ROOT, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=file,
+                    stderr=subprocess.STDOUT, timeout=MINUTES * 60, check=False,
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                file.write(f"\nstopped after {MINUTES} minutes\n")
+                return -1
+        return done.returncode
+
+
+def read_receipt(path: Path, nonce: str) -> Receipt | None:
+    """The receipt of this very gate, or None: absent, malformed, or another gate's."""
+    try:
+        receipt = Receipt.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return receipt if receipt.nonce == nonce else None

@@ -1,0 +1,67 @@
+"""What the operator sees while a run goes on: a line a step, never silent for long, every byte also in the log."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from fixtures.secrets import redact
+
+QUIET_SECONDS = 8
+"""On a plain output, how long a step may say nothing before its time is printed."""
+
+
+class Progress:
+    """Lines for people, on a terminal with a spinner and plainly elsewhere; a copy goes to `log`."""
+
+    def __init__(self, log: Path | None = None, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.log = log
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line and keep it."""
+        text = redact(text)
+        self.console.print(escape(text), style=style or None)
+        if self.log:
+            with self.log.open("a", encoding="utf-8") as file:
+                for line in text.splitlines() or [""]:
+                    file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show that something is under way, and for how long."""
+        if self.console.is_terminal:
+            with self.console.status(escape(text)) as status, _ticking(lambda s: _update(status, text, s), 1):
+                yield
+        else:
+            with _ticking(lambda s: self.say(f"      ... {text} ({s:.0f} s)"), QUIET_SECONDS):
+                yield
+
+
+def _update(status: Status, text: str, seconds: float) -> None:
+    status.update(f"{escape(text)} [dim]{seconds:.0f} s[/dim]")
+
+
+@contextmanager
+def _ticking(tick: object, every: float) -> Iterator[None]:
+    assert callable(tick)
+    done = threading.Event()
+    begun = time.monotonic()
+
+    def run() -> None:
+        while not done.wait(every):
+            tick(time.monotonic() - begun)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
