@@ -1,0 +1,39 @@
+# The two commands: make demo, make test. `make help` lists the rest.
+SHELL := /bin/bash
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
+
+.PHONY: help demo test lint bench prove-2 setup clean
+
+help:
+	@echo "make demo     move SmallPayroll in the lab, from production to a launched instance; ends with the report's path"
+	@echo "make test     every test: unit, lab, a whole migration, faults"
+	@echo "make lint     ruff and mypy --strict"
+	@echo "make bench    times, as ratios"
+	@echo "make prove-2  what the first release promises, a line each with figure and verdict"
+	@echo "make clean    end the labs and forget their images"
+
+setup:
+	@.ci/setup demo
+
+demo: setup
+	@$(ROOT) .venv/bin/gonogo lab demo
+
+test:
+	@.ci/setup test
+	@$(MAKE) --no-print-directory lint
+	@$(ROOT) .venv/bin/python -m pytest tests/unit tests/lab tests/faults
+
+lint:
+	@.ci/setup test
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+bench:
+	@.ci/setup test
+	@$(ROOT) .venv/bin/python -m tests.bench
+
+prove-2:
+	@.ci/setup test
+	@$(ROOT) .venv/bin/python -m tests.prove.issue_2
+
+clean:
+	@$(ROOT) .venv/bin/gonogo lab down --all --forget
