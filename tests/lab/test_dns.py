@@ -16,7 +16,7 @@ from fixtures.lab.images import image
 from fixtures.lab.network import LabNet, Network
 
 CACHE_MAX_TTL = 4
-NET = LabNet("test-dns", 91)
+NET = LabNet("test-dns", 81)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from fixtures.lab.network import LabNet, Network
 from fixtures.lab.users import Users
 from fixtures.ledger import Request, acknowledged, outage, read, served_by, write_gap
 
-NET = LabNet("test-users", 93)
+NET = LabNet("test-users", 83)
 PASSWORD = "of the lab"
 RATE = 20.0
 
