@@ -1,0 +1,5 @@
+"""`python -m steps` is `gonogo`."""
+
+from steps.cli import main
+
+main()
