@@ -1,21 +1,12 @@
 """Proofs of identity. A step asks for them before it destroys or overwrites anything on the target."""
 
-import json
-from pathlib import PurePosixPath
-
 from fixtures.cloud import Cloud
 from fixtures.errors import Refused
 from fixtures.evidence import Survey, TargetFacts
 from fixtures.host import Host
+from fixtures.places import MARKER, OPENED, marker
 from fixtures.plan import Plan
 from fixtures.run import Run
-
-STATE_DIRECTORY = PurePosixPath("/var/lib/gonogo")
-"""Where gonogo keeps its own files on the target."""
-MARKER = STATE_DIRECTORY / "target.json"
-"""Says which run this host was launched for."""
-OPENED = STATE_DIRECTORY / "opened"
-"""Exists from the moment on from which the target may hold writes that production lacks."""
 
 # Everything in one command; a file that is not there gives an empty line.
 _IDENTITY = """
@@ -34,11 +25,6 @@ def identity_command(plan: Plan) -> list[str]:
         "sh", "-c", _IDENTITY, "identity",
         str(MARKER), str(OPENED), str(plan.postgresql.version), str(plan.data_directory),
     ]  # fmt: skip
-
-
-def marker(run: Run, facts: TargetFacts) -> str:
-    """What the marker file of this run's own target holds."""
-    return json.dumps({"run": run.name, "instance": facts.instance_id})
 
 
 def prove_target(target: Host, run: Run, plan: Plan, cloud: Cloud) -> TargetFacts:

@@ -1,0 +1,135 @@
+"""The data volume: found by its id, formatted only when it is blank, and mounted for good."""
+
+import uuid
+from collections.abc import Sequence
+
+from fixtures.cloud import Cloud
+from fixtures.errors import Refused, StepFailed
+from fixtures.evidence import TargetFacts
+from fixtures.host import Host
+from fixtures.plan import Plan, Volume
+from fixtures.run import Run
+from steps import apt, guards
+from steps.step import step
+from steps.units import run_unit
+
+MARKER = "data volume"
+"""Names our block in fstab."""
+
+_OPTIONS = "defaults,nofail,x-systemd.device-timeout=30s"
+# $1 is what the plan calls the device, $2 the volume's id. On Nitro instances the kernel has names of its own, and the
+# volume's serial number tells.
+_FIND = r"""
+set -eu
+for link in /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"$(printf %s "$2" | tr -d -)"; do
+  [ -b "$link" ] && readlink -f "$link" && exit 0
+done
+[ -b "$1" ] && readlink -f "$1"
+"""
+# $1 device. Anything on it, a partition table too, is a signature.
+_LOOK = r"""
+set -eu
+blockdev --getsize64 "$1"
+number=$(printf '%d:%d' 0x"$(stat -L -c %t "$1")" 0x"$(stat -L -c %T "$1")")
+findmnt --noheadings --first-only --output TARGET --source "$number" || echo -
+wipefs --no-act --noheadings --output UUID,TYPE "$1" | tr '\n' ' '
+"""
+_MOUNT = r"""
+set -eu
+systemctl daemon-reload
+mkdir -p -- "$1"
+[ -z "$(ls -A -- "$1")" ] || { echo "$1 is not empty; a mount would hide what lies there" >&2; exit 1; }
+mount -- "$1"
+"""
+
+
+@step(needs=["ssh_ready"], gives=["data_mounted"], harmless=True)
+def mount_data_volume(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Format the blank data volume and mount it, now and at every boot."""
+    facts = guards.prove_target(target, run, plan, cloud)
+    guards.refuse_after_opening(run, target)
+    volume = plan.target.volume
+    if volume.filesystem == "xfs":
+        apt.install(target, run, "mount_data_volume", ["xfsprogs"])
+    device = _device(target, volume, facts)
+    mounted_at = _format_if_blank(target, run, volume, device, facts)
+    _list_in_fstab(target, volume, facts)
+    if mounted_at != str(volume.mount):
+        target.check(["sh", "-c", _MOUNT, "mount", str(volume.mount)])
+
+
+def filesystem_uuid(volume_id: str) -> str:
+    """The UUID that our file system on this volume has: so that our own work is known after an interruption."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"gonogo:{volume_id}"))
+
+
+def format_command(volume: Volume, device: str, volume_id: str) -> list[str]:
+    """The command that makes the file system."""
+    number = filesystem_uuid(volume_id)
+    if volume.filesystem == "xfs":
+        return ["mkfs.xfs", "-q", "-m", f"uuid={number}", device]
+    return ["mkfs.ext4", "-q", "-U", number, device]
+
+
+def fstab_line(volume: Volume, volume_id: str) -> str:
+    """The line that mounts the volume at boot, by its UUID; without the volume the host still boots."""
+    number = filesystem_uuid(volume_id)
+    return f"UUID={number} {volume.mount} {volume.filesystem} {_OPTIONS} 0 {2 if volume.filesystem == 'ext4' else 0}"
+
+
+def _device(target: Host, volume: Volume, facts: TargetFacts) -> str:
+    if not facts.volume_id:
+        raise StepFailed(
+            f"the data volume of {facts.instance_id}",
+            expected=f"a volume attached as {volume.device}",
+            found="none when the instance was launched",
+            remedy="attach it, or terminate the instance, then run the same command again",
+        )
+    return target.check(["sh", "-c", _FIND, "find", volume.device, facts.volume_id]).strip()
+
+
+def _format_if_blank(target: Host, run: Run, volume: Volume, device: str, facts: TargetFacts) -> str:
+    """Where the device is mounted, "-" for nowhere."""
+    size, mounted_at, *signatures = target.check(["sh", "-c", _LOOK, "look", device]).splitlines()
+    words = " ".join(signatures).split()
+    if int(size) != volume.size_gib * 1024**3:
+        raise _refused(device, facts, f"{volume.size_gib} GiB", f"{int(size)} bytes")
+    if mounted_at not in ("-", str(volume.mount)):
+        raise _refused(device, facts, f"mounted nowhere, or at {volume.mount}", f"mounted at {mounted_at}")
+    if not words:
+        command = format_command(volume, device, facts.volume_id)
+        run_unit(target, run, "mount_data_volume-mkfs", command, 600)
+    elif not _ours(words, volume, facts.volume_id):
+        raise _refused(device, facts, "blank: no signature of any file system", " ".join(words))
+    return mounted_at
+
+
+def _ours(words: Sequence[str], volume: Volume, volume_id: str) -> bool:
+    return set(words) == {filesystem_uuid(volume_id), volume.filesystem}
+
+
+def _list_in_fstab(target: Host, volume: Volume, facts: TargetFacts) -> None:
+    line = fstab_line(volume, facts.volume_id)
+    others = [
+        present
+        for present in target.read_file("/etc/fstab").splitlines()
+        if len(present.split()) > 1 and present.split()[1] == str(volume.mount) and present != line
+        if not present.lstrip().startswith("#")
+    ]
+    if others:
+        raise Refused(
+            "/etc/fstab on the target",
+            expected=f"no line of others for {volume.mount}",
+            found=others[0],
+            remedy="remove that line, or name another mount in target.volume.mount, then run the same command again",
+        )
+    target.edit_block("/etc/fstab", MARKER, [line], validate=["findmnt", "--verify", "--tab-file", "{file}"])
+
+
+def _refused(device: str, facts: TargetFacts, expected: str, found: str) -> Refused:
+    return Refused(
+        f"{device} on the target ({facts.volume_id})",
+        expected=expected,
+        found=found,
+        remedy="nothing was changed; see which volume is attached there, and mend target.volume",
+    )
