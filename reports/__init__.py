@@ -1,0 +1,1 @@
+"""What people read afterwards, made from a run's stored evidence alone."""

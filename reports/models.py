@@ -1,0 +1,281 @@
+"""The sign-off: everything the pages say, as one model. `signoff.json` is this, and the pages are made from it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from fixtures.evidence import Verdict
+from reports import words
+
+Moment = Annotated[datetime, AfterValidator(words.utc)]
+
+
+class Status(StrEnum):
+    """How a run stands."""
+
+    ACCEPTED = "accepted"
+    BACKED_OUT = "backed-out"
+    NO_GO = "no-go"
+    COULD_NOT_VERIFY = "could-not-verify"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    UNDER_WAY = "under-way"
+    NOT_BEGUN = "not-begun"
+
+
+class Outcome(StrEnum):
+    """What became of a step."""
+
+    FINISHED = "finished"
+    ALREADY_TRUE = "already true"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    CUT_SHORT = "cut short"
+    RUNNING = "running"
+
+
+class _Part(BaseModel):
+    """Every text in it is printable: evidence quotes hosts, and hosts may say anything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _printable(cls, values: Any) -> Any:
+        return words.clean(values)
+
+
+class Trouble(_Part):
+    """Something that stopped the run, as an operator needs it."""
+
+    where: str
+    title: str
+    verdict: Verdict | None = None
+    subject: str = ""
+    expected: str = ""
+    found: str = ""
+    do: str = ""
+    text: str = ""
+
+
+class PlanFacts(_Part):
+    """What the sign-off needs of the plan."""
+
+    name: str = ""
+    sha256: str = ""
+    operator: str = ""
+    contact: str = ""
+    hostnames: list[str] = []
+    source: str = ""
+    source_address: str = ""
+    outage_minutes: float | None = None
+    ttl: int | None = None
+
+
+class TargetRow(_Part):
+    """The instance."""
+
+    instance_id: str
+    public_address: str
+    private_address: str
+    volume_id: str
+
+
+class CheckRow(_Part):
+    """The last word of one check."""
+
+    id: str
+    claim: str
+    states: list[str]
+    verdict: Verdict
+    message: str
+    seconds: float
+    gate: int
+    file: str = ""
+
+
+class StateRow(_Part):
+    """A state, its verdict in the last gate that asked for it, and its checks."""
+
+    name: str
+    verdict: Verdict
+    reason: str = ""
+    checks: list[CheckRow]
+
+
+class GateRow(_Part):
+    """A gate as it was run. `before`: asked before the step, when its states need not hold yet."""
+
+    number: int
+    label: str
+    before: bool
+    states: list[str]
+    verdict: Verdict
+    reason: str
+    started: Moment
+    finished: Moment
+    checks: int
+    not_go: list[str]
+    step: str = ""
+
+
+class Attempt(_Part):
+    """One try at a step. Without an end of its own (`CUT_SHORT`), `ended` is the run's last sign of life."""
+
+    started: Moment
+    ended: Moment
+    outcome: Outcome
+    error: str = ""
+
+
+class StepRow(_Part):
+    """A step: its tries, and the gates around them."""
+
+    name: str
+    attempts: list[Attempt]
+    gates: list[int] = []
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of the last try."""
+        return self.attempts[-1].outcome
+
+    @property
+    def seconds(self) -> float:
+        """All tries together."""
+        return sum((a.ended - a.started).total_seconds() for a in self.attempts)
+
+
+class Event(_Part):
+    """A moment that a reader looks for."""
+
+    at: Moment
+    kind: str
+    words: str
+
+
+class TableRow(_Part):
+    """One table as production held it; `verdict` is None while nothing compared it."""
+
+    name: str
+    rows: int
+    digest: str
+    verdict: Verdict | None
+
+
+class Data(_Part):
+    """The database copy."""
+
+    final: bool
+    recorded: Moment
+    seconds: float
+    snapshot: str
+    source_identifier: str
+    target_identifier: str
+    tables: list[TableRow]
+    rows: int
+    sequences: int
+    large_objects: int
+    proven: bool
+
+
+class DirectoryRow(_Part):
+    """One upload directory as production held it."""
+
+    path: str
+    files: int
+    links: int
+    bytes: int
+    manifest: str
+    verdict: Verdict | None
+
+
+class Files(_Part):
+    """The copy of the uploads."""
+
+    final: bool
+    recorded: Moment
+    seconds: float
+    directories: list[DirectoryRow]
+    files: int
+    bytes: int
+    proven: bool
+
+
+class DnsRow(_Part):
+    """One record before and after; `after` is empty while it was not changed."""
+
+    record: str
+    before: list[str]
+    ttl: int | None
+    after: list[str]
+
+
+class Outage(_Part):
+    """What users felt. `measured`: by users of the lab; otherwise from the journal's own moments."""
+
+    closed: Moment
+    ended: Moment | None
+    seconds: float | None
+    measured: bool
+    write_gap_seconds: float | None = None
+    acknowledged: int | None = None
+    lost: list[str] = []
+    served_by_target: int | None = None
+
+
+class WaiverRow(_Part):
+    """A failure that somebody took on: the terms name owner, expiry and reason."""
+
+    check: str
+    claim: str
+    terms: str
+    found: str
+
+
+class Figure(_Part):
+    """A number for the top of the page."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+class Risk(_Part):
+    """Something that stays true after the move."""
+
+    name: str
+    meaning: str
+
+
+class SignOff(_Part):
+    """A whole run, for people."""
+
+    run: str
+    generated: Moment
+    status: Status
+    sentence: str
+    standing: str
+    troubles: list[Trouble]
+    next: list[str]
+    plan: PlanFacts
+    target: TargetRow | None
+    started: Moment | None
+    last: Moment | None
+    figures: list[Figure]
+    events: list[Event]
+    steps: list[StepRow]
+    gates: list[GateRow]
+    states: list[StateRow]
+    data: Data | None
+    files: Files | None
+    dns: list[DnsRow]
+    outage: Outage | None
+    waivers: list[WaiverRow]
+    risks: list[Risk]
+    not_done: list[str]
+    unreadable: list[str]

@@ -1,0 +1,200 @@
+"""What the sign-off says in words: the verdict first, where production stands, what to do, and what is left."""
+
+from fixtures.evidence import Verdict
+from reports.models import Figure, SignOff, Status
+from reports.words import clock, counted, duration, minute, number
+
+MILESTONES = (
+    ("source_surveyed", "survey production"),
+    ("instance_running", "launch the instance"),
+    ("application_running", "build the target and copy production's data for a rehearsal"),
+    ("rehearsed", "rehearse under production's name"),
+    ("ttl_lowered", "lower the DNS records' TTL"),
+    ("source_closed", "close production"),
+    ("final_data_copied", "copy the database of the closed production"),
+    ("final_files_copied", "copy the uploads of the closed production"),
+    ("target_open", "open the target to users"),
+    ("dns_changed", "change DNS"),
+    ("accepted", "accept the result through public DNS"),
+)
+"""State -> what has to be done to reach it. A state that no gate confirmed is a thing not done yet."""
+
+_PASS = (Verdict.GO, Verdict.WAIVED)
+
+
+def _host(sign: SignOff) -> str:
+    return sign.plan.hostnames[0] if sign.plan.hostnames else sign.plan.name or sign.run
+
+
+def _at(sign: SignOff, kind: str) -> str:
+    """Since when, for the last moment of this kind; empty when it never came."""
+    return next((minute(event.at) for event in reversed(sign.events) if event.kind == kind), "")
+
+
+def _last_step(sign: SignOff) -> str:
+    steps = sorted(sign.steps, key=lambda step: step.attempts[-1].started)
+    return steps[-1].name if steps else ""
+
+
+def _proofs(sign: SignOff) -> list[str]:
+    parts = []
+    if sign.outage and sign.outage.seconds is not None:
+        parts.append(f"outage {duration(sign.outage.seconds)}")
+    if sign.data and sign.data.proven:
+        parts.append(f"{counted(sign.data.rows, 'row')} in {counted(len(sign.data.tables), 'table')} proven equal")
+    if sign.files and sign.files.proven:
+        parts.append(counted(sign.files.files, "file") + ("" if sign.data and sign.data.proven else " proven equal"))
+    if sign.waivers:
+        parts.append(f"{counted(len(sign.waivers), 'failed check')} waived")
+    return parts
+
+
+def verdict(sign: SignOff) -> str:
+    """The whole run in one sentence."""
+    host, step = _host(sign), _last_step(sign)
+    closed_for = sign.outage.seconds if sign.outage else None
+    after = f" after the step {step}" if step else ""
+    first = sign.troubles[0] if sign.troubles else None
+    others = f" (and {len(sign.troubles) - 1} more)" if len(sign.troubles) > 1 else ""
+    subject = (first.subject or first.title) if first else ""
+    match sign.status:
+        case Status.ACCEPTED:
+            since = _at(sign, "target_open") or _at(sign, "accepted")
+            instance = sign.target.instance_id if sign.target else "the target"
+            return "; ".join([f"Accepted: {host} runs on {instance} since {since}", *_proofs(sign)]) + "."
+        case Status.BACKED_OUT:
+            outage = f"; it was closed for {duration(closed_for)}" if closed_for is not None else ""
+            return f"Backed out: {host} runs on the old host again since {_at(sign, 'backed_out')}{outage}."
+        case Status.NO_GO:
+            return f"No-go: {subject}{others}."
+        case Status.COULD_NOT_VERIFY:
+            return f"Could not verify: {subject}{others}."
+        case Status.FAILED:
+            return f"Failed in the step {step}: {subject}."
+        case Status.INTERRUPTED:
+            return f"Interrupted by the operator{after}."
+        case Status.STOPPED:
+            return f"Stopped in the middle of the step {step}: nothing was heard of it again."
+        case Status.PAUSED:
+            return (
+                f"Not finished: {host} has come as far as the step {step}."
+                if step
+                else f"Not finished: {host} has not begun to move."
+            )
+        case Status.UNDER_WAY:
+            back = "Back-out under way" if _backing_out(sign) else "Under way"
+            return f"{back}: {host}, {counted(len(sign.steps), 'step')} so far, the last one {step or 'not begun'}."
+        case Status.NOT_BEGUN:
+            return "Nothing has happened in this run: its journal is empty."
+
+
+def _backing_out(sign: SignOff) -> bool:
+    return any(event.kind == "back_out_started" for event in sign.events)
+
+
+def standing(sign: SignOff) -> str:
+    """Who serves users now, as far as the journal knows; empty once the run is over."""
+    if sign.status in (Status.ACCEPTED, Status.BACKED_OUT, Status.NOT_BEGUN):
+        return ""
+    seen = [event.kind for event in sign.events]
+    last = next(
+        (k for k in reversed(seen) if k in ("source_closed", "source_reopened", "target_open", "backed_out")), ""
+    )
+    if last in ("source_reopened", "backed_out"):
+        return f"Production is open again since {_at(sign, last)}."
+    if last == "target_open":
+        dns = "DNS names it" if "dns_changed" in seen else "DNS does not name it yet"
+        return f"The target has been open since {_at(sign, last)} and may hold writes that the old host lacks; {dns}."
+    if last == "source_closed":
+        return f"Production has been closed since {_at(sign, last)}: users see the maintenance page."
+    return "Production is open on the old host, as before."
+
+
+def what_next(sign: SignOff) -> list[str]:
+    """What the operator does now; empty when there is nothing to do."""
+    if sign.status in (Status.ACCEPTED, Status.BACKED_OUT):
+        return []
+    if sign.status is Status.UNDER_WAY:
+        return [
+            "This page is written after every gate. If its time stands still, nothing runs: give the same command again."
+        ]
+    mend = "Mend what is named above, then go on" if sign.troubles else "Go on"
+    lines = [f"{mend}: gonogo run, with the same plan. It begins where this run stopped."]
+    if sign.outage and sign.outage.ended is None:
+        lines.append("Or go back: gonogo back-out, with the same plan. It reopens production with its data.")
+        if sign.plan.outage_minutes is not None:
+            left = sign.plan.outage_minutes * 60 - (sign.generated - sign.outage.closed).total_seconds()
+            of = f"of the outage budget of {duration(sign.plan.outage_minutes * 60)}"
+            lines.append(
+                f"{duration(left)} {of} were left."
+                if left > 0
+                else f"Nothing is left {of}: it is overdrawn by {duration(-left)}."
+            )
+    return lines
+
+
+def figures(sign: SignOff) -> list[Figure]:
+    """The numbers for the top of the page, those that are known."""
+    found = []
+    if sign.outage:
+        of = f"of {duration(sign.plan.outage_minutes * 60)} allowed" if sign.plan.outage_minutes else ""
+        if sign.outage.seconds is not None:
+            how = "as users saw it" if sign.outage.measured else "from the journal"
+            found.append(Figure(label="Outage", value=duration(sign.outage.seconds), note=f"{how}, {of}".strip(", ")))
+        else:
+            found.append(Figure(label="Production closed", value=clock(sign.outage.closed), note=of))
+        if sign.outage.write_gap_seconds is not None:
+            found.append(
+                Figure(
+                    label="Write gap",
+                    value=duration(sign.outage.write_gap_seconds),
+                    note="last write there to first write here",
+                )
+            )
+    if sign.data:
+        how = "proven equal" if sign.data.proven else "copied, not proven"
+        found.append(
+            Figure(
+                label="Rows", value=number(sign.data.rows), note=f"in {counted(len(sign.data.tables), 'table')}, {how}"
+            )
+        )
+    if sign.files:
+        how = "proven equal" if sign.files.proven else "copied, not proven"
+        found.append(Figure(label="Files", value=number(sign.files.files), note=how))
+    checks = {check.id: check.verdict for state in sign.states for check in state.checks}
+    if checks:
+        tally = {v: sum(1 for found in checks.values() if found is v) for v in Verdict}
+        note = ", ".join(f"{count} {v.value}" for v, count in tally.items() if count)
+        found.append(
+            Figure(label="Checks", value=number(len(checks)), note=f"{note}, in {counted(len(sign.gates), 'gate')}")
+        )
+    if sign.started and sign.last:
+        found.append(
+            Figure(
+                label="Whole run",
+                value=duration((sign.last - sign.started).total_seconds()),
+                note=counted(len(sign.steps), "step"),
+            )
+        )
+    return found
+
+
+def not_done(sign: SignOff) -> list[str]:
+    """What somebody still has to do."""
+    confirmed = {state for gate in sign.gates if gate.verdict in _PASS for state in gate.states}
+    items = []
+    if sign.status is Status.ACCEPTED:
+        ttls = sorted({row.ttl for row in sign.dns if row.ttl is not None and row.ttl != sign.plan.ttl})
+        if ttls:
+            items.append(
+                f"Raise the DNS records' TTL again, before the move it was {', '.join(f'{ttl} s' for ttl in ttls)}."
+            )
+        items.append("Keep the old host, closed as it is, until nobody wants to go back to it; then switch it off.")
+        items.append("Set up backups on the target, and try a restore.")
+    elif sign.status is Status.BACKED_OUT:
+        items.append("Find out why, then begin anew: gonogo run --new.")
+        items.append("Terminate the fenced instance when its data is no longer needed.")
+    else:
+        items += [f"{text[0].upper()}{text[1:]}." for state, text in MILESTONES if state not in confirmed]
+    items += [f"Mend before its waiver ends: {waiver.claim}" for waiver in sign.waivers]
+    return items

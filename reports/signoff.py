@@ -1,0 +1,203 @@
+"""Makes the sign-off of a run out of its stored evidence: one model, from which every page is made."""
+
+import re
+from datetime import datetime, timedelta
+
+from fixtures.evidence import (
+    DataCopy,
+    DnsBefore,
+    Entry,
+    FilesCopy,
+    Opening,
+    SourceClosure,
+    TargetFacts,
+    Users,
+    Verdict,
+)
+from reports import history, sentences
+from reports.models import (
+    Data,
+    DirectoryRow,
+    DnsRow,
+    Files,
+    Outage,
+    Risk,
+    SignOff,
+    StateRow,
+    Status,
+    TableRow,
+    TargetRow,
+    Trouble,
+    WaiverRow,
+)
+from reports.stored import Stored
+
+FRESH = timedelta(minutes=15)
+"""A run whose journal is quieter than this is not said to be under way. No gate takes longer."""
+
+RISKS = (
+    Risk(
+        name="One server only", meaning="Everything runs on one instance: when it fails, users wait until it is back."
+    ),
+    Risk(
+        name="Performance not compared yet",
+        meaning="Pages answer, but nobody measured whether they answer as fast as on the old host.",
+    ),
+    Risk(
+        name="Hardening not complete",
+        meaning="Firewall, logins and passwords are as planned; the machine and the application are not locked down further.",
+    ),
+)
+EPHEMERAL = Risk(
+    name="Data on an ephemeral disk",
+    meaning="The data lies on the instance's own disk: it is gone when the instance stops. Back it up elsewhere.",
+)
+"""What the article's own closing list leaves open."""
+
+
+def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
+    """The sign-off as of the moment `at`. `ended`: whoever ran the migration says that nothing is under way any more."""
+    last = stored.entries[-1].at if stored.entries else None
+    live = not ended and last is not None and at - last < FRESH
+    status, troubles = history.standing(stored, live=live)
+    states = history.states(stored)
+    steps, owner = history.steps(stored, live=live and status is Status.UNDER_WAY)
+    target = stored.record(TargetFacts)
+    outage = _outage(stored)
+    if status is Status.ACCEPTED and outage and outage.lost:
+        status, troubles = Status.NO_GO, [_lost(outage)]
+    draft = SignOff(
+        run=stored.directory.name, generated=at, status=status, sentence="", standing="", troubles=troubles, next=[],
+        plan=stored.plan,
+        target=TargetRow(
+            instance_id=target.instance_id, public_address=target.public_address,
+            private_address=target.private_address, volume_id=target.volume_id,
+        ) if target else None,
+        started=stored.entries[0].at if stored.entries else None, last=last, figures=[], events=history.events(stored),
+        steps=steps, gates=history.gates(stored, owner), states=states, data=_data(stored, states),
+        files=_files(stored, states), dns=_dns(stored, target), outage=outage, waivers=_waivers(states),
+        risks=[*RISKS[:1], *([EPHEMERAL] if target and not target.volume_id else []), *RISKS[1:]],
+        not_done=[], unreadable=[*stored.unreadable, *_missing_gates(stored)],
+    )  # fmt: skip
+    return draft.model_copy(
+        update={
+            "sentence": sentences.verdict(draft),
+            "standing": sentences.standing(draft),
+            "next": sentences.what_next(draft),
+            "figures": sentences.figures(draft),
+            "not_done": sentences.not_done(draft),
+        }
+    )
+
+
+def _missing_gates(stored: Stored) -> list[str]:
+    return [
+        f"gate {entry.detail.get('number')}: the journal names it, its result cannot be read"
+        for entry in stored.entries
+        if entry.kind == "gate" and history.find_gate(stored, entry) is None
+    ]
+
+
+def _lost(outage: Outage) -> Trouble:
+    return Trouble(
+        where="what users saw", title="Writes that users were told are safe are not on the target",
+        verdict=Verdict.NO_GO, subject="acknowledged writes", expected="all of them on the target",
+        found=f"{len(outage.lost)} lost: {', '.join(outage.lost[:5])}",
+        do="save them from the old host, which still holds its database",
+    )  # fmt: skip
+
+
+def _parameter(name: str) -> str:
+    """How pytest's ids write a table or directory: as the checks' own parameters do."""
+    return "[" + re.sub(r"[\s\[\]]", "_", name) + "]"
+
+
+def _verdict_of(states: list[StateRow], state: str, name: str, *, proven: bool) -> Verdict | None:
+    """The verdict on one table or directory: of its own checks, else of its whole state where that is proven."""
+    checks = [check for row in states if row.name == state for check in row.checks]
+    own = [check.verdict for check in checks if check.id.endswith(_parameter(name))]
+    if own and (proven or history.worst(own) is not Verdict.GO):
+        return history.worst(own)
+    return Verdict.GO if proven else None
+
+
+def _data(stored: Stored, states: list[StateRow]) -> Data | None:
+    copy = stored.record(DataCopy)
+    if copy is None:
+        return None
+    state = "final_data_copied" if copy.final else "data_copied"
+    proven = history.proven(stored, state)
+    tables = [
+        TableRow(
+            name=name, rows=table.rows, digest=table.digest, verdict=_verdict_of(states, state, name, proven=proven)
+        )
+        for name, table in sorted(copy.tables.items())
+    ]
+    return Data(
+        final=copy.final, recorded=copy.recorded, seconds=copy.seconds, snapshot=copy.snapshot,
+        source_identifier=copy.source_identifier, target_identifier=copy.target_identifier, tables=tables,
+        rows=sum(table.rows for table in tables), sequences=len(copy.sequences), large_objects=copy.large_objects,
+        proven=proven,
+    )  # fmt: skip
+
+
+def _files(stored: Stored, states: list[StateRow]) -> Files | None:
+    copy = stored.record(FilesCopy)
+    if copy is None:
+        return None
+    state = "final_files_copied" if copy.final else "files_copied"
+    proven = history.proven(stored, state)
+    directories = [
+        DirectoryRow(
+            path=path, files=count.files, links=count.links, bytes=count.bytes, manifest=copy.manifests.get(path, ""),
+            verdict=_verdict_of(states, state, path, proven=proven),
+        )
+        for path, count in sorted(copy.counts.items())
+    ]  # fmt: skip
+    return Files(
+        final=copy.final, recorded=copy.recorded, seconds=copy.seconds, directories=directories,
+        files=sum(d.files for d in directories), bytes=sum(d.bytes for d in directories), proven=proven,
+    )  # fmt: skip
+
+
+def _dns(stored: Stored, target: TargetFacts | None) -> list[DnsRow]:
+    before = stored.record(DnsBefore)
+    if before is None:
+        return []
+    last = next((e.kind for e in reversed(stored.entries) if e.kind in ("dns_changed", "backed_out")), "")
+    after = [target.public_address] if last == "dns_changed" and target else []
+    return [
+        DnsRow(record=record, before=values, ttl=before.ttls.get(record), after=after)
+        for record, values in sorted(before.records.items())
+    ]
+
+
+def _last(entries: list[Entry], *kinds: str) -> datetime | None:
+    return next((entry.at for entry in reversed(entries) if entry.kind in kinds), None)
+
+
+def _outage(stored: Stored) -> Outage | None:
+    closure, opening, users = stored.record(SourceClosure), stored.record(Opening), stored.record(Users)
+    closed = _last(stored.entries, "source_closed") or (closure.closed if closure else None)
+    if closed is None:
+        return None
+    later = [entry for entry in stored.entries if entry.at >= closed]
+    reopened = _last(later, "source_reopened", "backed_out")
+    ended = reopened or (opening.outage_ended if opening else None) or _last(later, "dns_changed")
+    measured = users.outage_seconds if users else None
+    outage = Outage(closed=closed, ended=ended, seconds=measured, measured=measured is not None)
+    if outage.ended and measured is None:
+        outage.seconds = max(0.0, (outage.ended - outage.closed).total_seconds())
+    if users:
+        outage.write_gap_seconds, outage.acknowledged = users.write_gap_seconds, users.acknowledged
+        outage.lost, outage.served_by_target = users.lost, users.served_by_target
+    return outage
+
+
+def _waivers(states: list[StateRow]) -> list[WaiverRow]:
+    waived = {c.id: c for row in states for c in row.checks if c.verdict is Verdict.WAIVED}
+    rows = []
+    for check in waived.values():
+        terms, _, found = check.message.partition("\n")
+        rows.append(WaiverRow(check=check.id, claim=check.claim, terms=terms, found=found))
+    return rows

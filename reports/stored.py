@@ -1,0 +1,160 @@
+"""Reads a run's directory. What cannot be read is named and passed over: a report is most needed when things went wrong."""
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from fixtures.evidence import (
+    DataCopy,
+    DnsBefore,
+    Entry,
+    FilesCopy,
+    GateResult,
+    Opening,
+    Record,
+    SourceClosure,
+    TargetFacts,
+    Users,
+)
+from reports.models import PlanFacts
+from reports.words import utc
+
+M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R", bound=Record)
+
+_GATE = re.compile(r"^\d+-(?P<label>[^.]+)\.json$")
+_BEFORE = "-before"
+KINDS: tuple[type[Record], ...] = (TargetFacts, DataCopy, FilesCopy, DnsBefore, SourceClosure, Opening, Users)
+
+
+@dataclass(frozen=True)
+class StoredGate:
+    """A gate's result, the label of its file, and the JUnit that pytest wrote beside it."""
+
+    label: str
+    result: GateResult
+    junit: Path
+
+    @property
+    def before(self) -> bool:
+        """Whether it asked, ahead of a step, for what the step is to give: it need not be go."""
+        return self.label.endswith(_BEFORE)
+
+
+@dataclass
+class Stored:
+    """All evidence of one run that could be read."""
+
+    directory: Path
+    plan: PlanFacts
+    entries: list[Entry] = field(default_factory=list)
+    gates: list[StoredGate] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    def record(self, kind: type[R]) -> R | None:
+        """The record of one kind, or None where no step wrote it (or it cannot be read)."""
+        return next((record for record in self.records if isinstance(record, kind)), None)
+
+
+def read(directory: Path) -> Stored:
+    """Read everything in a run's directory that reports speak of."""
+    unreadable: list[str] = []
+    return Stored(
+        directory,
+        plan=_plan(directory / "plan.toml", unreadable),
+        entries=_journal(directory / "journal.jsonl", unreadable),
+        gates=_gates(directory / "gates", unreadable),
+        records=_records(directory / "records", unreadable),
+        unreadable=unreadable,
+    )
+
+
+def _text(path: Path, unreadable: list[str]) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        unreadable.append(f"{path.name}: {type(error).__name__}")
+        return None
+
+
+def _model(kind: type[M], text: str, name: str, unreadable: list[str]) -> M | None:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        unreadable.append(f"{name}: not a {kind.__name__} ({error.error_count()} mistakes)")
+        return None
+
+
+def _journal(path: Path, unreadable: list[str]) -> list[Entry]:
+    lines = (_text(path, unreadable) or "").split("\n")
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        # A crash cuts the last line short, and that is no damage: what it would have said did not happen.
+        passed_over = unreadable if number < len(lines) else []
+        entry = _model(Entry, line, f"journal.jsonl, line {number}", passed_over)
+        if entry:
+            entries.append(entry.model_copy(update={"at": utc(entry.at)}))
+    return entries
+
+
+def _gates(directory: Path, unreadable: list[str]) -> list[StoredGate]:
+    found = []
+    for path in sorted(directory.glob("*.json")):
+        match = _GATE.match(path.name)
+        text = _text(path, unreadable) if match else None
+        result = _model(GateResult, text, f"gates/{path.name}", unreadable) if text is not None else None
+        if match and result:
+            times = {"started": utc(result.started), "finished": utc(result.finished)}
+            # Two gates of one pytest process share its JUnit, which bears the number and the first one's label.
+            junit = next(iter(sorted(directory.glob(f"{path.name.partition('-')[0]}-*.xml"))), path.with_suffix(".xml"))
+            found.append(StoredGate(match["label"], result.model_copy(update=times), junit))
+    return sorted(found, key=lambda gate: (gate.result.number, gate.result.finished))
+
+
+def _records(directory: Path, unreadable: list[str]) -> list[Record]:
+    texts = [(kind, _text(directory / kind.file, unreadable)) for kind in KINDS]
+    read = [_model(kind, text, f"records/{kind.file}", unreadable) for kind, text in texts if text is not None]
+    return [record for record in read if record is not None]
+
+
+def _plan(path: Path, unreadable: list[str]) -> PlanFacts:
+    text = _text(path, unreadable)
+    if text is None:
+        return PlanFacts()
+    try:
+        plan = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        unreadable.append(f"plan.toml: {error}")
+        plan = {}
+    facts: dict[str, Any] = {
+        "name": _at(plan, "name"),
+        "operator": _at(plan, "operator", "name"),
+        "contact": _at(plan, "operator", "contact"),
+        "hostnames": _at(plan, "web", "hostnames"),
+        "source": _at(plan, "source", "address"),
+        "source_address": _at(plan, "source", "public_address"),
+        "outage_minutes": _at(plan, "cutover", "outage_minutes"),
+        "ttl": _at(plan, "dns", "ttl"),
+    }
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return PlanFacts.model_validate({"sha256": sha256, **{k: v for k, v in facts.items() if v is not None}})
+    except ValidationError:
+        unreadable.append("plan.toml: not a plan")
+        return PlanFacts(sha256=sha256)
+
+
+def _at(document: Any, *keys: str) -> Any:
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
