@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 
-.PHONY: help demo test lint bench prove-2 setup schema clean
+.PHONY: help demo test lint bench prove-2 setup lock schema clean
 
 help:
 	@echo "make demo     move SmallPayroll in the lab, from production to a launched instance; ends with the report's path"
@@ -34,6 +34,9 @@ bench:
 prove-2:
 	@.ci/setup test
 	@$(ROOT) .venv/bin/python -m tests.prove.issue_2
+
+lock:
+	@.venv/bin/pip install -q pip-tools && .venv/bin/pip-compile -q --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe -o requirements.lock pyproject.toml
 
 schema:
 	@.venv/bin/python -c "import json; from fixtures.plan import Plan; print(json.dumps(Plan.model_json_schema(), indent=1))" >docs/plan.schema.json

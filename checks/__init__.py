@@ -1,0 +1,1 @@
+"""What must be true: read-only checks, one file per subject."""
