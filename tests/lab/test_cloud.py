@@ -10,7 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from fixtures.lab.cloud import Cloud
 from fixtures.lab.images import image
@@ -278,6 +278,29 @@ def test_a_group_is_in_force_when_the_call_returns(ec2, group, login):
     ec2.revoke_security_group_ingress(**rule)
 
 
+def test_a_group_holds_for_ipv6(network, ec2, group, instance, login):
+    link_local = login.run("ip -6 -o address show dev eth0 scope link").split()[3].partition("/")[0]
+
+    def reach_from_router():
+        code = f"import socket; socket.create_connection(('{link_local}%vpc', 8080), timeout=1.5)"
+        with pytest.raises(subprocess.CalledProcessError) as caught:
+            network.run_in("router", ["python3", "-c", code])
+        return (
+            "refused"
+            if b"refused" in caught.value.stderr
+            else "time-out"
+            if b"timed out" in caught.value.stderr
+            else ""
+        )
+
+    rule = {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "Ipv6Ranges": [{"CidrIpv6": "fe80::/10"}]}
+    assert reach_from_router() == "time-out"
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    assert reach_from_router() == "refused"
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    assert code_of(ec2.delete_security_group, GroupId=group) == "DependencyViolation"
+
+
 def test_a_group_names_another_group_and_limits_what_goes_out(ec2, group, instance, login, second):
     other, other_id, other_group = second
     private = described(ec2, instance)["PrivateIpAddress"]
@@ -367,6 +390,24 @@ def test_an_elastic_address_leads_in_and_out(ec2, key, instance, login):
     assert login.address != public
 
 
+def test_an_elastic_address_moves_from_one_instance_to_another(ec2, key, instance, login, second):
+    other_id = second[1]
+    address = ec2.allocate_address(Domain="vpc")
+    public, allocation = address["PublicIp"], address["AllocationId"]
+    ec2.associate_address(InstanceId=instance, AllocationId=allocation)
+    assert code_of(ec2.associate_address, InstanceId=other_id, AllocationId=allocation) == "Resource.AlreadyAssociated"
+    ec2.associate_address(InstanceId=other_id, AllocationId=allocation, AllowReassociation=True)
+    moved = Login(key, public, console_keys(ec2, other_id))
+    assert moved.run("hostname") == login_name(ec2, other_id)
+    login.address = described(ec2, instance)["PublicIpAddress"]
+    assert reach(login.address, 22) == "open"
+    assert code_of(ec2.release_address, AllocationId=allocation) == "InvalidIPAddress.InUse"
+    ec2.terminate_instances(InstanceIds=[other_id])
+    wait(ec2, other_id, "terminated")
+    assert "InstanceId" not in ec2.describe_addresses()["Addresses"][0]
+    ec2.release_address(AllocationId=allocation)
+
+
 def login_name(ec2, instance):
     return described(ec2, instance)["PrivateDnsName"].partition(".")[0]
 
@@ -398,6 +439,18 @@ def test_an_image_of_an_instance_boots(cloud, ec2, key, second):
     ec2.terminate_instances(InstanceIds=[launched])
     wait(ec2, launched, "terminated")
     ec2.deregister_image(ImageId=made)
+
+
+def test_an_instance_that_cannot_boot_is_terminated(cloud, ec2, group, second, network, place):
+    made = ec2.create_image(InstanceId=second[1], Name="lost", NoReboot=True)["ImageId"]
+    ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig=QUICK)
+    (place / "state/images" / made).rename(place / "lost")
+    before = (network.namespaces, mounts(place))
+    launched = launch(cloud, ec2, group, ImageId=made)
+    with pytest.raises(WaiterError):
+        wait(ec2, launched)
+    assert described(ec2, launched)["StateReason"]["Code"] == "Server.InternalError"
+    assert (network.namespaces, mounts(place)) == before
 
 
 def test_terminate_leaves_nothing(cloud, ec2, group, network, place):
@@ -448,7 +501,7 @@ def test_a_saved_cloud_comes_back_with_the_same_ids(network, place, cloud, ec2, 
     took = time.monotonic() - began
     try:
         assert took < 30
-        assert (again.facts().image, again.facts().subnet) == (facts.image, facts.subnet)
+        assert again.facts() == facts
         after = described(client(again), instance)
         for same in ("InstanceId", "PrivateIpAddress", "ImageId", "LaunchTime", "KeyName", "SecurityGroups"):
             assert after[same] == before[same]

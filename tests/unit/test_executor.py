@@ -242,9 +242,12 @@ def test_a_gate_that_proves_nothing_is_never_go(project, tampered):
 
 
 def test_checks_edited_under_a_run_are_noticed(project):
-    body = DRIVER.replace('call("first")', '''call("first")
+    body = DRIVER.replace(
+        'call("first")',
+        """call("first")
     checks = HERE / "checks" / "check_all.py"
-    checks.write_text(checks.read_text().replace("def check_second_again", "def helper"))''')
+    checks.write_text(checks.read_text().replace("def check_second_again", "def helper"))""",
+    )
     (project / "driver.py").write_text(body)
     code, out = drive(project)
     assert (code, "did not run" in out) == (14, True), out

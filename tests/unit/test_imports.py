@@ -55,8 +55,19 @@ def test_reports_import_the_evidence_schema_only():
 
 
 def test_nothing_but_the_lab_command_knows_the_lab():
-    found = [b for f in ("steps", "checks", "reports") for p in modules(f) for b in imports(p) if b.startswith("fixtures.lab")]
-    users = {p.name for f in ("steps", "checks", "reports") for p in modules(f) if any(b.startswith("fixtures.lab") for b in imports(p))}
+    found = [
+        b
+        for f in ("steps", "checks", "reports")
+        for p in modules(f)
+        for b in imports(p)
+        if b.startswith("fixtures.lab")
+    ]
+    users = {
+        p.name
+        for f in ("steps", "checks", "reports")
+        for p in modules(f)
+        if any(b.startswith("fixtures.lab") for b in imports(p))
+    }
     assert not found or users == {"cli_lab.py"}
 
 

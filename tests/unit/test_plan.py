@@ -95,7 +95,10 @@ def leaves(tree, path=()):
             yield (*path, key)
 
 
-@given(st.sampled_from(list(leaves(tomllib.loads(TEXT)))), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers())))
+@given(
+    st.sampled_from(list(leaves(tomllib.loads(TEXT)))),
+    st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers())),
+)
 def test_any_wrong_value_is_reported_under_its_key_or_accepted(path, value):
     document = tomllib.loads(TEXT)
     table = document

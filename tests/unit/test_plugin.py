@@ -122,7 +122,9 @@ def test_a_skipped_check_is_never_go(suite, body):
 
 
 def test_an_xpass_is_never_go(suite):
-    (suite / "checks" / "check_ruby.py").write_text(GOOD.replace("@pytest.mark.gems", "@pytest.mark.xfail\n@pytest.mark.gems"))
+    (suite / "checks" / "check_ruby.py").write_text(
+        GOOD.replace("@pytest.mark.gems", "@pytest.mark.xfail\n@pytest.mark.gems")
+    )
     code, out = run(suite, "checks/", "-m", "gems_installed")
     assert code == 1, out
 

@@ -313,14 +313,16 @@ def test_a_no_go_is_named_first_with_its_four_parts(made: Made) -> None:
     made.journal("step_failed", "copy_database_again", error="the gate after it: no-go")
     sign = made.sign(later=600)
     assert sign.status is Status.NO_GO
-    assert plain(sign.sentence) == "No-go: table public.payslips."
+    assert plain(sign.sentence) == (
+        "No-go: table public.payslips: expected 28896 rows, as the copy's snapshot held, found 28895 rows."
+    )
     found = sign.troubles[0]
     assert (found.subject, found.found) == ("table public.payslips", "28895 rows")
     assert found.expected.startswith("28896 rows")
     assert found.do.startswith("run `gonogo run` again")
     assert sign.standing.startswith("Production has been closed since")
     assert any(
-        "49 min" in plain(line) and "of the outage budget of 1 h 00 min were left" in plain(line) for line in sign.next
+        "49 min" in plain(line) and "of the outage budget of 60 min were left" in plain(line) for line in sign.next
     )
     assert sign.data
     assert not sign.data.proven
@@ -351,7 +353,10 @@ def test_a_failed_step_says_what_failed(made: Made) -> None:
     made.journal("step_failed", "install_ruby", error=error)
     sign = made.sign()
     assert sign.status is Status.FAILED
-    assert sign.sentence == "Failed in the step install_ruby: apt on the target."
+    assert (
+        sign.sentence
+        == "Failed in the step install_ruby: apt on the target: expected to install ruby, found No space left on device."
+    )
     assert sign.troubles[0].found == "No space left on device"
     assert sign.standing == "Production is open on the old host, as before."
 

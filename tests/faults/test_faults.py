@@ -1,0 +1,78 @@
+"""A rehearsed lab: its gates are go, close over each fault by name, and are never fooled into a verdict."""
+
+import re
+
+import pytest
+
+from fixtures.lab.faults import FAULTS, break_it, mend
+from tests.labsite import Site
+
+
+@pytest.fixture(scope="module")
+def site():
+    made = Site("faults")
+    made.down()
+    made.up(rehearsed=True)
+    yield made
+    made.down()
+
+
+def test_before_the_cutover_only_the_ttl_is_red(site):
+    done = site.checks("pre_cutover")
+    assert done.code == 1, done.out
+    assert "pre_cutover: no-go" in done.out
+    failed = set(re.findall(r"^(?:FAILED|ERROR) checks/(\S+?)::", done.out, re.MULTILINE))
+    assert failed == {"check_ttl.py"}, done.out
+    assert "3600" in done.out
+    assert "300" in done.out
+    assert "do:" in done.out
+
+
+def test_lowering_the_ttl_makes_it_go_with_and_without_workers(site):
+    done = site.gonogo("run", "--yes", "--until", "ttl_lowered")
+    assert done.code == 0, done.out
+    for extra in ((), ("-n", "4")):
+        done = site.checks("pre_cutover", *extra)
+        assert done.code == 0, done.out
+        assert "pre_cutover: go" in done.out
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_closes_its_gate_and_is_named(site, name):
+    fault = break_it(site.name, name)
+    try:
+        done = site.checks(fault.state)
+    finally:
+        mend(site.name, name)
+    assert done.code == 1, done.out
+    assert f"{fault.state}: no-go" in done.out
+    failed = [line for line in done.out.splitlines() if line.startswith("FAILED")]
+    assert any(fault.check in line for line in failed), done.out
+    assert "do:  " in done.out
+    healed = site.checks(fault.state)
+    assert healed.code == 0, healed.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-k", "ttl"), ("-k", "nothing_at_all"), ("--deselect", "checks/check_gems.py"), ("--collect-only",),
+     ("--ignore", "checks/check_ttl.py")],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_narrowed_pre_cutover_is_never_go(site, arguments):
+    done = site.checks("pre_cutover", *arguments)
+    assert done.code != 0, done.out
+    assert "pre_cutover: go" not in done.out
+
+
+def test_the_environment_cannot_narrow_it(site):
+    done = site.checks("pre_cutover", PYTEST_ADDOPTS="-k ttl")
+    assert done.code != 0, done.out
+
+
+def test_an_all_skipped_pre_cutover_is_never_go(site, tmp_path):
+    plugin = tmp_path / "skip_everything.py"
+    plugin.write_text("import pytest\ndef pytest_runtest_setup(item):\n    pytest.skip('all of them')\n")
+    done = site.checks("pre_cutover", "-p", "skip_everything", PYTHONPATH=str(tmp_path))
+    assert done.code != 0, done.out
+    assert "could-not-verify" in done.out

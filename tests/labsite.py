@@ -1,0 +1,152 @@
+"""A lab with a migration in it, as tests and proofs use it: commands as an operator types them, and looks behind them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fixtures.evidence import Entry, GateResult
+from fixtures.lab import control, faults
+from fixtures.plan import load_plan
+from fixtures.run import Run, runs_of
+
+ROOT = Path(__file__).resolve().parents[1]
+CARD = {
+    "gems_installed": "gems installed",
+    "data_on_mnt": "PostgreSQL's data on /mnt",
+    "passwords_required": "password authentication",
+    "web_configured": "nginx configured",
+    "rehearsed": "nginx serving static files and proxying",
+    "data_copied": "row counts matching production",
+    "ttl_lowered": "DNS TTL <= 300 on every authoritative server",
+}
+"""The states behind the list on the design card, and what each stands for there."""
+
+
+def environment(**extra: str) -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "GONOGO_PLAN"))} | extra
+
+
+@dataclass
+class Done:
+    """A command that ended: its exit code, all it printed, and how long it took."""
+
+    code: int
+    out: str
+    seconds: float
+
+
+def run(command: list[str], timeout: float = 1500, **extra: str) -> Done:
+    begun = time.monotonic()
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(**extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, time.monotonic() - begun)
+
+
+class Site:
+    """One lab by name, and the operator before it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def plan_path(self) -> Path:
+        return control.lab_status(self.name).directory / "plan.toml"
+
+    def gonogo(self, *arguments: str, plan: Path | None = None, **extra: str) -> Done:
+        command = [sys.executable, "-m", "steps", arguments[0]]
+        if arguments[0] != "lab":
+            command += ["--plan", str(plan or self.plan_path)]
+        return run([*command, *arguments[1:]], **extra)
+
+    def checks(self, expression: str, *arguments: str, plan: Path | None = None, **extra: str) -> Done:
+        command = [sys.executable, "-m", "pytest", "checks/", "-m", expression, "--plan", str(plan or self.plan_path)]
+        return run([*command, *arguments], **extra)
+
+    def up(self, *, rehearsed: bool) -> Done:
+        done = self.gonogo("lab", "up", "--name", self.name, *(["--rehearsed"] if rehearsed else []))
+        assert done.code == 0, done.out
+        return done
+
+    def down(self) -> None:
+        control.lab_down(self.name, progress=lambda _: None)
+
+    def on(self, host: str, script: str) -> str:
+        """Run a script as root on a host of the lab (`target` is the instance); the look behind the scenes."""
+        name = faults.instance(self.name) if host == "target" else host
+        code, out, errors = control.lab_call(self.name, "run", name, ["bash", "-ec", script])
+        assert code == 0, errors.decode()
+        return str(out.decode())
+
+    def sql(self, host: str, query: str) -> str:
+        return self.on(host, f"cd /; runuser -u postgres -- psql -XAtq payroll_prod <<'E'\n{query}\nE\n").strip()
+
+    # --- the run's evidence -------------------------------------------------------------------------------------------
+
+    @property
+    def last_run(self) -> Run:
+        return runs_of(load_plan(self.plan_path), ROOT / "runs")[-1]
+
+    def journal(self) -> list[Entry]:
+        return list(self.last_run.entries())
+
+    def gates(self) -> list[GateResult]:
+        files = sorted(self.last_run.gates.glob("[0-9]*.json"))
+        return [GateResult.model_validate_json(f.read_text()) for f in files]
+
+    # --- killing the executor -----------------------------------------------------------------------------------------
+
+    def killed_when(self, moment: Callable[[list[Entry]], bool], *, after: float = 0, limit: float = 600) -> str:
+        """Run `gonogo run --yes` and SIGKILL it (and its gate) once the journal satisfies `moment`, `after` s later."""
+        before = len(runs_of(load_plan(self.plan_path), ROOT / "runs"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "steps", "run", "--yes", "--plan", str(self.plan_path)], cwd=ROOT, env=environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline and process.poll() is None:
+            runs = runs_of(load_plan(self.plan_path), ROOT / "runs")
+            if len(runs) >= max(before, 1) and moment(_entries(runs[-1])):
+                time.sleep(after)
+                break
+            time.sleep(0.05)
+        alive = process.poll() is None
+        if alive:
+            os.killpg(process.pid, signal.SIGKILL)  # the group that start_new_session made: the executor and its gate
+        out = process.communicate()[0]
+        assert alive, f"the executor ended before it could be killed:\n{out}"
+        return str(out)
+
+
+def _entries(run_: Run) -> list[Entry]:
+    try:
+        return list(run_.entries())
+    except OSError:
+        return []
+
+
+def started(step: str) -> Callable[[list[Entry]], bool]:
+    return lambda entries: any(e.kind == "step_started" and e.step == step for e in entries)
+
+
+def finished(step: str) -> Callable[[list[Entry]], bool]:
+    return lambda entries: any(e.kind in ("step_finished", "already_true") and e.step == step for e in entries)
+
+
+def served_through_public_dns(site: Site) -> dict[str, str]:
+    """What a user gets who asks the lab's resolver for the name: the address, and the server that answered."""
+    plan = load_plan(site.plan_path)
+    resolver = plan.dns.resolvers[0].address
+    from fixtures.nameservers import Dns
+    from fixtures.web import Web
+
+    answer = Dns(plan.dns).ask(plan.dns.resolvers[0], plan.web.hostnames[0], "A")
+    page = Web(plan.web.hostnames[0]).get(plan.application.health, answer.values[0])
+    return {"resolver": str(resolver), "address": answer.values[0], "server": json.loads(page.text)["server"]}
