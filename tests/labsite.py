@@ -12,8 +12,10 @@ from pathlib import Path
 
 from fixtures.evidence import Entry, GateResult
 from fixtures.lab import control, faults
+from fixtures.nameservers import Dns
 from fixtures.plan import load_plan
 from fixtures.run import Run, runs_of
+from fixtures.web import Web
 
 ROOT = Path(__file__).resolve().parents[1]
 CARD = {
@@ -144,9 +146,6 @@ def served_through_public_dns(site: Site) -> dict[str, str]:
     """What a user gets who asks the lab's resolver for the name: the address, and the server that answered."""
     plan = load_plan(site.plan_path)
     resolver = plan.dns.resolvers[0].address
-    from fixtures.nameservers import Dns
-    from fixtures.web import Web
-
     answer = Dns(plan.dns).ask(plan.dns.resolvers[0], plan.web.hostnames[0], "A")
     page = Web(plan.web.hostnames[0]).get(plan.application.health, answer.values[0])
     return {"resolver": str(resolver), "address": answer.values[0], "server": json.loads(page.text)["server"]}

@@ -404,7 +404,7 @@ def test_an_elastic_address_moves_from_one_instance_to_another(ec2, key, instanc
     assert code_of(ec2.release_address, AllocationId=allocation) == "InvalidIPAddress.InUse"
     ec2.terminate_instances(InstanceIds=[other_id])
     wait(ec2, other_id, "terminated")
-    assert "InstanceId" not in ec2.describe_addresses()["Addresses"][0]
+    assert not ec2.describe_addresses()["Addresses"][0].get("InstanceId")
     ec2.release_address(AllocationId=allocation)
 
 

@@ -1,6 +1,7 @@
 """Bad input on the command line, against a real lab: one clear error each, no traceback, nothing changed."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -60,8 +61,6 @@ def test_wrong_input_is_one_clear_error_before_anything_changes(site, edited, ca
     if case == "a refused key":
         other = plan.parent / "keys" / "other"
         other.unlink(missing_ok=True)
-        import subprocess
-
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
     done = site.gonogo("run", "--yes", "--new", "--until", "source_surveyed", plan=plan)
     assert done.code == code, done.out

@@ -1,0 +1,55 @@
+"""`make bench`: how long the pre_cutover gate takes over gonogo's shell and over testinfra's backends, and the ratios."""
+
+import argparse
+import statistics
+import sys
+from typing import Any
+
+from tests.labsite import Site
+
+ROUNDS = 3
+BACKENDS = ("gonogo's shell", "paramiko", "ssh")
+
+
+def measure(site: Site, rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Seconds of the gate, `rounds` times each backend in turn, on one lab in one run."""
+    seconds: dict[str, list[float]] = {name: [] for name in BACKENDS}
+    for _ in range(rounds):
+        for name in BACKENDS:
+            done = site.checks(
+                "pre_cutover", "-q", "-p", "tests.bench.backends", GONOGO_BENCH_BACKEND="" if name == BACKENDS[0] else name
+            )
+            assert done.code == 0, done.out
+            seconds[name].append(done.seconds)
+    return seconds
+
+
+def lines(seconds: dict[str, list[float]]) -> list[str]:
+    """The table: median, range, and how many times as long as over our shell."""
+    ours = statistics.median(seconds[BACKENDS[0]])
+    text = [f"{'pre_cutover gate over':24} {'median s':>9} {'min':>7} {'max':>7} {'ratio':>7}"]
+    for name, values in seconds.items():
+        median = statistics.median(values)
+        text.append(f"{name:24} {median:9.2f} {min(values):7.2f} {max(values):7.2f} {median / ours:7.1f}")
+    return text
+
+
+def main(arguments: list[str]) -> int:
+    options: Any = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--name", default="bench", help="the lab to use; it is brought up rehearsed")
+    options.add_argument("--rounds", type=int, default=ROUNDS)
+    chosen = options.parse_args(arguments)
+    site = Site(chosen.name)
+    site.down()
+    site.up(rehearsed=True)
+    try:
+        ready = site.gonogo("run", "--yes", "--until", "ttl_lowered")
+        assert ready.code == 0, ready.out
+        print("\n".join(lines(measure(site, chosen.rounds))))  # noqa: T201 - the benchmark's output
+    finally:
+        site.down()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

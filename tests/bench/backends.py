@@ -1,0 +1,50 @@
+"""A pytest plugin that sends every shell command over one of testinfra's own backends, to compare them with ours.
+
+The backend's name comes in GONOGO_BENCH_BACKEND ("ssh" or "paramiko"). Database, DNS, cloud and HTTP stay as they are.
+"""
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+
+from fixtures.shell import Output, Shell
+
+BACKEND = os.environ.get("GONOGO_BENCH_BACKEND", "")
+
+
+@cache
+def _host(user: str, address: str, port: int, key: str, known: str) -> Any:
+    directory = Path(tempfile.mkdtemp(prefix="gonogo-bench-"))
+    (directory / "known_hosts").write_text(known)
+    (directory / "config").write_text(
+        f"Host {address}\n  User {user}\n  Port {port}\n  IdentityFile {key}\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {directory}/known_hosts\n  StrictHostKeyChecking yes\n  ControlMaster no\n"
+    )
+    return testinfra.get_host(
+        f"{BACKEND}://{user}@{address}:{port}", ssh_config=str(directory / "config"), ssh_identity_file=key, sudo=True
+    )
+
+
+def _run(self: Shell, command: str, *, stdin: bytes = b"", timeout: float = 60, writable: bool = False) -> Output:
+    if stdin:
+        return _ours(self, command, stdin=stdin, timeout=timeout, writable=writable)
+    connection = self._connection
+    server_key = connection.transport.get_remote_server_key()
+    known = f"{connection.host} {server_key.get_name()} {server_key.get_base64()}\n"
+    key = connection.connect_kwargs["key_filename"]
+    host = _host(connection.user, connection.host, connection.port, str(key), known)
+    done = host.run(command)
+    return Output(done.rc, done.stdout_bytes, done.stderr_bytes)
+
+
+_ours = Shell.run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if BACKEND in ("ssh", "paramiko"):
+        Shell.run = _run  # type: ignore[method-assign]
