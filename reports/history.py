@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
 from fixtures.evidence import CheckResult, Entry, GateResult, Verdict
 from reports.models import Attempt, CheckRow, Event, GateRow, Outcome, StateRow, Status, StepRow, Trouble
@@ -56,6 +57,7 @@ class _Walk:
         self.waiting: list[StoredGate] = []
         self.owner: dict[tuple[int, str], str] = {}
         self.open: StepRow | None = None
+        self.last_sign: Entry | None = None
 
     def begin(self, entry: Entry, outcome: Outcome) -> None:
         started = entry.at
@@ -67,6 +69,7 @@ class _Walk:
         for gate in self.waiting:
             self.own(gate, row)
         self.waiting = []
+        self.last_sign = None
         self.open = row if outcome is Outcome.RUNNING else None
 
     def own(self, gate: StoredGate, row: StepRow) -> None:
@@ -92,11 +95,16 @@ class _Walk:
         )  # fmt: skip
         self.open = None
 
+    def doubt(self, previous: Entry) -> None:
+        """Every executor that starts notes the catalogue: if the step never ends, its process died before this."""
+        self.last_sign = self.last_sign or previous
+
     def cut(self, previous: Entry) -> None:
         if self.open:
             last = self.open.attempts[-1]
+            ended = (self.last_sign or previous).at
             self.open.attempts[-1] = last.model_copy(
-                update={"outcome": Outcome.CUT_SHORT, "ended": max(last.started, previous.at)}
+                update={"outcome": Outcome.CUT_SHORT, "ended": max(last.started, ended)}
             )
         self.open = None
 
@@ -123,6 +131,8 @@ def steps(stored: Stored, *, live: bool) -> tuple[list[StepRow], dict[tuple[int,
         elif entry.kind in ("resumed", "run_started", "back_out_started"):
             walk.cut(previous or entry)
             walk.waiting = []
+        elif entry.kind == "catalogue":
+            walk.doubt(previous or entry)
         previous = entry
     if previous and walk.open:
         if live:
@@ -189,9 +199,20 @@ def worst(verdicts: list[Verdict]) -> Verdict:
     return min(verdicts, key=WORST.index, default=Verdict.COULD_NOT_VERIFY)
 
 
-def proven(stored: Stored, state: str) -> bool:
-    """Whether the last gate that asked for the state passed, and every check of the state said go, none waived."""
-    asked = [gate.result for gate in _telling(stored) if state in gate.result.states]
+def verdicts(stored: Stored, state: str, since: datetime) -> dict[str, Verdict]:
+    """The last verdict of every check of a state, by id, from gates that began at `since` or later."""
+    return {
+        result.id: result.outcome
+        for gate in _telling(stored)
+        if gate.result.started >= since
+        for result in gate.result.results
+        if state in result.states
+    }
+
+
+def proven(stored: Stored, state: str, since: datetime) -> bool:
+    """Whether the last gate that asked for the state passed, after `since`, and every check of it said go, none waived."""
+    asked = [gate.result for gate in _telling(stored) if state in gate.result.states and gate.result.started >= since]
     outcomes = [r.outcome for r in asked[-1].results if state in r.states] if asked else []
     return bool(outcomes) and asked[-1].verdict in PASS and set(outcomes) == {Verdict.GO}
 

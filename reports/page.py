@@ -9,7 +9,7 @@ from markupsafe import Markup
 from fixtures.evidence import Verdict
 from reports import words
 from reports.models import SignOff, Status
-from reports.timeline import picture
+from reports.timeline import FILLS, picture
 
 TEMPLATES = Path(__file__).parent / "templates"
 TONES = {
@@ -24,14 +24,17 @@ TONES = {
 """How a run stands -> the colour of its verdict. The words are always there too."""
 REFRESH_SECONDS = 10
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
+# Wherever they stand; an underscore only at a word's edge; what begins a list or a heading only in front.
+_MARKDOWN = re.compile(r"[\\`*\[\]|~<>&]|(?<!\w)_|_(?!\w)|^[-+#=]|(?<=^\d)[.)]")
 
 
 def _plain(text: object) -> str:
     """Foreign text as one line of Markdown in which no character means anything."""
     if isinstance(text, Markup):
         return str(text)
-    return _MARKDOWN.sub(r"\\\1", re.sub(r"\s*\n\s*", " / ", str(text))).replace("\\<", "&lt;").replace("\\&", "&amp;")
+    return (
+        _MARKDOWN.sub(r"\\\g<0>", re.sub(r"\s*\n\s*", " / ", str(text))).replace("\\<", "&lt;").replace("\\&", "&amp;")
+    )
 
 
 def _environment(*, html: bool) -> Environment:
@@ -42,6 +45,7 @@ def _environment(*, html: bool) -> Environment:
     )  # fmt: skip
     environment.filters |= {
         "when": words.day_and_time, "clock": words.clock, "duration": words.duration, "number": words.number,
+        "counted": words.counted,
         "size": words.size, "spoken": lambda name: str(name).replace("_", " "),
     }  # fmt: skip
     return environment
@@ -55,7 +59,7 @@ def _open(sign: SignOff) -> set[str]:
 def html(sign: SignOff) -> str:
     """The page for a browser: one file that fetches nothing and runs nothing."""
     return _environment(html=True).get_template("signoff.html.j2").render(
-        sign=sign, tone=TONES.get(sign.status, "neutral"), picture=picture(sign), unfolded=_open(sign),
+        sign=sign, tone=TONES.get(sign.status, "neutral"), picture=picture(sign), fills=FILLS, unfolded=_open(sign),
         refresh=REFRESH_SECONDS if sign.status is Status.UNDER_WAY else None,
     )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """What the sign-off says in words: the verdict first, where production stands, what to do, and what is left."""
 
 from fixtures.evidence import Verdict
-from reports.models import Figure, SignOff, Status
-from reports.words import clock, counted, duration, minute, number
+from reports.models import Data, Figure, Files, SignOff, Status, Trouble
+from reports.words import counted, duration, minute, number
 
 MILESTONES = (
     ("source_surveyed", "survey production"),
@@ -40,13 +40,25 @@ def _proofs(sign: SignOff) -> list[str]:
     parts = []
     if sign.outage and sign.outage.seconds is not None:
         parts.append(f"outage {duration(sign.outage.seconds)}")
-    if sign.data and sign.data.proven:
+    if sign.data and sign.data.proven and sign.data.final:
         parts.append(f"{counted(sign.data.rows, 'row')} in {counted(len(sign.data.tables), 'table')} proven equal")
-    if sign.files and sign.files.proven:
+    if sign.files and sign.files.proven and sign.files.final:
         parts.append(counted(sign.files.files, "file") + ("" if sign.data and sign.data.proven else " proven equal"))
     if sign.waivers:
         parts.append(f"{counted(len(sign.waivers), 'failed check')} waived")
     return parts
+
+
+def _difference(trouble: Trouble | None) -> str:
+    if trouble is None or not trouble.found:
+        return ""
+    found, expected = (_short(text) for text in (trouble.found, trouble.expected))
+    return f": expected {expected}, found {found}"
+
+
+def _short(text: str, most: int = 90) -> str:
+    line = text.partition("\n")[0].rstrip(" .:")
+    return line if len(line) <= most else line[: most - 1].rstrip() + "\u2026"
 
 
 def verdict(sign: SignOff) -> str:
@@ -66,11 +78,11 @@ def verdict(sign: SignOff) -> str:
             outage = f"; it was closed for {duration(closed_for)}" if closed_for is not None else ""
             return f"Backed out: {host} runs on the old host again since {_at(sign, 'backed_out')}{outage}."
         case Status.NO_GO:
-            return f"No-go: {subject}{others}."
+            return f"No-go: {subject}{_difference(first)}{others}."
         case Status.COULD_NOT_VERIFY:
-            return f"Could not verify: {subject}{others}."
+            return f"Could not verify: {subject}{_difference(first)}{others}."
         case Status.FAILED:
-            return f"Failed in the step {step}: {subject}."
+            return f"Failed in the step {step}: {subject}{_difference(first)}."
         case Status.INTERRUPTED:
             return f"Interrupted by the operator{after}."
         case Status.STOPPED:
@@ -118,13 +130,15 @@ def what_next(sign: SignOff) -> list[str]:
         return [
             "This page is written after every gate. If its time stands still, nothing runs: give the same command again."
         ]
+    if sign.status is Status.NOT_BEGUN:
+        return ["Begin: gonogo run, with the same plan."]
     mend = "Mend what is named above, then go on" if sign.troubles else "Go on"
     lines = [f"{mend}: gonogo run, with the same plan. It begins where this run stopped."]
     if sign.outage and sign.outage.ended is None:
         lines.append("Or go back: gonogo back-out, with the same plan. It reopens production with its data.")
         if sign.plan.outage_minutes is not None:
             left = sign.plan.outage_minutes * 60 - (sign.generated - sign.outage.closed).total_seconds()
-            of = f"of the outage budget of {duration(sign.plan.outage_minutes * 60)}"
+            of = f"of the outage budget of {sign.plan.outage_minutes:g} min"
             lines.append(
                 f"{duration(left)} {of} were left."
                 if left > 0
@@ -133,16 +147,27 @@ def what_next(sign: SignOff) -> list[str]:
     return lines
 
 
+def _copied(part: Data | Files) -> str:
+    proof = "proven equal" if part.proven else "copied, not proven"
+    return proof if part.final else f"{proof}, for the rehearsal"
+
+
 def figures(sign: SignOff) -> list[Figure]:
     """The numbers for the top of the page, those that are known."""
     found = []
     if sign.outage:
-        of = f"of {duration(sign.plan.outage_minutes * 60)} allowed" if sign.plan.outage_minutes else ""
+        of = f"{sign.plan.outage_minutes:g} min allowed" if sign.plan.outage_minutes else ""
         if sign.outage.seconds is not None:
             how = "as users saw it" if sign.outage.measured else "from the journal"
-            found.append(Figure(label="Outage", value=duration(sign.outage.seconds), note=f"{how}, {of}".strip(", ")))
+            found.append(Figure(label="Outage", value=duration(sign.outage.seconds), note=f"{how}; {of}".strip("; ")))
         else:
-            found.append(Figure(label="Production closed", value=clock(sign.outage.closed), note=of))
+            found.append(
+                Figure(
+                    label="Production closed",
+                    value=f"{sign.outage.closed:%H:%M:%S}",
+                    note=f"UTC (+00:00); {of}".rstrip("; "),
+                )
+            )
         if sign.outage.write_gap_seconds is not None:
             found.append(
                 Figure(
@@ -152,14 +177,14 @@ def figures(sign: SignOff) -> list[Figure]:
                 )
             )
     if sign.data:
-        how = "proven equal" if sign.data.proven else "copied, not proven"
+        how = _copied(sign.data)
         found.append(
             Figure(
                 label="Rows", value=number(sign.data.rows), note=f"in {counted(len(sign.data.tables), 'table')}, {how}"
             )
         )
     if sign.files:
-        how = "proven equal" if sign.files.proven else "copied, not proven"
+        how = _copied(sign.files)
         found.append(Figure(label="Files", value=number(sign.files.files), note=how))
     checks = {check.id: check.verdict for state in sign.states for check in state.checks}
     if checks:

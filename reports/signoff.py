@@ -31,6 +31,7 @@ from reports.models import (
     WaiverRow,
 )
 from reports.stored import Stored
+from reports.words import utc
 
 FRESH = timedelta(minutes=15)
 """A run whose journal is quieter than this is not said to be under way. No gate takes longer."""
@@ -74,8 +75,8 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
             private_address=target.private_address, volume_id=target.volume_id,
         ) if target else None,
         started=stored.entries[0].at if stored.entries else None, last=last, figures=[], events=history.events(stored),
-        steps=steps, gates=history.gates(stored, owner), states=states, data=_data(stored, states),
-        files=_files(stored, states), dns=_dns(stored, target), outage=outage, waivers=_waivers(states),
+        steps=steps, gates=history.gates(stored, owner), states=states, data=_data(stored),
+        files=_files(stored), dns=_dns(stored, target), outage=outage, waivers=_waivers(states),
         risks=[*RISKS[:1], *([EPHEMERAL] if target and not target.volume_id else []), *RISKS[1:]],
         not_done=[], unreadable=[*stored.unreadable, *_missing_gates(stored)],
     )  # fmt: skip
@@ -112,25 +113,24 @@ def _parameter(name: str) -> str:
     return "[" + re.sub(r"[\s\[\]]", "_", name) + "]"
 
 
-def _verdict_of(states: list[StateRow], state: str, name: str, *, proven: bool) -> Verdict | None:
+def _verdict_of(name: str, found: dict[str, Verdict], *, proven: bool) -> Verdict | None:
     """The verdict on one table or directory: of its own checks, else of its whole state where that is proven."""
-    checks = [check for row in states if row.name == state for check in row.checks]
-    own = [check.verdict for check in checks if check.id.endswith(_parameter(name))]
-    if own and (proven or history.worst(own) is not Verdict.GO):
+    own = [verdict for check, verdict in found.items() if check.endswith(_parameter(name))]
+    if own:
         return history.worst(own)
     return Verdict.GO if proven else None
 
 
-def _data(stored: Stored, states: list[StateRow]) -> Data | None:
+def _data(stored: Stored) -> Data | None:
     copy = stored.record(DataCopy)
     if copy is None:
         return None
     state = "final_data_copied" if copy.final else "data_copied"
-    proven = history.proven(stored, state)
+    # Only what was compared after this very copy says anything about it.
+    since = utc(copy.recorded)
+    found, proven = history.verdicts(stored, state, since), history.proven(stored, state, since)
     tables = [
-        TableRow(
-            name=name, rows=table.rows, digest=table.digest, verdict=_verdict_of(states, state, name, proven=proven)
-        )
+        TableRow(name=name, rows=table.rows, digest=table.digest, verdict=_verdict_of(name, found, proven=proven))
         for name, table in sorted(copy.tables.items())
     ]
     return Data(
@@ -141,16 +141,18 @@ def _data(stored: Stored, states: list[StateRow]) -> Data | None:
     )  # fmt: skip
 
 
-def _files(stored: Stored, states: list[StateRow]) -> Files | None:
+def _files(stored: Stored) -> Files | None:
     copy = stored.record(FilesCopy)
     if copy is None:
         return None
     state = "final_files_copied" if copy.final else "files_copied"
-    proven = history.proven(stored, state)
+    # Only what was compared after this very copy says anything about it.
+    since = utc(copy.recorded)
+    found, proven = history.verdicts(stored, state, since), history.proven(stored, state, since)
     directories = [
         DirectoryRow(
             path=path, files=count.files, links=count.links, bytes=count.bytes, manifest=copy.manifests.get(path, ""),
-            verdict=_verdict_of(states, state, path, proven=proven),
+            verdict=_verdict_of(path, found, proven=proven),
         )
         for path, count in sorted(copy.counts.items())
     ]  # fmt: skip

@@ -13,8 +13,15 @@ GAP_SECONDS = 60.0
 """Idle time longer than this, and long beside the rest, is drawn as a short break."""
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 7 * 86400)
 TICK_PIXELS = 85.0
-LETTER = 6.3
+LETTER = 7.0
 """Width of a letter of the small labels, in the picture's units, taken a little too large."""
+
+FILLS = {
+    "finished": "#6d87ab", "already-true": "#a9b3bf", "running": "#2f5d9b", "failed": "#c22f2f", "interrupted": "#7047b5",
+    "cut-short": "#7047b5", "go": "#18794e", "no-go": "#c22f2f", "waived": "#8d5a00", "could-not-verify": "#7047b5",
+    "beforehand": "#a9b3bf",
+}  # fmt: skip
+"""Kind of a bar -> its colour where the page's styles are off."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,12 @@ class Shape:
     width: float
     kind: str
     text: str
+
+    @property
+    def middle(self) -> float:
+        """Where a label centred on it goes, kept inside the picture."""
+        half = len(self.text) * LETTER / 2
+        return min(max(self.x + self.width / 2, LABELS + half), WIDTH - half)
 
 
 @dataclass
@@ -106,8 +119,8 @@ def picture(sign: SignOff) -> Picture | None:
     if sign.outage:
         ended = sign.outage.ended or sign.last or sign.outage.closed
         left, right = scale(_stamp(sign.outage.closed)), scale(_stamp(ended))
-        length = f": {duration(sign.outage.seconds)}" if sign.outage.seconds is not None else " until now"
-        drawn.outage.append(Shape(left, drawn.top, max(right - left, 2.0), "outage", f"Outage{length}"))
+        length = f": {duration(sign.outage.seconds)}" if sign.outage.seconds is not None else " goes on"
+        drawn.outage.append(Shape(left, drawn.top, max(right - left, 2.0), "outage", f"outage{length}"))
     _ticks(scale, drawn)
     drawn.breaks = [Shape(x, drawn.bottom, 0, "break", duration(seconds)) for x, seconds in scale.breaks()]
     drawn.height = drawn.bottom + 26

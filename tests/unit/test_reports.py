@@ -327,7 +327,7 @@ def test_a_no_go_is_named_first_with_its_four_parts(made: Made) -> None:
     assert sign.data
     assert not sign.data.proven
     assert {t.name: t.verdict for t in sign.data.tables}["public.payslips"] is NO_GO
-    assert {t.name: t.verdict for t in sign.data.tables}["public.users"] is None
+    assert {t.name: t.verdict for t in sign.data.tables}["public.users"] is GO
     text = look(page.html(sign)).text
     assert text.index("28895 rows") < text.index("Timeline")
     assert "proven equal" not in plain(sign.sentence)
@@ -393,6 +393,31 @@ def test_a_resumed_run_shows_both_tries(made: Made) -> None:
     again = next(step for step in sign.steps if step.name == "copy_database_again")
     assert [a.outcome for a in again.attempts] == [Outcome.CUT_SHORT, Outcome.FINISHED]
     assert again.attempts[0].ended == again.attempts[0].started
+
+
+def test_a_proof_of_an_earlier_copy_is_none_of_the_next(made: Made) -> None:
+    made.walk("final_data_copied")
+    assert (data := made.sign().data)
+    assert data.proven
+    made.wait(1)
+    made.events("copy_database_again")
+    data = made.sign().data
+    assert data
+    assert not data.proven
+    assert {table.verdict for table in data.tables} == {None}
+
+
+def test_a_crashed_try_ends_with_its_last_sign_of_life(made: Made) -> None:
+    made.walk("data_mounted")
+    made.journal("step_started", "install_ruby")
+    made.wait(7)
+    made.journal("waiver_used")
+    made.wait(900)
+    made.journal("catalogue", checks=1)
+    made.step("install_ruby", "data_mounted", "ruby_installed", 5)
+    first, second = made.sign().steps[-1].attempts
+    assert ((first.ended - first.started).total_seconds(), first.outcome) == (7, Outcome.CUT_SHORT)
+    assert second.outcome is Outcome.FINISHED
 
 
 def test_an_ended_run_that_was_asked_to_stop_early_is_not_under_way(made: Made) -> None:
