@@ -1,0 +1,45 @@
+"""Acceptance: users arrive by public DNS, and nothing temporary is left."""
+
+import time
+
+from fixtures import ingress
+from fixtures.cloud import Cloud
+from fixtures.errors import StepFailed
+from fixtures.evidence import Entry, TargetFacts
+from fixtures.host import Host
+from fixtures.nameservers import Dns
+from fixtures.plan import Plan, Record, Server
+from fixtures.run import Run
+from steps import firewall, guards
+from steps.copying import remove_temporary_keys
+from steps.step import step
+
+
+@step(needs=["dns_changed", "target_open", "source_closed", "smoke_tested"], gives=["accepted"])
+def accept(plan: Plan, run: Run, dns: Dns, cloud: Cloud, open_source: Host, target: Host) -> None:
+    """Wait until resolvers have forgotten production's address, and take away every temporary key, rule and lock."""
+    facts = guards.prove_target(target, run, plan, cloud)
+    for resolver in plan.dns.resolvers:
+        for record in plan.dns.records:
+            wait_forgotten(plan, dns, resolver, record, facts)
+    remove_temporary_keys(open_source, target, plan)
+    firewall.set_ingress(cloud, plan, ingress.when_accepted(plan))
+    if not run.happened("accepted"):
+        run.journal(Entry(kind="accepted"))
+
+
+def wait_forgotten(plan: Plan, dns: Dns, resolver: Server, record: Record, facts: TargetFacts) -> None:
+    """Wait until a resolver answers with the target alone; at most as long as the short TTL can last.
+
+    Raises `StepFailed` with the seconds that the resolver still holds the old answer.
+    """
+    deadline = time.monotonic() + plan.dns.ttl + 10
+    while (answer := dns.ask(resolver, record.name, record.type)).values != (facts.public_address,):
+        if time.monotonic() > deadline:
+            raise StepFailed(
+                f"{record.name} {record.type} through the resolver {resolver.name}",
+                expected=facts.public_address,
+                found=f"{', '.join(answer.values) or 'no record'}, held for {answer.ttl} more seconds",
+                remedy=f"wait {answer.ttl} seconds, or have its cache flushed; then run the same command again",
+            )
+        time.sleep(min(1.0, max(0.2, (answer.ttl or 1) / 2)))
