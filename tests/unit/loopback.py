@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import paramiko
-
 from fixtures.plan import Jump, Login
 
 SSHD = "/usr/sbin/sshd"
@@ -65,10 +63,11 @@ def running_sshd(directory: Path, *, user: str | None = None, extra: str = "", k
     make_key(directory / "id")
     shutil.copy(directory / "id.pub", directory / "authorized_keys")
     config = directory / "sshd_config"
+    # The first value of a setting counts.
     config.write_text(
-        f"ListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile {directory}/pid\nUsePAM no\nStrictModes no\n"
+        f"{extra}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile {directory}/pid\nUsePAM no\nStrictModes no\n"
         f"AuthorizedKeysFile {directory}/authorized_keys\nPasswordAuthentication no\nMaxStartups 100\nMaxSessions 100\n"
-        f"PermitRootLogin yes\n{extra}\n"
+        f"PermitRootLogin yes\n"
     )
     port = free_port()
     daemon = subprocess.Popen(
@@ -85,7 +84,3 @@ def running_sshd(directory: Path, *, user: str | None = None, extra: str = "", k
     finally:
         daemon.terminate()
         daemon.wait(10)
-
-
-def no_logging() -> None:
-    paramiko.util.logging.getLogger("paramiko").disabled = True

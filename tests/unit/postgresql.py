@@ -44,7 +44,18 @@ def running_postgresql(directory: Path) -> Iterator[Server]:
     subprocess.run(["install", "-d", "-o", "postgres", f"{directory}/s", f"{directory}/p"], check=True)
     server = Server(directory / "p", free_port())
     subprocess.run(["install", "-d", "-o", "postgres", server.sockets], check=True)
-    _as_postgres([f"{_binaries()}/initdb", "-D", str(server.directory / "data"), "-A", "peer", "--auth-host", "scram-sha-256", "--no-sync"])
+    _as_postgres(
+        [
+            f"{_binaries()}/initdb",
+            "-D",
+            str(server.directory / "data"),
+            "-A",
+            "peer",
+            "--auth-host",
+            "scram-sha-256",
+            "--no-sync",
+        ]
+    )
     server.start()
     try:
         yield server
