@@ -17,7 +17,11 @@ def measure(site: Site, rounds: int = ROUNDS) -> dict[str, list[float]]:
     for _ in range(rounds):
         for name in BACKENDS:
             done = site.checks(
-                "pre_cutover", "-q", "-p", "tests.bench.backends", GONOGO_BENCH_BACKEND="" if name == BACKENDS[0] else name
+                "pre_cutover",
+                "-q",
+                "-p",
+                "tests.bench.backends",
+                GONOGO_BENCH_BACKEND="" if name == BACKENDS[0] else name,
             )
             assert done.code == 0, done.out
             seconds[name].append(done.seconds)

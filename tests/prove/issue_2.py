@@ -216,7 +216,8 @@ def narrowed() -> str:
 def _tests(name: str, expression: str) -> str:
     done = run([sys.executable, "-m", "pytest", "tests/lab/test_commands.py", "-q", "-k", expression])
     assert done.code == 0, done.out[-3000:]
-    return f"{name}: {re.findall(r'(\d+) passed', done.out)[-1]} cases"
+    passed = re.findall(r"(\d+) passed", done.out)[-1]
+    return f"{name}: {passed} cases"
 
 
 def refusals() -> str:
