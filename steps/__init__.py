@@ -1,1 +1,78 @@
-"""What changes machines: the ordered list of steps, one small module per subject, and the thin executor."""
+"""What changes machines: the migration as one ordered list, one small module per subject, and the thin executor.
+
+The list reads as the article's procedure; the executor walks it from top to bottom.
+"""
+
+from steps import (
+    acceptance,
+    application,
+    cutover,
+    data,
+    files,
+    firewall,
+    gems,
+    instance,
+    names,
+    nginx,
+    pack,
+    postgresql,
+    quarantine,
+    release,
+    ruby,
+    survey,
+    volume,
+)
+from steps.step import Step
+
+SURVEY = (survey.survey_source,)
+"""Walk through the current environment."""
+
+PROVISION = (instance.create_key_pair, firewall.open_firewall, instance.launch_instance, instance.pin_host_key)
+"""Set up the new environment: key, firewall, machine, login."""
+
+BUILD = (
+    volume.mount_data_volume,
+    ruby.install_ruby,
+    postgresql.install_postgresql,
+    postgresql.move_data_to_mount,
+    postgresql.require_passwords,
+    postgresql.create_role_and_database,
+    quarantine.hold_target,
+    release.copy_release,
+    gems.install_gems,
+    pack.configure_pack,
+    nginx.configure_nginx,
+)
+"""Install what the application needs, and the application."""
+
+REHEARSE = (data.copy_database, files.copy_uploads, application.start_application, application.rehearse)
+"""Test with a copy of production data."""
+
+ANNOUNCE = (names.lower_ttl,)
+"""What must be done a while before the night."""
+
+CUT_OVER = (
+    cutover.close_source,
+    application.stop_target_application,
+    data.copy_database_again,
+    files.copy_uploads_again,
+    application.start_application_again,
+    cutover.open_target,
+    names.change_dns,
+)
+"""Turn off the old environment, copy production's data, move DNS."""
+
+ACCEPT = (acceptance.accept,)
+"""Final tests through public DNS."""
+
+PHASES: dict[str, tuple[Step, ...]] = {
+    "survey": SURVEY,
+    "provision": PROVISION,
+    "build": BUILD,
+    "rehearse": REHEARSE,
+    "announce": ANNOUNCE,
+    "cut over": CUT_OVER,
+    "accept": ACCEPT,
+}
+
+STEPS: tuple[Step, ...] = tuple(step for steps in PHASES.values() for step in steps)

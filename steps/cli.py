@@ -1,11 +1,9 @@
 """The command line: `gonogo plan | run | status | back-out | report | lab ...`."""
 
 import json
-import os
 import shlex
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, NoReturn, ParamSpec
@@ -18,13 +16,13 @@ from fixtures.errors import GonogoError, Refused
 from fixtures.evidence import Opening
 from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
+from steps import PHASES, STEPS, exits
 from steps import back_out as way_back
-from steps import exits
 from steps.cli_lab import lab
 from steps.executor import Executor, GateClosed, choose_run, describe, finished_steps, minutes_left
-from steps.gate import ROOT
+from steps.gate import ROOT, Gates
 from steps.lock import plan_lock
-from steps.order import PHASES, STEPS
+from steps.pages import Pages
 from steps.preflight import preflight
 from steps.progress import Progress
 from steps.step import Step
@@ -117,8 +115,11 @@ def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Cal
                 preflight(connections)
             finally:
                 connections.close()
-    executor = Executor(plan, current, progress, STEPS, after_gate=lambda: write_report(current))
-    executor.go(until or None, confirm)
+    pages = Pages(current)
+    try:
+        Executor(plan, current, progress, STEPS, after_gate=pages.refresh).go(until or None, confirm)
+    finally:
+        pages.finish()
     if current.happened("accepted"):
         progress.say(f"accepted; the sign-off: {current.directory / 'signoff.html'}", "bold green")
     else:
@@ -193,7 +194,7 @@ def status(
         say("no run yet; `gonogo plan` shows what one would do, `gonogo run` begins")
 
 
-def _situation(current: Run | None, done: dict[str, object] | dict[str, "object"]) -> str:
+def _situation(current: Run | None, done: Mapping[str, object]) -> str:
     """Words that operators know from AWS's own migration services."""
     if current is None:
         return "not ready"
@@ -243,11 +244,11 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
             _stop(error, progress)
         finally:
             connections.close()
-            write_report(current)
-        executor = Executor(plan, current, progress, STEPS, after_gate=lambda: write_report(current))
-        executor.gates.collect()
-        result, _ = executor.gates.open(["backed_out"])
-        write_report(current)
+            Pages(current).finish()
+        gates = Gates(plan, current)
+        gates.collect()
+        result, _ = gates.open(["backed_out"])
+        Pages(current).finish()
         if result.verdict.value != "go":
             _stop(GateClosed(result, "back-out", "after"), progress)
         progress.say("backed out: production is open again with its data", "bold green")
@@ -264,7 +265,7 @@ def report(plan_file: PlanFile = Path("plan.toml"), run_directory: RunDirectory 
         if not runs:
             raise Refused("the report", expected="a run", found="none yet", remedy="`gonogo run` makes one")
         run_directory = runs[-1].directory
-    if write_report(Run(run_directory)) != 0:
+    if not Pages(Run(run_directory)).finish():
         raise GonogoError(
             f"the report of {run_directory}",
             expected="a page",
@@ -272,13 +273,6 @@ def report(plan_file: PlanFile = Path("plan.toml"), run_directory: RunDirectory 
             remedy=f"see {run_directory / 'report.log'}",
         )
     typer.echo(run_directory / "signoff.html")
-
-
-def write_report(run_: Run) -> int:
-    """Make the run's page, in a process of its own; its exit code. A report that fails never stops a migration."""
-    with (run_.directory / "report.log").open("w", encoding="utf-8") as log:
-        command = [sys.executable, "-m", "reports", str(run_.directory)]
-        return subprocess.run(command, cwd=ROOT, env=dict(os.environ), stdout=log, stderr=log, check=False).returncode
 
 
 def main() -> None:

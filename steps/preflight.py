@@ -42,7 +42,7 @@ def _target_is_not_the_source(connections: Connections) -> None:
     shared = own & {instance.private_address, instance.public_address}
     if shared:
         raise Refused(
-            f"the target {instance.instance_id}",
+            f"the target {instance.id}",
             expected="an address of its own",
             found=f"{shared.pop()}, which is the source's",
             remedy="mend [source] or [target] in the plan",
