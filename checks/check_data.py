@@ -139,14 +139,10 @@ def check_roles_match(plan: Plan, run: Run, source_db: Database, target_db: Data
     expected = roles.read_roles(source_db, wanted, before)
     found = roles.read_roles(target_db, wanted)
     told = {name: roles.differing(role, found.get(name)) for name, role in expected.items()}
-    differing = "; ".join(f"{name}: {', '.join(words)}" for name, words in told.items() if words)
+    differing = "; ".join(f"{name}: {', '.join(how)}" for name, how in told.items() if how)
     absent = sorted(set(wanted) - set(expected))
-    assert not (differing or absent), problem(
-        "roles on the target",
-        expected="as on production",
-        found=differing or f"production has no role {', '.join(absent)}",
-        remedy=AGAIN,
-    )
+    words = differing or (f"production has no role {', '.join(absent)}" if absent else "")
+    assert not words, problem("roles on the target", expected="as on production", found=words, remedy=AGAIN)
 
 
 def check_settings_match(plan: Plan, source_db: Database, target_db: Database) -> None:

@@ -1,0 +1,60 @@
+"""The target's upload directories hold what production's held when they were copied."""
+
+import pytest
+
+from fixtures import facts
+from fixtures.errors import StepFailed
+from fixtures.evidence import FilesCopy
+from fixtures.host import Host
+from fixtures.plan import Upload
+from fixtures.run import Run
+from fixtures.sameness import Manifest, differences, kept_manifest, read_manifest
+from fixtures.verdict import problem
+
+pytestmark = [pytest.mark.files_copied, pytest.mark.final_files_copied]
+
+AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
+
+
+def _kept(run: Run, upload: Upload) -> Manifest:
+    return kept_manifest(run.directory, run.records(FilesCopy).manifests.get(str(upload.path), "of no directory"))
+
+
+def check_files_match(upload: Upload, run: Run, source: Host, target: Host) -> None:
+    """Every uploaded file is there with production's content, owner, group and mode."""
+    # Once users write on the target, what was copied is compared with closed production instead.
+    host = source if run.happened("target_open") else target
+    kept, found = _kept(run, upload), read_manifest(host, str(upload.path))
+    told = differences(kept, {path: words for path, words in found.items() if path in kept})
+    assert not told, problem(
+        f"{upload.path} on {host.name}", expected=f"the {len(kept)} entries that were copied", found=told, remedy=AGAIN
+    )
+
+
+def check_file_counts_match(upload: Upload, run: Run, source: Host, target: Host) -> None:
+    """No uploaded file is missing: at least as many files as were copied, and at least as many bytes."""
+    host = source if run.happened("target_open") else target
+    expected = run.records(FilesCopy).counts.get(str(upload.path))
+    try:
+        found = facts.count_files(host, str(upload.path))
+    except StepFailed:
+        found = None
+    enough = expected and found and found.files >= expected.files and found.bytes >= expected.bytes
+    assert enough, problem(
+        f"files in {upload.path} on {host.name}",
+        expected=f"{expected.files} files, {expected.bytes} bytes" if expected else "a directory that was copied",
+        found=f"{found.files} files, {found.bytes} bytes" if found else "no such directory",
+        remedy=AGAIN,
+    )
+
+
+def check_no_uploads_by_strangers(upload: Upload, target: Host) -> None:
+    """Every file belongs to a user and a group that the target knows by name."""
+    argv = ["find", str(upload.path), "(", "-nouser", "-o", "-nogroup", ")", "-print", "-quit"]
+    stranger = target.check(argv, timeout=600).strip()
+    assert not stranger, problem(
+        f"owners in {upload.path}",
+        expected="users and groups of the target",
+        found=f"a number without a name at {stranger}",
+        remedy="create that user or group on the target, then copy again",
+    )

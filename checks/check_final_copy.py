@@ -1,0 +1,76 @@
+"""What was copied after production closed is what closed production still holds."""
+
+import pytest
+
+from checks.check_data import AGAIN, Side, copied, production
+from fixtures.evidence import DataCopy, FilesCopy, SourceClosure
+from fixtures.host import Host
+from fixtures.plan import Upload
+from fixtures.run import Run
+from fixtures.sameness import differences, kept_manifest, read_large_objects, read_manifest, read_sequences
+from fixtures.verdict import problem
+
+__all__ = ["copied", "production"]  # the fixtures, for pytest to find
+
+
+@pytest.mark.final_data_copied
+def check_data_was_copied_after_closing(run: Run, copied: DataCopy) -> None:
+    """The last copy of the database was made after production had closed."""
+    closed = run.records(SourceClosure).closed
+    after = copied.final and copied.recorded > closed
+    assert after, problem(
+        "the copy of the database",
+        expected=f"made after production closed at {closed:%H:%M:%S} UTC",
+        found=f"{'a final' if copied.final else 'a rehearsal'} copy of {copied.recorded:%Y-%m-%d %H:%M:%S} UTC",
+        remedy=AGAIN,
+    )
+
+
+@pytest.mark.final_data_copied
+def check_production_still_equals_the_copy(table: str, copied: DataCopy, production: Side) -> None:
+    """Closed production still holds, row by row, what was copied: nobody wrote behind the fence."""
+    found, expected = production.table(table), copied.tables.get(table)
+    equal = found is not None and found == expected
+    assert equal, problem(
+        f"{table} on closed production",
+        expected=f"as copied: {expected}",
+        found=found or "no such table",
+        remedy="find who wrote there (pg_stat_activity, the server's log), then copy again",
+    )
+
+
+@pytest.mark.final_data_copied
+def check_production_sequences_still_equal_the_copy(copied: DataCopy, production: Side) -> None:
+    """Closed production's sequences and large objects still stand as they were copied."""
+    told = differences(copied.sequences, read_sequences(production.session))
+    if read_large_objects(production.session) != (copied.large_objects, copied.large_objects_digest):
+        told = f"{told} large objects differ".strip()
+    assert not told, problem(
+        "sequences and large objects of closed production", expected="as copied", found=told, remedy=AGAIN
+    )
+
+
+@pytest.mark.final_files_copied
+def check_files_were_copied_after_closing(run: Run) -> None:
+    """The last copy of the files was made after production had closed."""
+    closed, files = run.records(SourceClosure).closed, run.records(FilesCopy)
+    after = files.final and files.recorded > closed
+    assert after, problem(
+        "the copy of the files",
+        expected=f"made after production closed at {closed:%H:%M:%S} UTC",
+        found=f"{'a final' if files.final else 'a rehearsal'} copy of {files.recorded:%Y-%m-%d %H:%M:%S} UTC",
+        remedy=AGAIN,
+    )
+
+
+@pytest.mark.final_files_copied
+def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host, target: Host) -> None:
+    """Closed production's files and the target's are the same, none missing and none more."""
+    kept = kept_manifest(run.directory, run.records(FilesCopy).manifests[str(upload.path)])
+    hosts = [source] if run.happened("target_open") else [source, target]
+    told = [
+        f"{host.name}: {words}" for host in hosts if (words := differences(kept, read_manifest(host, str(upload.path))))
+    ]
+    assert not told, problem(
+        f"{upload.path}", expected=f"the {len(kept)} entries that were copied", found="; ".join(told), remedy=AGAIN
+    )

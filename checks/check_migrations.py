@@ -1,0 +1,26 @@
+"""The application finds nothing to migrate: schema_migrations arrived with the data."""
+
+import pytest
+
+from fixtures.database import Database
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.verdict import problem
+
+pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
+
+
+def check_every_migration_is_recorded(plan: Plan, target: Host, target_db: Database) -> None:
+    """Every migration of the release is in schema_migrations."""
+    directory = f"{plan.application.current}/db/migrate"
+    script = 'cd -- "$1" && for file in [0-9]*_*.rb; do echo "${file%%_*}"; done'
+    wanted = set(target.check(["sh", "-c", script, "list", directory]).split())
+    rows = target_db.rows("SELECT version FROM public.schema_migrations")
+    pending = sorted(wanted - {str(version) for (version,) in rows})
+    complete = bool(wanted) and not pending
+    assert complete, problem(
+        "schema_migrations on the target",
+        expected=f"every version of {directory}",
+        found=f"pending: {', '.join(pending)}" if pending else "a release without migrations",
+        remedy="copy the release and the database from the same production; do not migrate on the target",
+    )
