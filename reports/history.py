@@ -228,7 +228,7 @@ def standing(stored: Stored, *, live: bool) -> tuple[Status, list[Trouble]]:
                 stopped = None if gate.result.verdict in PASS else _stopped_by(gate)
         elif entry.kind == "step_failed":
             error = entry.detail.get("error", "")
-            failed = trouble(f"step {entry.step}", f"The step {entry.step} did not finish", str(error))
+            failed = trouble(f"step {entry.step}", "The step did not finish", str(error))
             stopped = stopped or (Status.FAILED, [failed])  # a gate that said no is the better reason
         elif entry.kind == "interrupted":
             stopped = (Status.INTERRUPTED, [])

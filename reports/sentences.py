@@ -49,11 +49,14 @@ def _proofs(sign: SignOff) -> list[str]:
     return parts
 
 
-def _difference(trouble: Trouble | None) -> str:
-    if trouble is None or not trouble.found:
-        return ""
-    found, expected = (_short(text) for text in (trouble.found, trouble.expected))
-    return f": expected {expected}, found {found}"
+def _named(trouble: Trouble | None) -> str:
+    """What is wrong, in half a sentence."""
+    if trouble is None:
+        return "no reason was left"
+    if trouble.subject:
+        return f"{_short(trouble.subject)}: expected {_short(trouble.expected)}, found {_short(trouble.found)}"
+    title = "" if trouble.verdict is None else _short(trouble.title)  # of a step, its own words say enough
+    return ": ".join(part for part in (title, _short(trouble.text)) if part)
 
 
 def _short(text: str, most: int = 90) -> str:
@@ -68,7 +71,7 @@ def verdict(sign: SignOff) -> str:
     after = f" after the step {step}" if step else ""
     first = sign.troubles[0] if sign.troubles else None
     others = f" (and {len(sign.troubles) - 1} more)" if len(sign.troubles) > 1 else ""
-    subject = (first.subject or first.title) if first else ""
+    subject = _named(first)
     match sign.status:
         case Status.ACCEPTED:
             since = _at(sign, "target_open") or _at(sign, "accepted")
@@ -78,11 +81,11 @@ def verdict(sign: SignOff) -> str:
             outage = f"; it was closed for {duration(closed_for)}" if closed_for is not None else ""
             return f"Backed out: {host} runs on the old host again since {_at(sign, 'backed_out')}{outage}."
         case Status.NO_GO:
-            return f"No-go: {subject}{_difference(first)}{others}."
+            return f"No-go: {subject}{others}."
         case Status.COULD_NOT_VERIFY:
-            return f"Could not verify: {subject}{_difference(first)}{others}."
+            return f"Could not verify: {subject}{others}."
         case Status.FAILED:
-            return f"Failed in the step {step}: {subject}{_difference(first)}."
+            return f"Failed in the step {step}: {subject}."
         case Status.INTERRUPTED:
             return f"Interrupted by the operator{after}."
         case Status.STOPPED:
