@@ -1,0 +1,106 @@
+"""The application's console and pack run on the target, in production mode and on their own database."""
+
+import pytest
+
+from fixtures import facts
+from fixtures.database import Database
+from fixtures.evidence import TargetFacts
+from fixtures.host import Host
+from fixtures.pack import Console, ask_console, ask_port
+from fixtures.plan import Plan
+from fixtures.run import Run
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.application_running
+
+
+@pytest.fixture(scope="session")
+def console(target: Host, plan: Plan) -> Console:
+    """What the application says of itself on its console; starting it takes seconds, so that happens once."""
+    return ask_console(target, plan)
+
+
+@pytest.mark.smoke_tested
+def check_pack_unit_runs(pack_unit: str, target: Host) -> None:
+    """Every application server runs."""
+    state = target.check(["systemctl", "show", "--property=ActiveState,SubState,NRestarts", "--", pack_unit])
+    assert "ActiveState=active" in state, problem(
+        f"{pack_unit} on the target",
+        expected="active",
+        found=", ".join(state.split()),
+        remedy=f"see `journalctl -u {pack_unit}` on the target",
+    )
+
+
+@pytest.mark.smoke_tested
+def check_pack_unit_starts_at_boot(pack_unit: str, target: Host) -> None:
+    """Every application server starts at boot."""
+    enabled = facts.enabled(target, [pack_unit])[pack_unit]
+    assert enabled, problem(
+        f"{pack_unit} on the target", expected="enabled", found="not enabled", remedy=f"systemctl enable {pack_unit}"
+    )
+
+
+@pytest.mark.smoke_tested
+def check_every_port_answers(pack_unit: str, plan: Plan, target: Host) -> None:
+    """Every application server answers its health page, from this very host, with its database at hand."""
+    port = plan.application.ports[plan.application.pack.index(pack_unit)]
+    answer = ask_port(target, port, plan.application.health, plan.web.hostnames[0])
+    own = target.check(["hostname"]).strip()
+    expected = {"status": 200, "server": own, "database": "ok"}
+    # Only what the page tells is compared: another application's may tell less.
+    found = {"status": answer.status, **{k: v for k, v in answer.facts.items() if k in expected and k != "status"}}
+    assert found == {name: expected[name] for name in found}, problem(
+        f"port {port} of the target ({pack_unit})",
+        expected=expected,
+        found=found if answer.status else "the port is closed",
+        remedy=f"see `journalctl -u {pack_unit}` and the application's log on the target",
+    )
+
+
+def check_console_is_in_production_mode(console: Console) -> None:
+    """The console starts, and in production mode."""
+    assert console.environment == "production", problem(
+        "the application's console on the target",
+        expected="production",
+        found=console.environment,
+        remedy="set RAILS_ENV in the environment file",
+    )
+
+
+def check_console_finds_nothing_to_migrate(console: Console) -> None:
+    """The application finds nothing to migrate."""
+    assert not console.pending, problem(
+        "migrations, as the application on the target sees them",
+        expected="none pending",
+        found="some are pending",
+        remedy="copy release and database from the same production; do not migrate on the target",
+    )
+
+
+def check_application_uses_its_own_database(console: Console, plan: Plan, target_db: Database) -> None:
+    """The application on the target is connected to the target's database, not to production's."""
+    expected = (plan.database.name, target_db.identity())
+    assert (console.database, console.cluster) == expected, problem(
+        "the database (name, cluster) that the application on the target uses",
+        expected=expected,
+        found=(console.database, console.cluster),
+        remedy=f"mend host and name of the database in {plan.application.environment_file} on the target",
+    )
+
+
+def check_nothing_on_the_target_talks_to_the_source(plan: Plan, run: Run, target: Host) -> None:
+    """No program on the target has a connection open to production, copying aside."""
+    addresses = {str(plan.source.public_address)}
+    lines = target.check(["ss", "-Htnp", "state", "established", "( dport != :22 and sport != :22 )"]).splitlines()
+    talking = [line for line in lines if _peer(line) in addresses]
+    assert not talking, problem(
+        f"connections from the target {run.records(TargetFacts).instance_id} to production",
+        expected="none",
+        found="; ".join(" ".join(line.split()) for line in talking[:3]),
+        remedy="find the setting that names production's address and make it name the target's own",
+    )
+
+
+def _peer(line: str) -> str:
+    return line.split()[3].rpartition(":")[0].strip("[]").removeprefix("::ffff:")
