@@ -33,7 +33,7 @@ def gate_command(plan: Path, run: Path, states: Sequence[str], receipt: Path, ju
     return [
         sys.executable, "-m", "pytest", str(ROOT / "checks"), "-m", " or ".join(states),
         f"--plan={plan}", f"--run={run}", f"--receipt={receipt}", f"--nonce={nonce}",
-        f"--junitxml={junit}", "-o", f"junit_suite_name={' or '.join(states)}", "-q", "-p", "no:cacheprovider",
+        f"--junitxml={junit}", "-o", f"junit_suite_name={' or '.join(states)}", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
     ]  # fmt: skip
 
 
@@ -55,7 +55,7 @@ class Gates:
         nonce = secrets.token_hex(8)
         done = self._pytest(
             [
-                sys.executable, "-m", "pytest", str(ROOT / "checks"), "--collect-only", "-q", "-p", "no:cacheprovider",
+                sys.executable, "-m", "pytest", str(ROOT / "checks"), "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
                 f"--plan={self.plan.path}", f"--run={self.run.directory}", f"--receipt={receipt}", f"--nonce={nonce}",
             ],
             self.run.gates / "catalogue.log",
