@@ -88,8 +88,8 @@ def _text(path: Path, unreadable: list[str]) -> str | None:
 def _model(kind: type[M], text: str, name: str, unreadable: list[str]) -> M | None:
     try:
         return kind.model_validate_json(text)
-    except ValidationError as error:
-        unreadable.append(f"{name}: not a {kind.__name__} ({error.error_count()} mistakes)")
+    except ValidationError:
+        unreadable.append(f"{name}: cannot be read as {kind.__name__} (cut short by a crash, or edited)")
         return None
 
 

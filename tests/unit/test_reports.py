@@ -605,8 +605,9 @@ def test_junit_counts_every_check_once_with_its_last_result(made: Made) -> None:
     case = next(iter(suites["data_on_mnt"]))
     assert (case._elem.get("file"), case._elem.get("line")) == ("checks/check_data_on_mnt.py", "17")
     noted = {p.name: p.value for p in suites["gates"].properties()}
+    assert next(iter(suites["gates"]._elem)).tag == "properties"
     number = next(g.number for g in made.sign().gates if g.verdict is NO_GO and not g.before)
-    assert noted == {f"gate {number:04d} data_on_mnt": "no-go; ; checks/check_data_on_mnt.py::check_it_lasts"}
+    assert noted == {f"gate {number:04d} data_on_mnt": "no-go; checks/check_data_on_mnt.py::check_it_lasts"}
 
 
 def test_junit_is_red_when_the_run_is(made: Made) -> None:
