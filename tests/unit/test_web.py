@@ -1,0 +1,166 @@
+"""Requests under a hostname that no DNS knows, and the login through a real form."""
+
+import ssl
+import subprocess
+import threading
+import time
+from http.cookies import SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.errors import CouldNotVerify
+from fixtures.forms import find_forms
+from fixtures.plan import Smoke
+from fixtures.web import Web
+from tests.unit.loopback import free_port
+
+LOGIN = """<meta name="csrf-token" content="x"><form action="/search"><input name="q"></form>
+<form class="f" method="post" action="/login"><input type="hidden" name="authenticity_token" value="a&amp;b+c=="/>
+<input name="email"><input type="password" name="password"><input type="checkbox" name="stay">
+<input type="submit" name="commit" value="Log in"></form>"""
+
+
+class Application(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def reply(self, status, text="", **headers):
+        body = text.encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        cookie = SimpleCookie(self.headers.get("Cookie", ""))
+        match self.path:
+            case "/login":
+                self.reply(200, LOGIN, Set_Cookie="session=start; path=/; HttpOnly")
+            case "/":
+                signed_in = "session" in cookie and cookie["session"].value == "in"
+                self.reply(200, "Signed in as anna" if signed_in else "Who are you?")
+            case "/away":
+                self.reply(302, Location="http://elsewhere.test/")
+            case "/round":
+                self.reply(302, Location="/round")
+            case "/slow":
+                time.sleep(1)
+            case _:
+                self.reply(404, self.headers["Host"])
+
+    def do_POST(self):
+        fields = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        cookie = SimpleCookie(self.headers.get("Cookie", ""))
+        good = fields == {"authenticity_token": ["a&b+c=="], "email": ["anna"], "password": ["open sesame"]}
+        if good and cookie["session"].value == "start":
+            self.reply(302, Location=f"http://{self.headers['Host']}/", Set_Cookie="session=in; path=/")
+        else:
+            self.reply(401, "no")
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def port():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Application) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.fixture
+def web(port):
+    return Web(f"app.example.test:{port}", timeout=0.5)
+
+
+@pytest.fixture
+def smoke(monkeypatch):
+    monkeypatch.setenv("SMOKE", "open sesame")
+    return Smoke(user="anna", password={"env": "SMOKE"}, signed_in_text="Signed in as")
+
+
+def test_the_hostname_reaches_the_address(web, port):
+    page = web.get("/absent", "127.0.0.1")
+    assert (page.status_code, page.text) == (404, f"app.example.test:{port}")
+    assert web.get("/", "127.0.0.1", host=f"other.test:{port}").status_code == 200
+
+
+def test_proxies_and_the_like_play_no_part(web, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert web.get("/", "127.0.0.1").status_code == 200
+
+
+def test_a_redirect_stays_at_the_address(web):
+    assert web.get("/away", "127.0.0.1", redirects=False).status_code == 302
+    with pytest.raises(CouldNotVerify, match="another host"):
+        web.get("/away", "127.0.0.1")
+    with pytest.raises(CouldNotVerify, match="without end"):
+        web.get("/round", "127.0.0.1")
+
+
+def test_no_answer_is_one_clear_error(web):
+    with pytest.raises(CouldNotVerify, match=r"nothing within 0\.5 seconds"):
+        web.get("/slow", "127.0.0.1")
+    with pytest.raises(CouldNotVerify, match="refused"):
+        Web(f"app.example.test:{free_port()}").get("/", "127.0.0.1")
+
+
+def test_logging_in_as_a_browser_does(web, smoke):
+    session = web.session("127.0.0.1")
+    assert smoke.signed_in_text not in session.get("/").text
+    assert smoke.signed_in_text in web.login(session, smoke).text
+    assert smoke.signed_in_text in session.get("/").text
+    assert smoke.signed_in_text not in web.session("127.0.0.1").get("/").text, "sessions share nothing"
+
+
+def test_a_wrong_password_is_an_answer(web, smoke, monkeypatch):
+    monkeypatch.setenv("SMOKE", "wrong")
+    assert web.login(web.session("127.0.0.1"), smoke).status_code == 401
+
+
+def test_a_page_without_the_form(web, smoke):
+    with pytest.raises(CouldNotVerify, match="status 404"):
+        web.login(web.session("127.0.0.1"), smoke.model_copy(update={"login_page": "/absent"}))
+
+
+def test_tls_asks_for_the_hostname_and_verifies_it(tmp_path):
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=app.example.test -addext"
+    subprocess.run(
+        [*make.split(), "subjectAltName=DNS:app.example.test", "-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )
+    asked = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.sni_callback = lambda sock, name, ctx: asked.append(name)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Application) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        session = Web(f"app.example.test:{server.server_port}", scheme="https").session("127.0.0.1")
+        with pytest.raises(CouldNotVerify, match="TLS failed"):
+            session.get("/")
+        assert session.get("/", verify=str(certificate)).status_code == 200
+        assert set(asked) == {"app.example.test"}
+        other = Web(f"other.test:{server.server_port}", scheme="https").session("127.0.0.1")
+        with pytest.raises(CouldNotVerify, match="TLS failed"):
+            other.get("/", verify=str(certificate))
+        server.shutdown()
+
+
+def test_fields_as_a_browser_sends_them():
+    form = find_forms(LOGIN)[1]
+    assert (form.action, form.method) == ("/login", "POST")
+    assert form.fields == {"authenticity_token": "a&b+c==", "email": "", "password": ""}
+
+
+@given(st.text("<>/=\"'abform input", max_size=80))
+def test_any_text_is_read(text):
+    find_forms(text)
