@@ -13,7 +13,7 @@ import typer
 from fixtures import states
 from fixtures.connections import Connections
 from fixtures.errors import GonogoError, Refused
-from fixtures.evidence import Opening
+from fixtures.evidence import Entry, Opening
 from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
 from steps import PHASES, STEPS, exits
@@ -99,6 +99,8 @@ def run(
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo run"):
         current, resumed = choose_run(plan, RUNS, anew=new)
         progress = Progress(current.directory / "run.log")
+        if resumed:
+            current.journal(Entry(kind="resumed"))
         progress.say(f"{'resuming' if resumed else 'run'} {current.directory.relative_to(ROOT)}", "bold")
         try:
             _walk(plan, current, progress, until, _asker(plan, each=each, yes=yes))
@@ -247,7 +249,7 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
             Pages(current).finish()
         gates = Gates(plan, current)
         gates.collect()
-        result, _ = gates.open(["backed_out"])
+        result = gates.after(["backed_out"])
         Pages(current).finish()
         if result.verdict.value != "go":
             _stop(GateClosed(result, "back-out", "after"), progress)

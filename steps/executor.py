@@ -122,13 +122,11 @@ class Executor:
         begun = now()
         title = f"{number:2d}/{len(self.steps)} {step.name}"
         with self.progress.working(f"{title}: is it ready?"):
-            needs, gives = self.gates.open(step.needs, also=step.gives) if step.needs else (None, None)
-            if needs is None:
-                gives = self.gates.open(step.gives)[0]
+            needs, gives = self.gates.before(step.needs, step.gives)
         self.after_gate()
         if needs is not None and needs.verdict not in PASS:
             raise GateClosed(needs, step.name, "before")
-        if step.harmless and gives is not None and gives.verdict in PASS:
+        if step.harmless and gives.verdict in PASS:
             self.run.journal(Entry(kind="already_true", step=step.name))
             self.progress.say(f"{title}  already true ({_counts(gives)})", "dim")
             return
@@ -145,7 +143,7 @@ class Executor:
         with self.progress.working(f"{title}: {step.meaning}"):
             self._call(step)
         with self.progress.working(f"{title}: proving"):
-            result, _ = self.gates.open(step.gives)
+            result = self.gates.after(step.gives)
         if result.verdict not in PASS:
             self.run.journal(
                 Entry(

@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -75,32 +76,37 @@ class Gates:
         write_whole(self.run.directory / "catalogue.json", text)
         self.run.journal(Entry(kind="catalogue", detail={"checks": len(self.catalogue), "sha256": self.catalogue_hash}))
 
-    def open(self, states: Sequence[str], also: Sequence[str] = ()) -> tuple[GateResult, GateResult | None]:
-        """Run the gate of `states` and, in the same process, that of `also`; each is judged, kept and journalled."""
+    def before(self, needs: Sequence[str], gives: Sequence[str]) -> tuple[GateResult | None, GateResult]:
+        """Run, in one process, the gate of what a step needs (None where it needs nothing) and that of what it gives.
+
+        The second one is the evidence that the step had something to do; its label ends in `-before`.
+        """
+        gates = [("+".join(needs), needs)] if needs else []
+        *first, second = self._run([*gates, (f"{'+'.join(gives)}-before", gives)])
+        return (first[0] if first else None), second
+
+    def after(self, gives: Sequence[str]) -> GateResult:
+        """Run the gate of what a step gave."""
+        return self._run([("+".join(gives), gives)])[0]
+
+    def _run(self, gates: Sequence[tuple[str, Sequence[str]]]) -> list[GateResult]:
+        """One process for all these gates, each (label, states); each is judged, kept and journalled by itself."""
         number = 1 + sum(1 for _ in self.run.gates.glob("[0-9]*.xml"))
-        label = "+".join(states)[:80] or "+".join(also)[:80]
-        junit = self.run.gates / f"{number:04d}-{label}.xml"
+        junit = self.run.gates / f"{number:04d}-{gates[0][0][:80]}.xml"
         receipt_path = junit.with_suffix(".receipt.json")
         nonce = secrets.token_hex(8)
         started = now()
-        together = list(dict.fromkeys([*states, *also]))
+        together = list(dict.fromkeys(state for _, states in gates for state in states))
         command = gate_command(self.plan.path, self.run.directory, together, receipt_path, junit, nonce)
         code = self._pytest(command, junit.with_suffix(".log"))
         receipt = read_receipt(receipt_path, nonce)
         receipt_path.unlink(missing_ok=True)
         if not junit.exists():
             junit.write_text('<testsuites><testsuite name="no report" tests="0"/></testsuites>\n', encoding="utf-8")
-        first = self._judge(number, label, list(states), receipt, code, started) if states else None
-        second = (
-            self._judge(number, f"{'+'.join(also)[:60]}-before", list(also), receipt, code, started) if also else None
-        )
-        if first is None:
-            assert second is not None, "a gate was asked for no state at all"
-            return second, None
-        return first, second
+        return [self._judge(number, label[:80], list(states), receipt, code, started) for label, states in gates]
 
     def _judge(
-        self, number: int, label: str, states: list[str], receipt: Receipt | None, code: int, started: object
+        self, number: int, label: str, states: list[str], receipt: Receipt | None, code: int, started: datetime
     ) -> GateResult:
         expected = expected_checks(self.catalogue, states)
         results: list[CheckResult] = []
@@ -116,7 +122,7 @@ class Gates:
             states=states,
             verdict=verdict,
             reason=reason,
-            started=started,  # type: ignore[arg-type]
+            started=started,
             finished=now(),
             results=results,
             catalogue=self.catalogue_hash,

@@ -20,13 +20,13 @@ class Pages:
             self._making = self._start()
 
     def finish(self) -> bool:
-        """Make the pages from everything there is now, and wait; whether that worked (if not: `report.log`)."""
+        """Make the pages of a run on which nobody works any more, and wait; whether that worked (if not: `report.log`)."""
         if self._making is not None:
             self._making.wait()
         self._making = None
-        return self._start().wait() == 0
+        return self._start("--ended").wait() == 0
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, *options: str) -> subprocess.Popen[bytes]:
         with (self.run.directory / "report.log").open("w", encoding="utf-8") as log:
-            command = [sys.executable, "-m", "reports", str(self.run.directory)]
+            command = [sys.executable, "-m", "reports", str(self.run.directory), *options]
             return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

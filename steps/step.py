@@ -37,7 +37,7 @@ def step(
     `open_source`, `source_db`, `open_source_db`, `target_db`, `dns`, `cloud`, `web`.
 
     Raises KeyError for a state that fixtures/states.py does not list.
-    """  # noqa: D205, D209 - the list of names does not fit one line
+    """  # noqa: D205 - the list of names does not fit one line
     for name in (*needs, *gives):
         states.expand(name)
 

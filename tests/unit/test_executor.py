@@ -171,6 +171,7 @@ def test_a_finished_run_does_nothing_again(project):
     drive(project)
     assert drive(project)[0] == 0
     assert calls(project) == ["first", "second", "third", "fourth"]
+    assert drive(project)[0] == 0, "and read again"
 
 
 def test_a_harmless_step_that_is_already_true_is_skipped(project):
@@ -285,3 +286,4 @@ def test_a_journal_cut_short_by_a_crash_is_read(project):
         file.write('{"at": "2026-01-01T00:')
     assert drive(project)[0] == 0
     assert calls(project) == ["first", "second", "third", "fourth"]
+    assert drive(project)[0] == 0, "and read again"
