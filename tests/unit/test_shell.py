@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.errors import CouldNotVerify
-from fixtures.shell import Frame, Shell, ShellBackend
+from fixtures.shell import READ_ONLY, Frame, Shell, ShellBackend
 from fixtures.ssh import connect
 from tests.unit.loopback import running_sshd
 
@@ -154,6 +154,13 @@ def test_the_kernel_refuses_writes_of_a_read_only_shell(guarded, tmp_path):
             assert b"Read-only file system" in done.stderr
     assert guarded.run("echo >/dev/null; cat /etc/passwd | sort | head -1").code == 0
     assert guarded.run(f"touch {tmp_path}/written", writable=True).code == 0
+
+
+def test_an_older_kernel_gets_its_mounts_one_by_one(shell, tmp_path):
+    old = [part.replace("syscall(442", "syscall(99999") for part in READ_ONLY]
+    done = shell.run(shlex.join([*old, "touch", str(tmp_path / "written")]))
+    assert done.code == 1
+    assert b"Read-only file system" in done.stderr
 
 
 def test_a_read_only_shell_still_reaches_sockets(guarded, tmp_path):
