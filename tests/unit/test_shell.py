@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.errors import CouldNotVerify
-from fixtures.shell import READ_ONLY, Frame, Shell, ShellBackend
+from fixtures.shell import READ_ONLY, Shell, ShellBackend
 from fixtures.ssh import connect
+from fixtures.streams import Frame
 from tests.unit.loopback import running_sshd
 
 
