@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from fixtures import facts, ingress
-from fixtures.cloud import PLAN_TAG, Cloud
+from fixtures.cloud import PLAN_TAG, Cloud, aws_errors
 from fixtures.errors import Refused
 from fixtures.ingress import Ingress
 from fixtures.plan import Plan
@@ -33,7 +33,7 @@ def set_ingress(cloud: Cloud, plan: Plan, wanted: frozenset[Ingress]) -> str:
 
     Returns the group's id. Raises `Refused` for a group of that name that gonogo did not make.
     """
-    with cloud.errors("changing the security group"):
+    with aws_errors("changing the security group"):
         group = facts.security_group(cloud, plan)
         if group is not None and group.tags.get(PLAN_TAG) != plan.name:
             raise Refused(

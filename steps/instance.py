@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fixtures import facts, places
-from fixtures.cloud import PLAN_TAG, Cloud, Instance
+from fixtures.cloud import PLAN_TAG, Cloud, Instance, aws_errors
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.evidence import Survey, TargetFacts
 from fixtures.host import Host, open_host
@@ -43,7 +43,7 @@ def create_key_pair(plan: Plan, cloud: Cloud) -> None:
     """Make the key pair here, keep its private half with mode 0600, and give the cloud the public half."""
     cloud.verify_account()
     path = plan.resolve(plan.target.key_file)
-    with cloud.errors("looking for the key pair"):
+    with aws_errors("looking for the key pair"):
         names = [{"Name": "key-name", "Values": [plan.target.key_name]}]
         in_cloud = cloud.ec2.describe_key_pairs(Filters=names)["KeyPairs"]  # type: ignore[arg-type]  # a list of them
     if not path.exists():
@@ -58,7 +58,7 @@ def create_key_pair(plan: Plan, cloud: Cloud) -> None:
     if not in_cloud:
         key = paramiko.PKey.from_path(path)
         log.info("key pair %s: %s", plan.target.key_name, key.fingerprint)
-        with cloud.errors("importing the key pair"):
+        with aws_errors("importing the key pair"):
             cloud.ec2.import_key_pair(
                 KeyName=plan.target.key_name,
                 PublicKeyMaterial=f"{key.get_name()} {key.get_base64()}".encode(),
@@ -88,7 +88,7 @@ def write_new_key(path: Path) -> None:
 def launch_instance(plan: Plan, run: Run, cloud: Cloud) -> None:
     """Launch the instance with its data volume, wait until it runs, and give it a fixed address."""
     cloud.verify_account()
-    with cloud.errors("launching the instance"):
+    with aws_errors("launching the instance"):
         group = facts.security_group(cloud, plan)
         if group is None:
             raise StepFailed(
