@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def imports(path):
 
 
 def modules(folder):
-    return [p for p in (ROOT / folder).rglob("*.py")]
+    return list((ROOT / folder).rglob("*.py"))
 
 
 def breaches(folder, forbidden, allowed=()):
@@ -79,7 +80,5 @@ def test_each_folder_resolves_inside_the_checkout(folder):
 
 
 def test_nothing_was_published_to_site_packages():
-    import sysconfig
-
     site = Path(sysconfig.get_path("purelib"))
     assert not [folder for folder in FOLDERS if (site / folder).exists()]
