@@ -13,7 +13,7 @@ import typer
 from fixtures import states
 from fixtures.connections import Connections
 from fixtures.errors import GonogoError, Refused
-from fixtures.evidence import Entry, Opening
+from fixtures.evidence import Entry, Opening, TargetFacts
 from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
 from steps import PHASES, STEPS, exits
@@ -255,6 +255,33 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
             _stop(GateClosed(result, "back-out", "after"), progress)
         progress.say("backed out: production is open again with its data", "bold green")
         raise typer.Exit(exits.BACKED_OUT)
+
+
+@app.command()
+@_clear_errors
+def lock(
+    plan_file: PlanFile = Path("plan.toml"),
+    free: Annotated[
+        str, typer.Option("--free", help="source or target: free its lock, when its holder is surely dead")
+    ] = "",
+) -> None:
+    """Say who holds the locks of source and target, or free one."""
+    plan = load_plan(plan_file)
+    if free not in {"", "source", "target"}:
+        raise Refused(f"--free {free}", expected="source or target", found=free, remedy="name one of the two")
+    runs = runs_of(plan, RUNS)
+    launched = bool(runs) and runs[-1].has(TargetFacts)
+    connections = Connections(plan, runs[-1] if runs else Run(RUNS / "none-yet"), may_change=True)
+    try:
+        for name in [free] if free else ["source", *(["target"] if launched else [])]:
+            host = connections.source if name == "source" else connections.target
+            held = host.lock_holder()
+            Progress().say(f"{name}: {held or 'free'}")
+            if free and held:
+                host.unlock()
+                Progress().say(f"{name}: freed")
+    finally:
+        connections.close()
 
 
 @app.command()
