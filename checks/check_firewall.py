@@ -1,0 +1,77 @@
+"""The security group lets in what the plan lists, at each moment of the migration, and nothing else."""
+
+import pytest
+
+from fixtures import facts
+from fixtures.cloud import Cloud
+from fixtures.errors import CouldNotVerify
+from fixtures.ingress import SSH, Ingress, before_opening, when_accepted, when_open
+from fixtures.plan import Plan
+from fixtures.run import Run
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.firewall_ready
+
+MEND = "take it out of the security group, or run the step again with `gonogo run`"
+
+
+@pytest.fixture
+def ingress(cloud: Cloud, plan: Plan) -> frozenset[Ingress]:
+    """What the target's security group lets in."""
+    group = facts.security_group(cloud, plan)
+    if group is None:
+        raise CouldNotVerify(
+            f"the security group {plan.target.security_group}",
+            expected="present",
+            found="absent",
+            remedy="run `gonogo run --until firewall_ready`",
+        )
+    return group.ingress
+
+
+def _wanted(plan: Plan, run: Run) -> frozenset[Ingress]:
+    if run.happened("accepted"):
+        return when_accepted(plan)
+    # Between the two the executor opens the group, and back-out closes it: what the run says is what must be.
+    return when_open(plan) if run.happened("target_open") else before_opening(plan)
+
+
+def check_nothing_wider_than_the_plan(ingress: frozenset[Ingress], plan: Plan, run: Run) -> None:
+    """The group lets in nobody that the plan does not list at this moment."""
+    allowed = _wanted(plan, run) | (when_open(plan) if run.happened("target_open") else frozenset())
+    extra = sorted(ingress - allowed)
+    assert not extra, problem(
+        f"the security group {plan.target.security_group}",
+        expected="only what the plan lists now",
+        found="also " + ", ".join(map(str, extra)),
+        remedy=MEND,
+    )
+
+
+def check_what_the_plan_lists_is_let_in(ingress: frozenset[Ingress], plan: Plan, run: Run) -> None:
+    """The group lets in everyone whom the plan lists at this moment."""
+    missing = sorted(_wanted(plan, run) - ingress)
+    if run.happened("target_open") and not run.happened("accepted"):
+        missing = sorted(when_accepted(plan) - ingress)  # acceptance is taking the temporary rules away
+    assert not missing, problem(
+        f"the security group {plan.target.security_group}",
+        expected="everything the plan lists now",
+        found="without " + ", ".join(map(str, missing)),
+        remedy="run the same command again; the step open_firewall adds it",
+    )
+
+
+def check_ssh_only_from_one_address(ingress: frozenset[Ingress], plan: Plan) -> None:
+    """SSH is open to single addresses only, never to a network."""
+    wide = sorted(
+        rule
+        for rule in ingress
+        if (rule.protocol in {"tcp", "-1"} and rule.first <= SSH <= rule.last)
+        and not rule.source.endswith(("/32", "/128"))
+    )
+    assert not wide, problem(
+        f"SSH through {plan.target.security_group}",
+        expected="from single addresses (/32)",
+        found=", ".join(map(str, wide)),
+        remedy=MEND,
+    )

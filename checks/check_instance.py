@@ -1,0 +1,92 @@
+"""The instance is the one the plan describes."""
+
+import pytest
+
+from fixtures.cloud import Cloud, Instance, aws_errors
+from fixtures.errors import CouldNotVerify
+from fixtures.evidence import TargetFacts
+from fixtures.plan import Plan
+from fixtures.run import Run
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.instance_running
+
+AGAIN = "terminate it if it is surely not needed, and run `gonogo run` again"
+
+
+@pytest.fixture
+def instance(cloud: Cloud, plan: Plan) -> Instance:
+    """The plan's instance."""
+    found = cloud.instance()
+    if found is None:
+        raise CouldNotVerify(
+            f"the instance {plan.target.name}",
+            expected="one with our tags",
+            found="none",
+            remedy="run `gonogo run --until instance_running`",
+        )
+    return found
+
+
+def check_instance_is_this_runs(instance: Instance, run: Run) -> None:
+    """The instance that runs is the one this run launched."""
+    expected = run.records(TargetFacts).instance_id
+    assert (instance.id, instance.state) == (expected, "running"), problem(
+        "the instance", expected=f"{expected}, running", found=f"{instance.id}, {instance.state}", remedy=AGAIN
+    )
+
+
+def check_instance_is_as_planned(instance: Instance, plan: Plan) -> None:
+    """Image, type, key, subnet and security group are the plan's."""
+    target = plan.target
+    expected = (target.image, target.instance_type, target.key_name, target.subnet, [target.security_group])
+    found = (instance.image, instance.type, instance.key_name, instance.subnet, [*instance.security_groups.values()])
+    assert found == expected, problem(
+        f"{instance.id} (image, type, key, subnet, groups)", expected=expected, found=found, remedy=AGAIN
+    )
+
+
+def check_address_is_fixed(instance: Instance, run: Run, cloud: Cloud) -> None:
+    """The public address is an elastic one of ours: it outlasts a stop."""
+    facts = run.records(TargetFacts)
+    with aws_errors("looking for the elastic address"):
+        addresses = cloud.ec2.describe_addresses(Filters=[{"Name": "instance-id", "Values": [instance.id]}])[
+            "Addresses"
+        ]
+    found = [(a.get("AllocationId"), a.get("PublicIp")) for a in addresses]
+    assert found == [(facts.allocation_id, facts.public_address)], problem(
+        f"the elastic address of {instance.id}",
+        expected=f"{facts.public_address} ({facts.allocation_id})",
+        found=found or "none",
+        remedy="associate it again, or run `gonogo run --until instance_running`",
+    )
+
+
+def check_data_volume_outlives_the_instance(instance: Instance, run: Run, plan: Plan, cloud: Cloud) -> None:
+    """The data volume is attached where the plan says, and is not deleted with the instance."""
+    facts = run.records(TargetFacts)
+    with aws_errors("looking at the instance's volumes"):
+        described = cloud.ec2.describe_instances(InstanceIds=[instance.id])["Reservations"][0]["Instances"][0]
+    found = {
+        mapping["DeviceName"]: (mapping["Ebs"]["VolumeId"], mapping["Ebs"]["DeleteOnTermination"])
+        for mapping in described["BlockDeviceMappings"]
+    }.get(plan.target.volume.device)
+    assert found == (facts.volume_id, False), problem(
+        f"{plan.target.volume.device} of {instance.id}",
+        expected=f"{facts.volume_id}, DeleteOnTermination off",
+        found=f"{found[0]}, DeleteOnTermination {'on' if found[1] else 'off'}" if found else "no volume",
+        remedy="attach the volume, and switch DeleteOnTermination off in the EC2 console",
+    )
+
+
+def check_metadata_needs_a_token(instance: Instance, cloud: Cloud) -> None:
+    """The metadata service answers with a token only (version 2)."""
+    with aws_errors("looking at the instance's metadata options"):
+        described = cloud.ec2.describe_instances(InstanceIds=[instance.id])["Reservations"][0]["Instances"][0]
+    found = described.get("MetadataOptions", {}).get("HttpTokens", "optional")
+    assert found == "required", problem(
+        f"metadata tokens of {instance.id}",
+        expected="required",
+        found=found,
+        remedy=f"aws ec2 modify-instance-metadata-options --instance-id {instance.id} --http-tokens required",
+    )

@@ -1,0 +1,82 @@
+"""The target is reached by key, under a host key from a trusted channel, and is this run's own host."""
+
+import time
+
+import pytest
+
+from fixtures import facts, places
+from fixtures.cloud import Cloud
+from fixtures.evidence import Survey, TargetFacts
+from fixtures.host import Host
+from fixtures.run import Run
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.ssh_ready
+
+
+def check_host_key_is_the_consoles(run: Run, cloud: Cloud, target: Host) -> None:
+    """The host key that we log in under stands on the instance's console."""
+    known = run.records(TargetFacts)
+    shown = cloud.console_host_keys(known.instance_id)
+    keys = {" ".join(key.split()[:2]) for key in shown}
+    own = " ".join(target.check(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]).split()[:2])
+    pinned = {" ".join(key.split()[:2]) for key in known.host_keys}
+    assert own in keys and own in pinned, problem(  # noqa: PT018 - one claim: three places agree
+        f"the host key of {known.instance_id}",
+        expected="the same on the console, in the run's record, and on the host",
+        found=f"on the console: {own in keys}, recorded: {own in pinned}",
+        remedy="do not log in; find out who answers at this address",
+    )
+
+
+def check_target_is_this_runs_host(run: Run, target: Host) -> None:
+    """The host that we are logged in to bears this run's marker, and is not the source."""
+    expected = places.marker(run, run.records(TargetFacts))
+    found = target.check(["sh", "-c", 'cat "$1" 2>/dev/null || true', "-", str(places.MARKER)])
+    assert found == expected, problem(
+        f"{places.MARKER} on the target",
+        expected=expected,
+        found=found or "nothing",
+        remedy="this is another run's host",
+    )
+    machine = target.check(["cat", "/etc/machine-id"]).strip()
+    assert machine != run.records(Survey).machine_id, problem(
+        "the machine id of the target", expected="its own", found="the source's", remedy="mend [source] or [target]"
+    )
+
+
+def check_password_logins_are_off(target: Host) -> None:
+    """SSH takes keys only: no password, and no root with one."""
+    shown = target.check(["sshd", "-T"]).lower().splitlines()
+    settings = dict(line.split(" ", 1) for line in shown if " " in line)
+    found = {
+        name: settings.get(name, "?")
+        for name in ("passwordauthentication", "kbdinteractiveauthentication", "permitrootlogin")
+    }
+    wrong = (
+        found["passwordauthentication"] != "no"
+        or found["kbdinteractiveauthentication"] != "no"
+        or found["permitrootlogin"] == "yes"
+    )
+    assert not wrong, problem(
+        "sshd on the target",
+        expected="keys only",
+        found=", ".join(f"{name} {value}" for name, value in found.items()),
+        remedy="run `gonogo run --until ssh_ready`, and see /etc/ssh/sshd_config.d/",
+    )
+
+
+def check_time_zone_is_productions(run: Run, target: Host) -> None:
+    """The target's time zone is production's."""
+    expected, found = run.records(Survey).time_zone, facts.time_zone(target)
+    assert found == expected, problem(
+        "the target's time zone", expected=expected, found=found, remedy=f"timedatectl set-timezone {expected}"
+    )
+
+
+def check_clock_is_right(target: Host) -> None:
+    """The target's clock agrees with the operator's to a few seconds."""
+    apart = abs(float(target.check(["date", "+%s.%N"])) - time.time())
+    assert apart < 5, problem(
+        "the target's clock", expected="within 5 s", found=f"{apart:.1f} s apart", remedy="see timedatectl"
+    )

@@ -1,0 +1,61 @@
+"""Production was surveyed, and still is what the survey says."""
+
+import pytest
+
+from fixtures import facts
+from fixtures.database import Database
+from fixtures.evidence import Survey
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.run import Run
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.source_surveyed
+
+AGAIN = "survey anew: begin a new run with `gonogo run --new`"
+
+
+def check_survey_is_of_this_production(run: Run, source: Host, source_db: Database) -> None:
+    """The survey was taken on the host and the database server that are in production now."""
+    survey = run.records(Survey)
+    found = (source.check(["cat", "/etc/machine-id"]).strip(), source_db.identity())
+    expected = (survey.machine_id, survey.system_identifier)
+    assert found == expected, problem(
+        "production (machine id, PostgreSQL system identifier)", expected=expected, found=found, remedy=AGAIN
+    )
+
+
+def check_release_is_the_surveyed_one(run: Run, source: Host, plan: Plan) -> None:
+    """Production still runs the release that was surveyed: nobody deployed since."""
+    expected = run.records(Survey).release
+    found = facts.release(source, plan)
+    assert found == expected, problem(
+        f"{plan.application.current} on the source", expected=expected, found=found, remedy=AGAIN
+    )
+
+
+def check_tables_are_the_surveyed_ones(run: Run, source_db: Database) -> None:
+    """Production's database still has the tables that were surveyed: nobody migrated since."""
+    expected, found = set(run.records(Survey).tables), set(facts.tables(source_db))
+    assert found == expected, problem(
+        "production's tables",
+        expected="those of the survey",
+        found=f"new: {sorted(found - expected) or 'none'}, gone: {sorted(expected - found) or 'none'}",
+        remedy=AGAIN,
+    )
+
+
+def check_survey_names_something_to_move(run: Run) -> None:
+    """The survey found tables, gems, settings and uploads: an empty one would prove nothing later."""
+    survey = run.records(Survey)
+    empty = [
+        name
+        for name, found in (("tables", survey.tables), ("gems", survey.gems), ("settings", survey.environment))
+        if not found
+    ] + [path for path, count in survey.files.items() if count.files == 0]
+    assert not empty, problem(
+        "the survey",
+        expected="tables, gems, settings and files",
+        found=f"nothing under {', '.join(empty)}",
+        remedy=AGAIN,
+    )
