@@ -1,0 +1,147 @@
+"""Through public DNS the application works from the target, and nothing temporary is left."""
+
+import time
+
+import pytest
+
+from fixtures import facts, ingress, sameness
+from fixtures.cloud import Cloud
+from fixtures.database import Database
+from fixtures.errors import CouldNotVerify
+from fixtures.evidence import DataCopy, TargetFacts
+from fixtures.host import LOCK, Host
+from fixtures.nameservers import Answer, Dns
+from fixtures.plan import Plan, Record, Server
+from fixtures.run import Run
+from fixtures.verdict import problem
+from fixtures.web import Web
+
+pytestmark = pytest.mark.accepted
+
+FINISH = "`gonogo run` takes it away; see the remedy of the first error it prints"
+
+
+def _until_forgotten(plan: Plan, run: Run, dns: Dns, resolver: Server, name: str, kind: str) -> Answer:
+    """What the resolver says once it has forgotten production: the short TTL is how long that may take."""
+    deadline = time.monotonic() + plan.dns.ttl + 5
+    expected = (run.records(TargetFacts).public_address,)
+    while (answer := dns.ask(resolver, name, kind)).values != expected and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return answer
+
+
+def check_resolver_names_the_target(record: Record, resolver: Server, plan: Plan, run: Run, dns: Dns) -> None:
+    """Every resolver that users ask has forgotten production and names the target."""
+    answer = _until_forgotten(plan, run, dns, resolver, record.name, record.type)
+    expected = run.records(TargetFacts).public_address
+    assert answer.values == (expected,), problem(
+        f"{record.name} {record.type} through {resolver.name}",
+        expected=expected,
+        found=f"{', '.join(answer.values) or 'no record'}, held for {answer.ttl} more seconds",
+        remedy=f"wait {answer.ttl} seconds, or have its cache flushed",
+    )
+
+
+def check_login_works_through_public_dns(resolver: Server, plan: Plan, run: Run, dns: Dns, web: Web) -> None:
+    """A user who asks public DNS can log in and browse every page, served by the target."""
+    answer = _until_forgotten(plan, run, dns, resolver, web.hostname, "A")
+    if not answer.values:
+        raise CouldNotVerify(
+            web.hostname, expected=f"an address from {resolver.name}", found="none", remedy="mend the zone"
+        )
+    session = web.session(answer.values[0])
+    try:
+        page = web.login(session, plan.smoke)
+        failed = [] if plan.smoke.signed_in_text in page.text else [f"the login (status {page.status_code})"]
+        failed += [path for path in plan.web.pages if session.get(path).status_code != 200]
+    finally:
+        session.close()
+    assert not failed, problem(
+        f"{web.hostname} as {resolver.name} finds it ({answer.values[0]})",
+        expected="login and every page of the plan",
+        found=f"not: {', '.join(failed)}",
+        remedy="see the application's log on the target",
+    )
+
+
+def check_users_reach_the_target(plan: Plan, source: Host, target: Host) -> None:
+    """Users have moved: the target's access log grows by them, and the old one does not outrun it."""
+    # Our own requests say who they are. With nobody about, both stand still, and that is all there is to see.
+    deadline = time.monotonic() + plan.dns.ttl + 10
+    log = str(plan.web.access_log)
+    while True:
+        first = [_requests(host, log) for host in (source, target)]
+        time.sleep(2)
+        old, new = (_requests(host, log) - seen for host, seen in zip((source, target), first, strict=True))
+        if new >= old or time.monotonic() > deadline:
+            break
+    assert new >= old, problem(
+        "requests of users in two seconds (access logs)",
+        expected="more on the target than on the old host",
+        found=f"{new} on the target, {old} on the old host",
+        remedy="find out which resolvers still name the old host; wait for their TTL",
+    )
+
+
+def _requests(host: Host, log: str) -> int:
+    return int(host.check(["sh", "-c", 'grep -vc "\\"gonogo\\"" "$1" || :', "count", log]).strip() or 0)
+
+
+def check_old_host_takes_no_writes(run: Run, source_db: Database) -> None:
+    """Production's old database still holds exactly what was copied: no write went there any more."""
+    copied = run.records(DataCopy).tables
+    session = source_db.connect(statement_timeout=3600)
+    try:
+        sameness.pin(session)
+        told = sameness.differences(copied, sameness.read_tables(session))
+    finally:
+        session.close()
+    assert not told, problem(
+        "the old host's database",
+        expected="as it was copied",
+        found=told,
+        remedy="those writes are not on the target: carry them over by hand, and find who made them",
+    )
+
+
+def check_no_temporary_rule_is_left(plan: Plan, cloud: Cloud) -> None:
+    """The security group holds what the plan lists for good, and no rule for copying."""
+    group = facts.security_group(cloud, plan)
+    found, expected = group.ingress if group else frozenset(), ingress.when_accepted(plan)
+    more, missing = sorted(found - expected), sorted(expected - found)
+    assert found == expected, problem(
+        f"the security group {plan.target.security_group}",
+        expected="the operator's SSH and target.public",
+        found=f"more: {', '.join(map(str, more)) or 'none'}; missing: {', '.join(map(str, missing)) or 'none'}",
+        remedy=FINISH,
+    )
+
+
+def check_no_temporary_key_is_left(plan: Plan, source: Host, target: Host) -> None:
+    """No key of a copy is left on the source, and none is let in by the target."""
+    keys = source.check(["sh", "-c", "find /run/gonogo/keys -type f 2>/dev/null || :"]).split()
+    home = target.check(["getent", "passwd", plan.target.user]).split(":")[5]
+    lines = target.check(["sh", "-c", 'grep -c "^# BEGIN gonogo copy" "$1" || :', "grep", f"{home}/.ssh/authorized_keys"]).strip()
+    assert (keys, lines) == ([], "0"), problem(
+        "temporary keys",
+        expected="none",
+        found=f"{', '.join(keys) or 'none'} on the source, {lines} lines in the target's authorized_keys",
+        remedy=FINISH,
+    )
+
+
+def check_no_lock_is_left(source: Host, target: Host) -> None:
+    """No host lock is held any more."""
+    held = [host.name for host in (source, target) if host.file(LOCK).exists]
+    assert not held, problem(
+        f"the host lock {LOCK}", expected="free", found=f"held on {', '.join(held)}", remedy=FINISH
+    )
+
+
+def check_no_work_of_ours_runs(source: Host, target: Host) -> None:
+    """No unit of gonogo runs on either host."""
+    argv = ["systemctl", "list-units", "--plain", "--no-legend", "--state=running", "gonogo-*"]
+    running = [
+        f"{line.split()[0]} on {host.name}" for host in (source, target) for line in host.check(argv).splitlines()
+    ]
+    assert not running, problem("units of gonogo", expected="none running", found=", ".join(running), remedy=FINISH)

@@ -1,0 +1,55 @@
+"""Every authoritative server answers with the target's address, and nothing else."""
+
+import pytest
+
+from fixtures.evidence import TargetFacts
+from fixtures.nameservers import Dns
+from fixtures.plan import Plan, Record, Server
+from fixtures.run import Run
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.dns_changed
+
+CHANGE = "`gonogo run` changes it; a secondary must take the zone from the primary"
+
+
+def check_record_names_the_target(record: Record, name_server: Server, run: Run, dns: Dns) -> None:
+    """Every record of the plan names the target on every authoritative server."""
+    expected = run.records(TargetFacts).public_address
+    answer = dns.ask(name_server, record.name, record.type)
+    assert answer.values == (expected,), problem(
+        f"{record.name} {record.type} on {name_server.name}",
+        expected=expected,
+        found=", ".join(answer.values) or "no such record",
+        remedy=CHANGE,
+    )
+
+
+def check_no_other_family_names_production(hostname: str, name_server: Server, plan: Plan, dns: Dns) -> None:
+    """No record of the other address family still leads the site's names to production."""
+    moved = {record.type for record in plan.dns.records if record.name.rstrip(".") == hostname.rstrip(".")}
+    left = [v for kind in {"A", "AAAA"} - moved for v in dns.ask(name_server, hostname, kind).values]
+    assert not left, problem(
+        f"{hostname} on {name_server.name}",
+        expected="no address besides the records of the plan",
+        found=", ".join(left),
+        remedy="list that record in dns.records, or delete it: users with that address family go to the old host",
+    )
+
+
+def check_servers_agree_on_the_zone(plan: Plan, dns: Dns) -> None:
+    """All authoritative servers hold the same version of the zone."""
+    serials = dns.serials()
+    assert len(set(serials.values())) == 1, problem(
+        f"the serial of {plan.dns.zone}",
+        expected="the same on every server",
+        found=", ".join(f"{name}: {serial}" for name, serial in serials.items()),
+        remedy="see why a secondary lags: its log, NOTIFY, allowed transfers",
+    )
+
+
+def check_change_is_in_the_journal(run: Run) -> None:
+    """The journal says when DNS was changed."""
+    assert run.happened("dns_changed"), problem(
+        "the journal", expected="an entry dns_changed", found="none", remedy=CHANGE
+    )
