@@ -121,7 +121,9 @@ def check_no_temporary_key_is_left(plan: Plan, source: Host, target: Host) -> No
     """No key of a copy is left on the source, and none is let in by the target."""
     keys = source.check(["sh", "-c", "find /run/gonogo/keys -type f 2>/dev/null || :"]).split()
     home = target.check(["getent", "passwd", plan.target.user]).split(":")[5]
-    lines = target.check(["sh", "-c", 'grep -c "^# BEGIN gonogo copy" "$1" || :', "grep", f"{home}/.ssh/authorized_keys"]).strip()
+    lines = target.check(
+        ["sh", "-c", 'grep -c "^# BEGIN gonogo copy" "$1" || :', "grep", f"{home}/.ssh/authorized_keys"]
+    ).strip()
     assert (keys, lines) == ([], "0"), problem(
         "temporary keys",
         expected="none",

@@ -21,7 +21,7 @@ def check_host_key_is_the_consoles(run: Run, cloud: Cloud, target: Host) -> None
     keys = {" ".join(key.split()[:2]) for key in shown}
     own = " ".join(target.check(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]).split()[:2])
     pinned = {" ".join(key.split()[:2]) for key in known.host_keys}
-    assert own in keys and own in pinned, problem(  # noqa: PT018 - one claim: three places agree
+    assert own in keys and own in pinned, problem(
         f"the host key of {known.instance_id}",
         expected="the same on the console, in the run's record, and on the host",
         found=f"on the console: {own in keys}, recorded: {own in pinned}",

@@ -1,0 +1,45 @@
+"""Every gem of production is installed on the target, and loads."""
+
+import pytest
+
+from fixtures import facts
+from fixtures.evidence import Survey
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.run import Run
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.gems_installed
+
+
+@pytest.fixture(scope="session")
+def bundle(target: Host, plan: Plan, run: Run) -> facts.Bundle:
+    """The target's bundle, every gem of production's loaded as the application's user; done once, it takes a second."""
+    survey = run.records(Survey)
+    return facts.bundle(
+        target, plan, {gem: (version, survey.features.get(gem, "")) for gem, version in survey.gems.items()}
+    )
+
+
+def check_gem_loads(gem: str, bundle: facts.Bundle, run: Run) -> None:
+    """The gem is installed at production's version and loads, native libraries included, as the application's user."""
+    expected = run.records(Survey).gems[gem]
+    found = bundle.gems.get(gem)
+    good = found is not None and found.version == expected and found.error is None
+    assert good, problem(
+        f"the gem {gem} on the target",
+        expected=f"{expected}, and it loads",
+        found=(found.error or found.version or "absent") if found else "absent",
+        remedy="run `gonogo run --until gems_installed`; if it stays away: put it on application.gem_source, or the library "
+        "that it names into application.packages",
+    )
+
+
+def check_bundle_is_complete(bundle: facts.Bundle) -> None:
+    """Bundler finds everything that the release's Gemfile asks for."""
+    assert bundle.bundle is None, problem(
+        "the application's bundle on the target",
+        expected="complete",
+        found=bundle.bundle,
+        remedy="run `gonogo run --until gems_installed`",
+    )

@@ -1,0 +1,113 @@
+"""nginx is enabled and configured as on production: static files by itself, the rest through the pack."""
+
+import re
+
+import pytest
+
+from fixtures import facts
+from fixtures.errors import CouldNotVerify
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.web_configured
+
+MEND = "run `gonogo run --until web_configured`; it copies production's site, tests and reloads"
+
+
+@pytest.fixture(scope="session")
+def configuration(target: Host) -> str:
+    """All of nginx's configuration, as nginx itself reads it."""
+    # It opens its pid file and logs for writing, and writes nothing: the read-only shell would not let it.
+    done = target.shell.run("nginx -T -q 2>&1", writable=True)
+    if done.code != 0:
+        raise CouldNotVerify(
+            "nginx on the target", expected="`nginx -t` succeeds", found=done.text.strip()[-300:], remedy=MEND
+        )
+    return done.text
+
+
+def check_nginx_runs_and_starts_at_boot(target: Host) -> None:
+    """Nginx runs, and does so again after a reboot."""
+    active = target.succeeds(["systemctl", "is-active", "--quiet", "nginx.service"])
+    enabled = facts.enabled(target, ["nginx.service"])["nginx.service"]
+    assert active and enabled, problem(
+        "nginx on the target",
+        expected="active, enabled",
+        found=f"{'active' if active else 'not running'}, {'enabled' if enabled else 'not enabled'}",
+        remedy="systemctl enable --now nginx, and see `journalctl -u nginx`",
+    )
+
+
+def check_site_is_productions(source: Host, target: Host, plan: Plan) -> None:
+    """The site's configuration is production's, byte for byte."""
+    script = 'sha256sum < "$1" 2>/dev/null || echo absent'
+    command = ["sh", "-c", script, "-", str(plan.web.site)]
+    expected, found = source.check(command), target.check(command)
+    assert found == expected, problem(
+        f"{plan.web.site} on the target",
+        expected="production's text",
+        found="absent" if "absent" in found else "another text",
+        remedy=MEND,
+    )
+
+
+def check_site_is_enabled(hostname: str, configuration: str) -> None:
+    """Nginx knows the host name, and listens for it on port 80."""
+    named = re.search(rf"^\s*server_name\s[^;]*\b{re.escape(hostname)}\b", configuration, re.MULTILINE)
+    assert named, problem(
+        f"{hostname} in nginx on the target", expected="a server of that name", found="none", remedy=MEND
+    )
+
+
+def check_static_files_are_nginxs(configuration: str) -> None:
+    """Nginx serves compressed static files that lie beside the plain ones (gzip_static)."""
+    assert re.search(r"^\s*gzip_static\s+on;", configuration, re.MULTILINE), problem(
+        "gzip_static in nginx on the target", expected="on", found="off", remedy=MEND
+    )
+
+
+def check_pack_is_proxied(pack_unit: str, plan: Plan, configuration: str) -> None:
+    """Nginx hands requests to every application server of the pack."""
+    port = plan.application.ports[plan.application.pack.index(pack_unit)]
+    assert re.search(rf"^\s*(server|proxy_pass)\s[^;]*:{port}\b", configuration, re.MULTILINE), problem(
+        f"port {port} ({pack_unit}) in nginx on the target", expected="an upstream server", found="none", remedy=MEND
+    )
+
+
+@pytest.mark.parametrize("header", ["Host", "X-Real-IP", "X-Forwarded-For"])
+def check_header_is_passed_on(header: str, configuration: str) -> None:
+    """Nginx tells the application the name that was asked for and the address that asked."""
+    assert re.search(rf"^\s*proxy_set_header\s+{header}\s", configuration, re.MULTILINE | re.IGNORECASE), problem(
+        f"proxy_set_header {header} in nginx on the target", expected="set", found="not set", remedy=MEND
+    )
+
+
+def check_default_site_is_off(target: Host) -> None:
+    """Debian's default site does not answer."""
+    there = target.file("/etc/nginx/sites-enabled/default").exists
+    assert not there, problem(
+        "/etc/nginx/sites-enabled/default on the target",
+        expected="absent",
+        found="present",
+        remedy="remove it and reload nginx",
+    )
+
+
+def check_error_pages_and_log_are_set(plan: Plan, configuration: str) -> None:
+    """Pages for 404 and 50x are set, and the site has its own access log."""
+    missing = [
+        what
+        for what, pattern in (
+            ("error_page 404", r"^\s*error_page\s[^;]*\b404\b"),
+            ("error_page 50x", r"^\s*error_page\s[^;]*\b50[0-9]\b"),
+            (f"access_log {plan.web.access_log}", rf"^\s*access_log\s+{re.escape(str(plan.web.access_log))}\b"),
+        )
+        if not re.search(pattern, configuration, re.MULTILINE)
+    ]
+    assert not missing, problem(
+        "nginx on the target",
+        expected="error pages and an access log",
+        found=f"without {', '.join(missing)}",
+        remedy=MEND,
+    )

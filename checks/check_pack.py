@@ -1,0 +1,35 @@
+"""The application servers are installed as units that start at boot."""
+
+import pytest
+
+from fixtures import facts
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.pack_configured
+
+
+def check_unit_is_enabled(pack_unit: str, target: Host) -> None:
+    """The application server starts at boot."""
+    assert facts.enabled(target, [pack_unit])[pack_unit], problem(
+        f"{pack_unit} on the target", expected="enabled", found="not enabled", remedy=f"systemctl enable {pack_unit}"
+    )
+
+
+def check_unit_can_start(pack_unit: str, target: Host, plan: Plan) -> None:
+    """The unit is loaded without a mistake, runs as the application's user, and what it starts is there."""
+    names = "LoadState,User,ExecStart,NeedDaemonReload"
+    shown = dict(
+        line.split("=", 1)
+        for line in target.check(["systemctl", "show", f"--property={names}", "--", pack_unit]).splitlines()
+    )
+    program = shown.get("ExecStart", "").partition("path=")[2].partition(" ")[0]
+    there = bool(program) and target.succeeds(["test", "-x", program])
+    found = (shown.get("LoadState"), shown.get("User"), there, shown.get("NeedDaemonReload"))
+    assert found == ("loaded", plan.application.user, True, "no"), problem(
+        f"{pack_unit} on the target (state, user, {program or 'program'} is there, stale)",
+        expected=("loaded", plan.application.user, True, "no"),
+        found=found,
+        remedy="run `gonogo run --until pack_configured`",
+    )

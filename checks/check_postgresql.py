@@ -1,0 +1,113 @@
+"""PostgreSQL is installed, runs, starts at boot, and keeps its data on the data mount."""
+
+import pytest
+
+from fixtures.database import Database
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.verdict import problem
+
+ON_MOUNT = (
+    "run `gonogo run --until data_on_mnt`: it stops PostgreSQL, moves the data, leaves the link and starts it again"
+)
+
+
+def _unit(plan: Plan) -> str:
+    return f"postgresql@{plan.postgresql.version}-{plan.postgresql.cluster}.service"
+
+
+@pytest.mark.database_installed
+def check_server_is_the_planned_version(target_db: Database, plan: Plan) -> None:
+    """The server that runs is of the version the plan asks for."""
+    found = int(target_db.value("SHOW server_version_num", dbname="postgres"))
+    major = found // 10000 if found >= 100000 else found // 100
+    assert major == plan.postgresql.version, problem(
+        "PostgreSQL on the target",
+        expected=plan.postgresql.version,
+        found=major,
+        remedy="mend postgresql.packages in the plan",
+    )
+
+
+@pytest.mark.database_installed
+def check_server_runs_and_starts_at_boot(target: Host, plan: Plan) -> None:
+    """The server runs, and does so again after a reboot."""
+    unit = _unit(plan)
+    active = target.check(["sh", "-c", 'systemctl is-active -- "$1" || true', "-", unit]).strip()
+    # Debian starts the clusters of postgresql.service whose start.conf says auto.
+    enabled = target.check(["sh", "-c", "systemctl is-enabled -- postgresql.service || true"]).strip()
+    start = target.check(
+        ["sh", "-c", 'grep -v "^#" "$1" 2>/dev/null || true', "-",
+         f"/etc/postgresql/{plan.postgresql.version}/{plan.postgresql.cluster}/start.conf"]
+    ).strip()  # fmt: skip
+    assert (active, enabled, start) == ("active", "enabled", "auto"), problem(
+        f"{unit} on the target",
+        expected="active, enabled, start.conf auto",
+        found=f"{active}, {enabled}, start.conf {start or 'absent'}",
+        remedy=f"systemctl enable --now postgresql, and see `journalctl -u {unit}`",
+    )
+
+
+@pytest.mark.database_installed
+def check_development_files_are_there(target: Host) -> None:
+    """The client's development files are there: the database driver can be built."""
+    found = target.check(
+        ["sh", "-c", 'header=$(pg_config --includedir 2>/dev/null)/libpq-fe.h; [ -e "$header" ] && echo yes || true']
+    )
+    assert found.strip() == "yes", problem(
+        "PostgreSQL's development files",
+        expected="libpq-fe.h",
+        found="absent",
+        remedy="add libpq-dev to postgresql.packages",
+    )
+
+
+@pytest.mark.data_on_mnt
+def check_data_lies_on_the_mount(target: Host, target_db: Database, plan: Plan) -> None:
+    """The running server's data directory lies on the data mount, and the mount is really one."""
+    directory = str(target_db.value("SHOW data_directory", dbname="postgres"))
+    real = target.check(["readlink", "-f", "--", directory]).strip()
+    mount = target.check(["stat", "-c", "%m", "--", real]).strip()
+    expected = (str(plan.data_on_mount), str(plan.target.volume.mount))
+    assert (real, mount) == expected, problem(
+        "PostgreSQL's data on the target",
+        expected=f"{expected[0]}, on the mount {expected[1]}",
+        found=f"{real}, on the mount {mount}",
+        remedy=ON_MOUNT,
+    )
+
+
+@pytest.mark.data_on_mnt
+def check_link_points_at_the_data(target: Host, plan: Plan) -> None:
+    """The usual place is a link to the data on the mount, and does not dangle."""
+    script = 'test -L "$1" || echo "not a link"; readlink -e -- "$1" || echo dangling'
+    found = target.check(["sh", "-c", script, "-", str(plan.data_directory)]).split("\n")[0]
+    assert found == str(plan.data_on_mount), problem(
+        f"{plan.data_directory} on the target", expected=f"a link to {plan.data_on_mount}", found=found, remedy=ON_MOUNT
+    )
+
+
+@pytest.mark.data_on_mnt
+def check_server_waits_for_the_mount(target: Host, plan: Plan) -> None:
+    """At boot the server waits for the mount, and does not start without it."""
+    shown = target.check(["systemctl", "show", "--property=RequiresMountsFor", "--value", "--", _unit(plan)]).split()
+    mount = plan.target.volume.mount
+    good = any(path == str(mount) or path.startswith(f"{mount}/") for path in shown)
+    assert good, problem(
+        f"{_unit(plan)} on the target",
+        expected=f"RequiresMountsFor={plan.data_on_mount}",
+        found=" ".join(shown) or "none",
+        remedy=ON_MOUNT,
+    )
+
+
+@pytest.mark.data_on_mnt
+def check_data_is_the_servers_alone(target: Host, plan: Plan) -> None:
+    """Only PostgreSQL's own user can read the data."""
+    found = target.check(["stat", "-Lc", "%U %a", "--", str(plan.data_directory)]).strip()
+    assert found in {"postgres 700", "postgres 750"}, problem(
+        f"{plan.data_directory} on the target",
+        expected="postgres 700",
+        found=found,
+        remedy=f"chmod 700 {plan.data_on_mount}",
+    )
