@@ -12,7 +12,7 @@ MEND = "run `gonogo run --until passwords_required`; it puts the password rule a
 
 # The first rule that matches an address decides. "all" and the database's own name match it, "sameuser" and the like may.
 _FIRST = """
-SELECT line_number, auth_method, array_to_string(database, ',') || ' ' || array_to_string(user_name, ',') || ' ' || address
+SELECT line_number, auth_method, %s = ANY (database), array_to_string(database, ',') || ' ' || array_to_string(user_name, ',') || ' ' || address
 FROM pg_hba_file_rules
 WHERE error IS NULL AND type LIKE 'host%%' AND type <> 'hostgssenc'
   AND database && ARRAY['all', %s]
@@ -29,13 +29,13 @@ ORDER BY line_number LIMIT 1
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def check_first_rule_asks_for_a_password(address: str, target_db: Database, plan: Plan) -> None:
-    """The first rule that applies to the application over TCP asks for a password, by the plan's method."""
+    """The first rule that applies to the application over TCP is its database's own, and asks for a password."""
     role, database = plan.database.role, plan.database.name
-    rows = target_db.rows(_FIRST, (database, role, role, address, address, address), dbname="postgres")
-    found = f"line {rows[0][0]}: {rows[0][1]} ({rows[0][2]})" if rows else "no rule: refused"
-    assert rows and rows[0][1] == plan.database.authentication, problem(
+    rows = target_db.rows(_FIRST, (database, database, role, role, address, address, address), dbname="postgres")
+    found = f"line {rows[0][0]}: {rows[0][1]} ({rows[0][3]})" if rows else "no rule: refused"
+    assert rows and rows[0][1:3] == (plan.database.authentication, True), problem(
         f"pg_hba.conf on the target, {role} to {database} from {address}",
-        expected=f"{plan.database.authentication} in the first rule that matches",
+        expected=f"a rule for {database} itself, {plan.database.authentication}, ahead of every other that matches",
         found=found,
         remedy=MEND,
     )
