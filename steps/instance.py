@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fixtures import facts, places
-from fixtures.cloud import PLAN_TAG, Cloud, Instance, aws_errors
+from fixtures.cloud import GONE, PLAN_TAG, Cloud, Instance, aws_errors
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.evidence import Survey, TargetFacts
 from fixtures.host import Host, open_host
@@ -99,7 +99,7 @@ def launch_instance(plan: Plan, run: Run, cloud: Cloud) -> None:
             )
         if cloud.instance() is None:
             log.info("launching %s from %s", plan.target.instance_type, plan.target.image)
-            cloud.ec2.run_instances(**launch_request(plan, run, group.id))
+            cloud.ec2.run_instances(**launch_request(plan, run, group.id, _ended(run, cloud)))
         instance = _wait_until_running(plan, run, cloud)
         allocation, address = _fixed_address(plan, run, cloud, instance.id)
     known = run.records(TargetFacts) if run.has(TargetFacts) else None
@@ -117,8 +117,8 @@ def launch_instance(plan: Plan, run: Run, cloud: Cloud) -> None:
     log.info("instance %s runs at %s", instance.id, address)
 
 
-def launch_request(plan: Plan, run: Run, group: str) -> "RunInstancesRequestTypeDef":
-    """What EC2 is asked for. Asked twice with the same token it launches once."""
+def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstancesRequestTypeDef":
+    """What EC2 is asked for. Asked twice with the same token it launches once; `ended` instances of the run are gone."""
     tags = _tags(plan, run)
     return {
         "ImageId": plan.target.image,
@@ -126,7 +126,7 @@ def launch_request(plan: Plan, run: Run, group: str) -> "RunInstancesRequestType
         "KeyName": plan.target.key_name,
         "MinCount": 1,
         "MaxCount": 1,
-        "ClientToken": run.name[:64],
+        "ClientToken": f"{run.name[:60]}-{ended}",
         "SubnetId": plan.target.subnet,
         "SecurityGroupIds": [group],
         "BlockDeviceMappings": [
@@ -146,6 +146,15 @@ def launch_request(plan: Plan, run: Run, group: str) -> "RunInstancesRequestType
             {"ResourceType": "volume", "Tags": tags},
         ],
     }
+
+
+def _ended(run: Run, cloud: Cloud) -> int:
+    filters = [
+        {"Name": f"tag:{RUN_TAG}", "Values": [run.name]},
+        {"Name": "instance-state-name", "Values": list(GONE)},
+    ]
+    found = cloud.ec2.describe_instances(Filters=filters)["Reservations"]  # type: ignore[arg-type]  # a list of them
+    return sum(len(group["Instances"]) for group in found)
 
 
 def _tags(plan: Plan, run: Run) -> "list[TagTypeDef]":
