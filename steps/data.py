@@ -133,7 +133,10 @@ class _Copy:
             else:
                 self.open_source.wait_unit(self._unit(copied.snapshot), LIMIT)
         self._finish()
-        self.run.record(copied.model_copy(update={"seconds": round(time.monotonic() - begun, 3)}))
+        with closing(self.source_db.connect(read_only=True)) as session:
+            after = sameness.read_sequences(session)
+        seconds = round(time.monotonic() - begun, 3)
+        self.run.record(copied.model_copy(update={"seconds": seconds, "sequences_after": after}))
         # Only now: a unit that is still known tells a later process that the copy was not finished.
         self.open_source.stop_unit(self._unit(copied.snapshot))
 
@@ -222,6 +225,8 @@ class _Copy:
             session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
             snapshot = _export(session)
             unit = self._unit(snapshot)
+            # Sequences stand outside every snapshot: they are read before the dump reads them, and once more after it.
+            sequences = sameness.read_sequences(session)
             self.open_source.start_unit(unit, dump_script(self.plan, snapshot, ssh))
             sameness.pin(session)
             count, digest = sameness.read_large_objects(session)
@@ -231,7 +236,8 @@ class _Copy:
                 source_identifier=self.source_db.identity(),
                 target_identifier=self.target_db.identity(),
                 tables=sameness.read_tables(session),
-                sequences=sameness.read_sequences(session),
+                sequences=sequences,
+                sequences_after=sequences,
                 large_objects=count,
                 large_objects_digest=digest,
             )

@@ -170,7 +170,7 @@ class Made:
             tables = {t: TableCopy(rows=n, digest=str(n * 982_451_653 * 2_147_483_629)) for t, n in TABLES.items()}
             self.record(DataCopy(
                 final=name.endswith("again"), snapshot="00000003-0000001B-1", source_identifier="7439182200011",
-                target_identifier="7439182209912", tables=tables, sequences={"public.payslips_id_seq": (28_896, True)},
+                target_identifier="7439182209912", tables=tables, sequences={"public.payslips_id_seq": (28_896, True)}, sequences_after={"public.payslips_id_seq": (28_896, True)},
                 large_objects=1, seconds=5.2, recorded=self.now,
             ))  # fmt: skip
         elif name in ("copy_uploads", "copy_uploads_again"):
@@ -526,7 +526,7 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     made.begin()
     made.journal("step_started", HOSTILE)
     made.record(DataCopy(
-        final=True, snapshot=HOSTILE, source_identifier=HOSTILE, target_identifier=HOSTILE, sequences={}, large_objects=0,
+        final=True, snapshot=HOSTILE, source_identifier=HOSTILE, target_identifier=HOSTILE, sequences={}, sequences_after={}, large_objects=0,
         tables={HOSTILE: TableCopy(rows=1, digest=HOSTILE)},
     ))  # fmt: skip
     made.record(DnsBefore(records={HOSTILE: [HOSTILE]}, ttls={}))
