@@ -7,10 +7,20 @@ from contextlib import closing
 from ipaddress import ip_address, ip_network
 from pathlib import PurePosixPath
 
-from fixtures import ingress, sameness
+from fixtures import facts, ingress, sameness
 from fixtures.connections import Connections
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
-from fixtures.evidence import DataCopy, DnsBefore, Entry, SourceClosure, Survey, TableCopy, TargetFacts
+from fixtures.evidence import (
+    DataCopy,
+    DnsBefore,
+    Entry,
+    FileCount,
+    FilesCopy,
+    SourceClosure,
+    Survey,
+    TableCopy,
+    TargetFacts,
+)
 from fixtures.ingress import Ingress
 from fixtures.places import HELD, STATE_DIRECTORY
 from fixtures.plan import Plan
@@ -152,6 +162,7 @@ def _unfence(connections: Connections) -> None:
     start_pack(target, plan)
     quarantine.lift(target, plan)
     target.check(["rm", "-f", "--", str(plan.application.maintenance_page), str(FENCE)])
+    _moved(connections.run, "target_unfenced")
 
 
 def operator_alone(plan: Plan) -> frozenset[Ingress]:
@@ -202,6 +213,12 @@ def written_since(copied: Mapping[str, TableCopy], live: Mapping[str, TableCopy]
     return told
 
 
+def files_since(copied: Mapping[str, FileCount], live: Mapping[str, FileCount]) -> dict[str, str]:
+    """Upload directory -> how many files more or fewer it holds than were copied; equal ones are left out."""
+    changes = {path: live[path].files - copied[path].files for path in sorted(copied) if path in live}
+    return {path: f"{change:+d} files" for path, change in changes.items() if change}
+
+
 def loss_text(written: Mapping[str, str], directory: PurePosixPath) -> str:
     """What the operator reads before giving up what the target took in."""
     if not written:
@@ -215,6 +232,8 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
     with closing(connections.target_db.connect(statement_timeout=LIMIT)) as session:
         sameness.pin(session)
         written = written_since(run.records(DataCopy).tables, sameness.read_tables(session))
+    counts = {str(upload.path): facts.count_files(connections.target, str(upload.path)) for upload in plan.files}
+    written |= files_since(run.records(FilesCopy).counts, counts)
     word = plan.web.hostnames[0]
     try:
         agreed = confirm(loss_text(written, saved_directory(plan, run)), word)
@@ -229,7 +248,7 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
             found="something else",
             remedy="nothing is lost: the target serves again; `gonogo status` shows where the run stands",
         )
-    _moved(run, "writes_given_up", tables=dict(written))
+    _moved(run, "writes_given_up", written=written)
 
 
 def _ask_blindly(connections: Connections, confirm: Confirm, error: CouldNotVerify) -> None:

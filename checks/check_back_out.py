@@ -1,0 +1,162 @@
+"""Production is open again with its data, DNS names it, and the target is fenced."""
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from fixtures import facts
+from fixtures.cloud import Cloud
+from fixtures.connections import Connections
+from fixtures.database import Database
+from fixtures.evidence import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
+from fixtures.host import Host
+from fixtures.nameservers import Dns
+from fixtures.plan import Plan, Record, Server
+from fixtures.run import Run
+from fixtures.verdict import problem
+from fixtures.web import Web
+
+pytestmark = pytest.mark.backed_out
+
+BACK = "run `gonogo back-out` again: it finishes what is missing"
+
+
+def check_production_answers_under_its_name(hostname: str, plan: Plan, web: Web) -> None:
+    """Production answers its users again, under every name."""
+    answer = web.get(plan.application.health, str(plan.source.public_address), host=hostname)
+    assert answer.status_code == 200, problem(
+        f"{hostname}{plan.application.health} at {plan.source.public_address}",
+        expected="status 200",
+        found=f"status {answer.status_code}",
+        remedy=BACK,
+    )
+
+
+def check_login_works_on_production(plan: Plan, web: Web) -> None:
+    """Users can log in and browse on production again."""
+    session = web.session(str(plan.source.public_address))
+    try:
+        page = web.login(session, plan.smoke)
+        failed = [] if plan.smoke.signed_in_text in page.text else [f"the login (status {page.status_code})"]
+        failed += [path for path in plan.web.pages if session.get(path).status_code != 200]
+    finally:
+        session.close()
+    assert not failed, problem(
+        f"{web.hostname} at {plan.source.public_address}",
+        expected="login and every page of the plan",
+        found=f"not: {', '.join(failed)}",
+        remedy=f"see the application's log on production; {BACK}",
+    )
+
+
+def check_roles_may_log_in_as_before(run: Run, plan: Plan, source_db: Database) -> None:
+    """Every role of production's database may log in exactly if it could before it was closed."""
+    before = run.records(SourceClosure).logins if run.has(SourceClosure) else {plan.database.role: True}
+    rows = source_db.rows("SELECT rolname::text, rolcanlogin FROM pg_roles WHERE rolname = ANY(%s)", (sorted(before),))
+    assert dict(rows) == before, problem(
+        "roles of production's database (role: may log in)", expected=before, found=dict(rows), remedy=BACK
+    )
+
+
+def check_password_is_accepted(plan: Plan, source_db: Database) -> None:
+    """The application's password opens production's database again."""
+    code = source_db.password_login(plan.database.role, plan.database.password.reveal())
+    assert code is None, problem(
+        f"logging in to {plan.database.name} on production as {plan.database.role}",
+        expected="accepted",
+        found=f"refused with SQLSTATE {code}",
+        remedy=BACK,
+    )
+
+
+def check_production_has_its_data(run: Run, source_db: Database) -> None:
+    """Production has at least the tables that it had when it closed."""
+    before = set(run.records(DataCopy).tables if run.has(DataCopy) else run.records(Survey).tables)
+    missing = sorted(before - {*facts.tables(source_db), *_materialised(source_db)})
+    assert not missing, problem(
+        "the tables of production", expected=f"all {len(before)}", found=f"missing: {', '.join(missing)}", remedy=BACK
+    )
+
+
+def _materialised(db: Database) -> set[str]:
+    return {name for (name,) in db.rows("SELECT schemaname || '.' || matviewname FROM pg_matviews")}
+
+
+def check_pack_runs_on_production(pack_unit: str, run: Run, source: Host) -> None:
+    """Every application server of production runs, and starts at boot as it did."""
+    _runs_as_before(pack_unit, run, source)
+
+
+def check_worker_runs_on_production(worker_unit: str, run: Run, source: Host) -> None:
+    """Every worker of production runs that ran before, and starts at boot as it did."""
+    _runs_as_before(worker_unit, run, source)
+
+
+def _runs_as_before(unit: str, run: Run, source: Host) -> None:
+    state = source.check(["systemctl", "show", "--property=ActiveState", "--value", "--", unit]).strip()
+    found = (state == "active", facts.enabled(source, [unit])[unit])
+    ran = unit in run.records(SourceClosure).stopped_units if run.has(SourceClosure) else found[0]
+    expected = (ran, run.records(Survey).units.get(unit, False))
+    assert found == expected, problem(
+        f"{unit} on production (runs, starts at boot)", expected=expected, found=found, remedy=BACK
+    )
+
+
+def check_cron_is_back(cron_file: PurePosixPath, run: Run, source: Host) -> None:
+    """Cron files that were moved aside are in place again."""
+    held = str(cron_file) in run.records(SourceClosure).held_files if run.has(SourceClosure) else False
+    back = source.file(str(cron_file)).exists or not held
+    assert back, problem(f"{cron_file} on production", expected="in place", found="not there", remedy=BACK)
+
+
+def check_maintenance_page_is_gone(plan: Plan, source: Host) -> None:
+    """The maintenance page is gone from production."""
+    there = source.file(str(plan.application.maintenance_page)).exists
+    assert not there, problem(
+        f"{plan.application.maintenance_page} on production", expected="gone", found="still there", remedy=BACK
+    )
+
+
+def check_dns_names_production(record: Record, name_server: Server, run: Run, plan: Plan, dns: Dns) -> None:
+    """Every record names production again on every authoritative server, with the TTL it had."""
+    key = f"{record.name} {record.type}"
+    answer = dns.ask(name_server, record.name, record.type)
+    if run.has(DnsBefore):
+        before = run.records(DnsBefore)
+        expected: tuple[list[str], int | None] = (sorted(before.records[key]), before.ttls[key])
+    else:
+        expected = ([str(plan.source.public_address)], answer.ttl)
+    assert (list(answer.values), answer.ttl) == expected, problem(
+        f"{key} on {name_server.name} (values, TTL)",
+        expected=expected,
+        found=(list(answer.values), answer.ttl),
+        remedy=BACK,
+    )
+
+
+def check_target_is_closed_to_users(run: Run, plan: Plan, cloud: Cloud) -> None:
+    """The firewall lets no user reach the target."""
+    if not run.has(TargetFacts):
+        return  # no target was ever launched
+    group = facts.security_group(cloud, plan)
+    own = f"{plan.operator.address}/"
+    public = {rule.port for rule in plan.target.public}
+    open_to = [
+        str(r) for r in sorted(group.ingress if group else []) if r.first in public and not r.source.startswith(own)
+    ]
+    assert not open_to, problem(
+        f"the security group {plan.target.security_group}", expected="no user", found=", ".join(open_to), remedy=BACK
+    )
+
+
+def check_target_acts_on_nobody(run: Run, plan: Plan, connections: Connections) -> None:
+    """No application server and no worker of the target runs, or would at boot."""
+    if not run.has(TargetFacts):
+        return  # no target was ever launched
+    units = [*plan.application.pack, *plan.application.workers]
+    target = connections.target
+    script = 'for unit in "$@"; do systemctl is-active --quiet -- "$unit" && echo "$unit"; done; :'
+    acting = target.check(["sh", "-c", script, "active", *units]).split()
+    # Workers stay enabled: the quarantine's condition keeps them from starting.
+    acting += [f"{unit} (at boot)" for unit, on in facts.enabled(target, plan.application.pack).items() if on]
+    assert not acting, problem("units on the target", expected="stopped", found=", ".join(acting), remedy=BACK)

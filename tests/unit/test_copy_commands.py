@@ -1,0 +1,208 @@
+"""The commands of the copies, to the letter; and what they are compared by."""
+
+import gzip
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fixtures.errors import CouldNotVerify, Refused
+from fixtures.evidence import FileCount
+from fixtures.plan import Plan, load_plan
+from fixtures.roles import Role, Setting, alter, apply_setting, differing
+from fixtures.sameness import Manifest, differences, digest_query, kept_manifest, manifest_path
+from steps import copying, data
+
+ROOT = Path(__file__).resolve().parents[2]
+SSH = copying.ssh_command("/run/gonogo/keys/r/p", "admin", "198.51.100.20")
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return load_plan(ROOT / "docs" / "plan.example.toml")
+
+
+def shown(composed: object) -> str:
+    text = "".join(_part(part) for part in getattr(composed, "_wrapped", [composed]))
+    return " ".join(text.split())
+
+
+def _part(part: object) -> str:
+    kind = type(part).__name__
+    if kind == "Composed":
+        return shown(part)
+    if kind == "Identifier":
+        return ".".join(f'"{name}"' for name in part.strings)
+    if kind == "Literal":
+        return repr(part.wrapped)
+    return part.string
+
+
+def test_the_key_can_do_one_thing_from_one_address() -> None:
+    line = copying.authorized_line("ssh-ed25519 AAAA gonogo\n", ["198.51.100.10"], ["sh", "-c", 'echo "$HOME"'])
+    assert line == ('restrict,from="198.51.100.10",command="sh -c \'echo \\"$HOME\\"\'" ssh-ed25519 AAAA gonogo')
+
+
+def test_ssh_knows_one_host_key_and_asks_nothing() -> None:
+    assert SSH[:4] == ["ssh", "-F", "/dev/null", "-T"]
+    assert SSH[-1] == "admin@198.51.100.20"
+    for option in (
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+        "StrictHostKeyChecking=yes",
+        "GlobalKnownHostsFile=/dev/null",
+    ):
+        assert option in SSH
+    assert "UserKnownHostsFile=/run/gonogo/keys/r/p/known_hosts" in SSH
+
+
+def test_known_hosts_names_the_target_alone() -> None:
+    assert copying.known_hosts("198.51.100.20", ["ssh-ed25519 A", "ecdsa B"]) == (
+        "198.51.100.20 ssh-ed25519 A\n198.51.100.20 ecdsa B\n"
+    )
+
+
+def test_copies_come_only_from_where_the_plan_says(plan: Plan) -> None:
+    assert copying.copying_addresses(plan) == ["198.51.100.10"]
+    without = plan.model_copy(update={"target": plan.target.model_copy(update={"copying": []})})
+    with pytest.raises(Refused, match=r"target\.copying"):
+        copying.copying_addresses(without)
+
+
+def test_rsync_keeps_owners_by_name_and_deletes_nothing_unasked() -> None:
+    command = copying.rsync_command(SSH, "/srv/files/")
+    assert command[:2] == ["rsync", "-aHAXS"]
+    assert command[command.index("--rsh") + 1] == shlex.join(SSH[:-1])
+    assert command[-3:] == ["--", "/srv/files/", "admin@198.51.100.20:/"]
+    assert not [part for part in command if "delete" in part or "numeric" in part]
+
+
+def test_rsync_deletes_up_to_a_bound() -> None:
+    command = copying.rsync_command(SSH, "/srv/files", delete=True, max_delete=7)
+    assert "--delete-delay" in command
+    assert "--max-delete=7" in command
+    dry = copying.rsync_command(SSH, "/srv/files", delete=True, max_delete=7, dry_run=True)
+    assert "--dry-run" in dry
+    assert "--max-delete=7" not in dry
+
+
+def test_the_dry_run_tells_what_would_go() -> None:
+    printed = ">f+++++++++ new\n*deleting   old one\n.d..t...... ./\n*deleting   b/\n"
+    assert copying.deletions(printed) == ["old one", "b/"]
+
+
+def test_the_server_is_confined_to_one_directory() -> None:
+    assert copying.rsync_server("/srv/my files") == [
+        "sh", "-c", 'exec sudo -n env SSH_ORIGINAL_COMMAND="$SSH_ORIGINAL_COMMAND" rrsync -wo \'/srv/my files\'',
+    ]  # fmt: skip
+
+
+def test_leftover_markers_are_found() -> None:
+    text = "ssh-rsa A me\n# BEGIN gonogo copy r1 copy_database\nx\n# END gonogo copy r1 copy_database\n# BEGIN gonogo other\n"
+    assert copying.temporary_markers(text) == ["copy r1 copy_database"]
+
+
+def test_the_dump_goes_straight_into_ssh_and_a_broken_pipe_is_a_failure(plan: Plan) -> None:
+    script = data.dump_script(plan, "00000003-0000001B-1", SSH)
+    assert script.startswith("set -o pipefail\n")
+    assert "pg_dump --port=5432 --snapshot=00000003-0000001B-1 --format=custom" in script
+    assert script.rstrip().endswith(f"payroll_prod | {shlex.join(SSH)}")
+    assert ">" not in script
+
+
+def test_the_restore_is_one_transaction(plan: Plan) -> None:
+    assert data.restore_command(plan) == [
+        "sh", "-c",
+        "cd / && exec sudo -n -u postgres -- pg_restore --exit-on-error --single-transaction --port=5432"
+        " --dbname=payroll_prod",
+    ]  # fmt: skip
+
+
+def test_grants_of_the_database_replace_the_default_ones() -> None:
+    assert data.database_grants("d", "o", []) == []
+    told = [shown(s) for s in data.database_grants("d", "o", [("", "CONNECT", False), ("r", "TEMPORARY", True)])]
+    assert told == [
+        'REVOKE ALL ON DATABASE "d" FROM PUBLIC',
+        'REVOKE ALL ON DATABASE "d" FROM "o"',
+        'GRANT CONNECT ON DATABASE "d" TO PUBLIC',
+        'GRANT TEMPORARY ON DATABASE "d" TO "r" WITH GRANT OPTION',
+    ]
+
+
+def _role(**changes: object) -> Role:
+    facts: dict[str, object] = {
+        "name": "payroll", "attributes": {"SUPERUSER": False, "LOGIN": True}, "connection_limit": -1,
+        "valid_until": None, "password": "SCRAM-SHA-256$x", "groups": ("readers", "owners with admin"),
+    }  # fmt: skip
+    return Role(**(facts | changes))  # type: ignore[arg-type]
+
+
+def test_a_role_is_made_with_everything_of_its_own() -> None:
+    assert [shown(s) for s in alter(_role())] == [
+        "ALTER ROLE \"payroll\" WITH NOSUPERUSER LOGIN CONNECTION LIMIT -1 PASSWORD 'SCRAM-SHA-256$x'",
+        'GRANT "readers" TO "payroll"',
+        'GRANT "owners" TO "payroll" WITH ADMIN OPTION',
+    ]
+
+
+def test_a_role_never_shows_its_password() -> None:
+    assert "SCRAM" not in repr(_role())
+    assert differing(_role(), _role(password="SCRAM-SHA-256$y")) == ["another password"]
+
+
+def test_differences_of_roles_are_named() -> None:
+    assert differing(_role(), None) == ["absent"]
+    assert differing(_role(), _role()) == []
+    assert differing(_role(), _role(attributes={"SUPERUSER": True, "LOGIN": True})) == ["SUPERUSER is True"]
+
+
+def test_settings_that_are_lists_are_not_quoted_as_one() -> None:
+    setting = Setting("r", "d", (("search_path", '"$user", public'), ("work_mem", "8MB")))
+    assert [shown(s) for s in apply_setting(setting)] == [
+        'ALTER ROLE "r" IN DATABASE "d" RESET ALL',
+        'ALTER ROLE "r" IN DATABASE "d" SET "search_path" TO "$user", public',
+        'ALTER ROLE "r" IN DATABASE "d" SET "work_mem" TO \'8MB\'',
+    ]
+
+
+def test_partitions_are_read_by_their_root() -> None:
+    assert 'FROM ONLY "public"."t"' in shown(digest_query("public", "t", "r", ["a", "t"]))
+    assert 'FROM "public"."p"' in shown(digest_query("public", "p", "p", ["a"]))
+    assert 'ROW("t"."a", "t"."t")::text' in shown(digest_query("public", "t", "r", ["a", "t"]))
+
+
+HASH = "0" * 64
+OUTPUT = (
+    "d\tpayroll\tpayroll\t750\t4096\t\t\n"
+    "f\tpayroll\tpayroll\t640\t3\t\ta\tb.pdf\n"
+    "l\tpayroll\tpayroll\t777\t5\tb.pdf\tlink\n"
+    "f\tpayroll\tpayroll\t640\t9\t\tgone\n"
+    f"\x02\n{HASH}  a\tb.pdf\n"
+)
+
+
+def test_a_manifest_holds_hashes_and_no_sizes_of_directories() -> None:
+    manifest = Manifest.of_output(OUTPUT)
+    assert manifest["."] == "d\tpayroll\tpayroll\t750\t-\t\t-"
+    assert manifest["a\tb.pdf"] == f"f\tpayroll\tpayroll\t640\t3\t\t{HASH}"
+    assert manifest["link"] == "l\tpayroll\tpayroll\t777\t-\tb.pdf\t-"
+    assert manifest["gone"].endswith("\tunread")
+    assert manifest.count == FileCount(files=2, links=1, bytes=12)
+
+
+def test_a_manifest_is_kept_and_known_by_its_hash(tmp_path: Path) -> None:
+    manifest = Manifest({"a": "f\tu\tg\t640\t3\t\tx", "b": "d\tu\tg\t750\t-\t\t-"})
+    path = manifest_path(tmp_path, manifest.sha256)
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(manifest.text.encode()))
+    assert kept_manifest(tmp_path, manifest.sha256) == manifest
+    path.write_bytes(gzip.compress(b"a\tother\n"))
+    with pytest.raises(CouldNotVerify, match=r"another text"):
+        kept_manifest(tmp_path, manifest.sha256)
+
+
+def test_differences_are_named_a_few_at_most() -> None:
+    assert differences({"a": 1}, {"a": 1}) == ""
+    assert differences({"a": 1}, {"a": 2}) == "a: 2 instead of 1"
+    many = {f"n{i}": i for i in range(6)}
+    assert differences(many, {}).endswith("and 2 more")
