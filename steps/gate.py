@@ -16,6 +16,7 @@ from fixtures.errors import GonogoError
 from fixtures.evidence import CheckResult, Entry, GateResult, Receipt, Verdict, now
 from fixtures.plan import Plan
 from fixtures.run import Run, write_whole
+from fixtures.states import expand
 from fixtures.verdict import expected_checks, judge
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,7 +109,8 @@ class Gates:
     def _judge(
         self, number: int, label: str, states: list[str], receipt: Receipt | None, code: int, started: datetime
     ) -> GateResult:
-        expected = expected_checks(self.catalogue, states)
+        plain = list(dict.fromkeys(name for state in states for name in expand(state)))
+        expected = expected_checks(self.catalogue, plain)
         results: list[CheckResult] = []
         if receipt is None:
             verdict, reason = Verdict.COULD_NOT_VERIFY, f"pytest left no receipt and ended with {code}"
@@ -116,7 +118,7 @@ class Gates:
             results = [
                 result for result in receipt.results if result.id in expected or set(result.states) & set(states)
             ]
-            verdict, reason = judge(expected, results, states, self.catalogue)
+            verdict, reason = judge(expected, results, plain, self.catalogue)
         result = GateResult(
             number=number,
             states=states,
