@@ -1,10 +1,9 @@
 """The quarantine: while the target holds production's data without being production, it acts on nobody."""
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import PurePosixPath
 
 from fixtures.cloud import Cloud
+from fixtures.egress import ruleset
 from fixtures.host import Host
 from fixtures.places import (
     EGRESS_RULES,
@@ -16,7 +15,7 @@ from fixtures.places import (
     drop_in,
     held,
 )
-from fixtures.plan import Plan, Rule
+from fixtures.plan import Plan
 from fixtures.run import Run
 from steps import apt, guards
 from steps.step import step
@@ -43,6 +42,11 @@ WantedBy=sysinit.target
 _STOP = 'for unit in "$@"; do systemctl stop -- "$unit" 2>/dev/null || ! systemctl is-active --quiet -- "$unit"; done'
 # $1 from, $2 to: moves the file if it is there, over an older one.
 _MOVE = 'set -eu; [ ! -e "$1" ] || { mkdir -p -- "$(dirname -- "$2")"; mv -fT -- "$1" "$2"; }'
+# $1 the filter's unit, $2 its table; either may be gone already.
+_END = """
+systemctl disable --quiet --now -- "$1" 2>/dev/null || ! systemctl is-active --quiet -- "$1" || exit 1
+nft delete table inet "$2" 2>/dev/null || ! nft list table inet "$2" >/dev/null 2>&1
+"""
 
 
 @step(needs=["ssh_ready"], gives=["target_quarantined"], harmless=True)
@@ -77,16 +81,7 @@ def hold(target: Host, plan: Plan) -> None:
 
 def lift(target: Host, plan: Plan) -> None:
     """End the quarantine: egress is free, cron files are in place, workers are enabled and run. Can be repeated."""
-    target.check(
-        ["sh", "-c", f"systemctl disable --quiet --now {EGRESS_UNIT} || ! systemctl cat {EGRESS_UNIT} >/dev/null 2>&1"]
-    )
-    target.check(
-        [
-            "sh",
-            "-c",
-            f"nft delete table inet {EGRESS_TABLE} 2>/dev/null || ! nft list table inet {EGRESS_TABLE} 2>/dev/null",
-        ]
-    )
+    target.check(["sh", "-c", _END, "end", EGRESS_UNIT, EGRESS_TABLE])
     leftovers = [
         EGRESS_RULES,
         PurePosixPath("/etc/systemd/system") / EGRESS_UNIT,
@@ -99,35 +94,3 @@ def lift(target: Host, plan: Plan) -> None:
         target.check(["sh", "-c", _MOVE, "move", str(held(file)), str(file)])
     if plan.application.workers:
         target.check(["systemctl", "enable", "--quiet", "--now", "--", *plan.application.workers])
-
-
-def ruleset(egress: Sequence[Rule]) -> str:
-    """The rules for nftables: what a host needs to live, what the plan lists, and a refusal for everything else.
-
-    One atomic file. The refusal is one that no other host gives for a closed port, so that a check can tell it.
-    """
-    return "\n".join(
-        [
-            f"table inet {EGRESS_TABLE}",
-            f"delete table inet {EGRESS_TABLE}",
-            f"table inet {EGRESS_TABLE} {{",
-            "  chain output {",
-            "    type filter hook output priority 0; policy drop;",
-            '    oifname "lo" accept',
-            "    ct state established,related accept",
-            "    meta l4proto { icmp, ipv6-icmp } accept",
-            "    meta l4proto { tcp, udp } th dport 53 accept",
-            "    udp dport { 67, 547 } accept",  # the address's renewal
-            "    ip daddr 169.254.169.254 tcp dport 80 accept",  # instance metadata
-            "    ip daddr 169.254.169.123 udp dport 123 accept",  # Amazon's clock
-            *(f"    {_family(rule.source)} daddr {rule.source} tcp dport {rule.port} accept" for rule in egress),
-            "    reject with icmpx admin-prohibited",
-            "  }",
-            "}",
-            "",
-        ]
-    )
-
-
-def _family(network: IPv4Network | IPv6Network) -> str:
-    return "ip" if network.version == 4 else "ip6"

@@ -1,12 +1,12 @@
 """The data volume: found by its id, formatted only when it is blank, and mounted for good."""
 
-import uuid
 from collections.abc import Sequence
 
 from fixtures.cloud import Cloud
 from fixtures.errors import Refused, StepFailed
 from fixtures.evidence import TargetFacts
 from fixtures.host import Host
+from fixtures.places import filesystem_uuid
 from fixtures.plan import Plan, Volume
 from fixtures.run import Run
 from steps import apt, guards
@@ -56,11 +56,6 @@ def mount_data_volume(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     _list_in_fstab(target, volume, facts)
     if mounted_at != str(volume.mount):
         target.check(["sh", "-c", _MOUNT, "mount", str(volume.mount)])
-
-
-def filesystem_uuid(volume_id: str) -> str:
-    """The UUID that our file system on this volume has: so that our own work is known after an interruption."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"gonogo:{volume_id}"))
 
 
 def format_command(volume: Volume, device: str, volume_id: str) -> list[str]:
