@@ -1,5 +1,9 @@
 """The application's database asks for a password over TCP, ahead of every looser rule."""
 
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+
 import pytest
 
 from fixtures.database import Database
@@ -10,33 +14,76 @@ pytestmark = pytest.mark.passwords_required
 
 MEND = "run `gonogo run --until passwords_required`; it puts the password rule at the top of pg_hba.conf and reloads"
 
-# The first rule that matches an address decides. "all" and the database's own name match it, "sameuser" and the like may.
-_FIRST = """
-SELECT line_number, auth_method, %s = ANY (database), array_to_string(database, ',') || ' ' || array_to_string(user_name, ',') || ' ' || address
-FROM pg_hba_file_rules
-WHERE error IS NULL AND type LIKE 'host%%' AND type <> 'hostgssenc'
-  AND database && ARRAY['all', %s]
-  AND user_name && ARRAY['all', %s, '+' || %s]
-  AND (address IN ('all', 'samehost', 'samenet', 'localhost')
-       OR (address ~ '^[0-9a-fA-F:.]+$' AND family(address::inet) = family(%s::inet)
-           AND netmask IS NOT NULL
-           AND (CASE WHEN family(address::inet) = 4
-                THEN (address::inet & netmask::inet) = (%s::inet & netmask::inet)
-                ELSE address::inet = %s::inet OR netmask::inet = '::'::inet END)))
-ORDER BY line_number LIMIT 1
+_RULES = """
+SELECT line_number, type, database, user_name, coalesce(address, ''), coalesce(netmask, ''), auth_method
+FROM pg_hba_file_rules WHERE error IS NULL ORDER BY line_number
 """
+_GROUPS = """
+SELECT r.rolname, g.rolname FROM pg_roles r JOIN pg_roles g ON pg_has_role(r.oid, g.oid, 'member') WHERE NOT r.rolsuper
+"""
+
+
+class Rule(NamedTuple):
+    """A line of pg_hba.conf, as the server reads it."""
+
+    line: int
+    type: str
+    databases: list[str]
+    users: list[str]
+    address: str
+    netmask: str
+    method: str
+
+
+def first_match(
+    rules: Iterable[Rule], database: str, roles: set[str], role: str, address: str, kind: str
+) -> Rule | None:
+    """The rule that decides: `kind` is "hostssl" or "hostnossl", `roles` are all that `role` is a member of."""
+    for rule in rules:
+        if (
+            rule.type in {"host", kind}
+            and any(_is_database(word, database, roles, role) for word in rule.databases)
+            and any(word in {"all", role} or (word[:1] == "+" and word[1:] in roles) for word in rule.users)
+            and _holds(rule, address)
+        ):
+            return rule
+    return None
+
+
+def _is_database(word: str, database: str, roles: set[str], role: str) -> bool:
+    own = {"sameuser": database == role, "samerole": database in roles, "samegroup": database in roles}
+    return own.get(word, word in {"all", database})
+
+
+def _holds(rule: Rule, address: str) -> bool:
+    try:
+        network = ip_network(f"{rule.address}/{_length(rule.netmask)}", strict=False)
+    except ValueError:
+        return True  # "all", "samehost", a name: said to match, so that a looser rule is never passed over
+    return ip_address(address) in network
+
+
+def _length(netmask: str) -> int:
+    mask = ip_address(netmask)
+    return f"{int(mask):b}".count("1")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def check_first_rule_asks_for_a_password(address: str, target_db: Database, plan: Plan) -> None:
-    """The first rule that applies to the application over TCP is its database's own, and asks for a password."""
-    role, database = plan.database.role, plan.database.name
-    rows = target_db.rows(_FIRST, (database, database, role, role, address, address, address), dbname="postgres")
-    found = f"line {rows[0][0]}: {rows[0][1]} ({rows[0][3]})" if rows else "no rule: refused"
-    assert rows and rows[0][1:3] == (plan.database.authentication, True), problem(
-        f"pg_hba.conf on the target, {role} to {database} from {address}",
-        expected=f"a rule for {database} itself, {plan.database.authentication}, ahead of every other that matches",
-        found=found,
+    """The first rule that applies to the application's roles over TCP names its database, and asks for a password."""
+    rules = [Rule(*row) for row in target_db.rows(_RULES, dbname="postgres")]
+    members = target_db.rows(_GROUPS, dbname="postgres")
+    database, wrong = plan.database.name, []
+    for role in (plan.database.role, *plan.database.other_roles):
+        roles = {role, *(group for member, group in members if member == role)}
+        for kind in ("hostnossl", "hostssl"):
+            rule = first_match(rules, database, roles, role, address, kind)
+            if rule is None or rule.method != plan.database.authentication or database not in rule.databases:
+                wrong.append(f"{role}: line {rule.line}, {rule.method}" if rule else f"{role}: no rule")
+    assert not wrong, problem(
+        f"pg_hba.conf on the target, connections to {database} from {address}",
+        expected=f"first a rule for {database} itself, with {plan.database.authentication}",
+        found="; ".join(dict.fromkeys(wrong)),
         remedy=MEND,
     )
 
