@@ -57,18 +57,23 @@ def fourth():
     """The fourth step."""
     call("fourth")
 
-plan = load_plan(HERE / "plan.toml")
-try:
-    with plan_lock(HERE / "runs", plan.name, "test", "driver"):
-        run, resumed = choose_run(plan, HERE / "runs", anew="--new" in sys.argv)
-        executor = Executor(plan, run, Progress(), [first, second, third, fourth], after_gate=lambda: None)
-        executor.go(os.environ.get("UNTIL"), lambda step: True)
-        print("reached the end")
-except GonogoError as error:
-    print(error)
-    for check in getattr(error, "bad", []):
-        print(describe(check))
-    sys.exit(exit_code(error))
+def main():
+    plan = load_plan(HERE / "plan.toml")
+    try:
+        with plan_lock(HERE / "runs", plan.name, "test", "driver"):
+            run, resumed = choose_run(plan, HERE / "runs", anew="--new" in sys.argv)
+            executor = Executor(plan, run, Progress(), [first, second, third, fourth], after_gate=lambda: None)
+            executor.go(os.environ.get("UNTIL"), lambda step: True)
+            print("reached the end")
+    except GonogoError as error:
+        print(error)
+        for check in getattr(error, "bad", []):
+            print(describe(check))
+        sys.exit(exit_code(error))
+
+
+if __name__ == "__main__":
+    main()
 '''
 
 CHECKS = '''
