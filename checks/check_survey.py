@@ -34,6 +34,25 @@ def check_release_is_the_surveyed_one(run: Run, source: Host, plan: Plan) -> Non
     )
 
 
+def check_code_and_settings_are_the_surveyed_ones(run: Run, source: Host, plan: Plan) -> None:
+    """Production's code is byte for byte what was surveyed, and its environment file names the same settings."""
+    survey = run.records(Survey)
+    changed = [
+        what
+        for what, expected, found in (
+            ("the code", survey.release_digest, facts.release_digest(source, plan)),
+            ("the settings", survey.environment, facts.settings(source, plan)),
+        )
+        if expected != found
+    ]
+    assert not changed, problem(
+        f"{survey.release} on the source",
+        expected="as surveyed",
+        found=f"{' and '.join(changed)} changed",
+        remedy=AGAIN,
+    )
+
+
 def check_tables_are_the_surveyed_ones(run: Run, source_db: Database) -> None:
     """Production's database still has the tables that were surveyed: nobody migrated since."""
     expected, found = set(run.records(Survey).tables), set(facts.tables(source_db))

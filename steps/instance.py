@@ -56,7 +56,7 @@ def create_key_pair(plan: Plan, cloud: Cloud) -> None:
             )
         write_new_key(path)
     if not in_cloud:
-        key = paramiko.PKey.from_path(path)
+        key = _key(path)
         log.info("key pair %s: %s", plan.target.key_name, key.fingerprint)
         with aws_errors("importing the key pair"):
             cloud.ec2.import_key_pair(
@@ -64,6 +64,18 @@ def create_key_pair(plan: Plan, cloud: Cloud) -> None:
                 PublicKeyMaterial=f"{key.get_name()} {key.get_base64()}".encode(),
                 TagSpecifications=[{"ResourceType": "key-pair", "Tags": [{"Key": PLAN_TAG, "Value": plan.name}]}],
             )
+
+
+def _key(path: Path) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_path(path)
+    except (OSError, ValueError, TypeError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+        raise StepFailed(
+            f"the private key {path}",
+            expected="a private key without passphrase",
+            found=error.strerror or "unreadable" if isinstance(error, OSError) else "another file",
+            remedy="name another file in target.key_file; one that is not there yet is made",
+        ) from None
 
 
 def write_new_key(path: Path) -> None:
@@ -236,7 +248,8 @@ def pin_host_key(plan: Plan, run: Run, cloud: Cloud) -> None:
     target = _log_in(plan, target_facts)
     try:
         log.info("waiting for cloud-init")
-        target.check(["cloud-init", "status", "--wait"], timeout=limit)
+        # 1 is a failure; 2, of newer versions, a warning that it recovered from.
+        target.check(["sh", "-c", "cloud-init status --wait; [ $? -ne 1 ]"], timeout=limit)
         target.write_file(_SSHD, _KEYS_ONLY)
         target.check(["sh", "-c", "sshd -t && systemctl reload ssh"])
         zone = run.records(Survey).time_zone
