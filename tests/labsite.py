@@ -18,6 +18,8 @@ from fixtures.run import Run, runs_of
 from fixtures.web import Web
 
 ROOT = Path(__file__).resolve().parents[1]
+REHEARSED = "rehearsed"
+"""The lab that tests restore from one snapshot, one after the other: walking the way to it takes minutes."""
 CARD = {
     "gems_installed": "gems installed",
     "data_on_mnt": "PostgreSQL's data on /mnt",

@@ -5,7 +5,7 @@ import statistics
 import sys
 from typing import Any
 
-from tests.labsite import Site
+from tests.labsite import REHEARSED, Site
 
 ROUNDS = 3
 BACKENDS = ("gonogo's shell", "paramiko", "ssh")
@@ -40,7 +40,7 @@ def lines(seconds: dict[str, list[float]]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     options: Any = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--name", default="bench", help="the lab to use; it is brought up rehearsed")
+    options.add_argument("--name", default=REHEARSED, help="the lab to use; it is brought up rehearsed")
     options.add_argument("--rounds", type=int, default=ROUNDS)
     chosen = options.parse_args(arguments)
     site = Site(chosen.name)

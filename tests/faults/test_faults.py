@@ -5,12 +5,12 @@ import re
 import pytest
 
 from fixtures.lab.faults import FAULTS, break_it, mend
-from tests.labsite import Site
+from tests.labsite import REHEARSED, Site
 
 
 @pytest.fixture(scope="module")
 def site():
-    made = Site("faults")
+    made = Site(REHEARSED)
     made.down()
     made.up(rehearsed=True)
     yield made

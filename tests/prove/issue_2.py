@@ -12,7 +12,7 @@ from fixtures.lab.faults import FAULTS, break_it, mend
 from steps.cli_lab import measure_users
 from tests.bench.__main__ import lines as bench_lines
 from tests.bench.__main__ import measure
-from tests.labsite import CARD, ROOT, Site, finished, run, served_through_public_dns, started
+from tests.labsite import CARD, REHEARSED, ROOT, Site, finished, run, served_through_public_dns, started
 from tests.prove.proof import main
 
 COLD_MINUTES, WARM_MINUTES, TEST_MINUTES = 8, 4, 15
@@ -153,7 +153,7 @@ def kills() -> str:
 
 def rehearsed_site() -> Site:
     """A lab before its cutover, the TTL lowered: every gate of pre_cutover is go."""
-    site = Site("proofs")
+    site = Site(REHEARSED)
     if not site.plan_path.exists():
         site.up(rehearsed=True)
         done = site.gonogo("run", "--yes", "--until", "ttl_lowered")
@@ -255,5 +255,5 @@ if __name__ == "__main__":
     try:
         main("prove-2", ITEMS)
     finally:
-        for name in ("prove", "proofs"):
+        for name in ("prove", REHEARSED):
             Site(name).down()

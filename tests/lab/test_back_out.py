@@ -1,0 +1,35 @@
+"""Back-out from a closed production, and from an opened target: production is open again, with its data."""
+
+import pytest
+
+from fixtures.evidence import Verdict
+from tests.labsite import REHEARSED, Site
+
+HEALTH = "curl -s -H 'Host: app.smallpayroll.test' http://127.0.0.1/healthz"
+
+
+@pytest.fixture
+def site():
+    made = Site(REHEARSED)
+    made.down()
+    made.up(rehearsed=True)
+    yield made
+    made.down()
+
+
+def production_is_open(site):
+    assert '"status":"ok"' in site.on("production", HEALTH)
+    units = "systemctl is-active smallpayroll-worker smallpayroll-web@3001 smallpayroll-web@3002 cron"
+    assert site.on("production", units).split() == ["active"] * 4
+    assert site.sql("production", "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'payroll'") == "t"
+    last = next(g for g in reversed(site.gates()) if g.states == ["backed_out"])
+    assert last.verdict is Verdict.GO
+
+
+@pytest.mark.parametrize("state", ["ttl_lowered", "source_closed", "final_data_copied", "target_open", "dns_changed"])
+def test_a_back_out_reopens_production(site, state):
+    done = site.gonogo("run", "--yes", "--until", state)
+    assert done.code == 0, done.out
+    done = site.gonogo("back-out", "--yes")
+    assert done.code == 13, done.out
+    production_is_open(site)
