@@ -21,7 +21,8 @@ demo: setup
 test:
 	@.ci/setup test
 	@$(MAKE) --no-print-directory lint
-	@$(ROOT) .venv/bin/python -m pytest tests/unit tests/lab tests/faults
+	@$(ROOT) .venv/bin/python -m pytest -q tests/unit tests/lab -n 2 --dist loadfile
+	@$(ROOT) .venv/bin/python -m pytest -q tests/faults tests/night
 
 lint:
 	@.ci/setup test

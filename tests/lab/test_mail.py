@@ -10,7 +10,7 @@ import pytest
 from fixtures.lab.mail import MailSink
 from fixtures.lab.network import LabNet, Network
 
-NET = LabNet("test-mail", 82)
+NET = LabNet("test-mail", 84)
 SENDER = """
 import smtplib, sys
 server = smtplib.SMTP(sys.argv[1], timeout=10)
