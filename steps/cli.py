@@ -99,6 +99,7 @@ def run(
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo run"):
         current, resumed = choose_run(plan, RUNS, anew=new)
         progress = Progress(current.directory / "run.log")
+        progress.listen()
         if resumed:
             current.journal(Entry(kind="resumed"))
         progress.say(f"{'resuming' if resumed else 'run'} {current.directory.relative_to(ROOT)}", "bold")

@@ -1,5 +1,6 @@
 """What the operator sees while a run goes on: a line a step, never silent for long, every byte also in the log."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -33,6 +34,12 @@ class Progress:
                 for line in text.splitlines() or [""]:
                     file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
 
+    def listen(self) -> None:
+        """Say what steps log while they work (a fingerprint, what is waited for)."""
+        logger = logging.getLogger("steps")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(_Said(self))
+
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
         """Show that something is under way, and for how long."""
@@ -42,6 +49,15 @@ class Progress:
         else:
             with _ticking(lambda s: self.say(f"      ... {text} ({s:.0f} s)"), QUIET_SECONDS):
                 yield
+
+
+class _Said(logging.Handler):
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.INFO)
+        self.progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.progress.say(f"      {record.getMessage()}", "dim")
 
 
 def _update(status: Status, text: str, seconds: float) -> None:

@@ -24,7 +24,7 @@ def edited(site, tmp_path):
     made = []
 
     def edit(*changes):
-        text = site.plan_path.read_text().replace('name = "smallpayroll"', 'name = "edited"', 1)
+        text = re.sub(r'^name = "\S+"', 'name = "edited"', site.plan_path.read_text(), count=1, flags=re.MULTILINE)
         for pattern, replacement in changes:
             text, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
             assert count, pattern
