@@ -4,9 +4,8 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, NoReturn, ParamSpec
+from typing import Annotated
 
 import typer
 
@@ -18,8 +17,9 @@ from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
 from steps import PHASES, STEPS, exits
 from steps import back_out as way_back
+from steps.clear_errors import clear_errors, stop
 from steps.cli_lab import lab
-from steps.executor import Executor, GateClosed, choose_run, describe, finished_steps, minutes_left
+from steps.executor import Executor, GateClosed, choose_run, finished_steps, minutes_left
 from steps.gate import ROOT, Gates
 from steps.lock import plan_lock
 from steps.pages import Pages
@@ -35,36 +35,10 @@ RunDirectory = Annotated[Path | None, typer.Option("--run", help="a run's direct
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask; for scripts and rehearsals")]
 
 RUNS = ROOT / "runs"
-P = ParamSpec("P")
-
-
-def _clear_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn gonogo's errors into a message and an exit code; nobody reads a traceback at 2 a.m."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except GonogoError as error:
-            _stop(error)
-        except KeyboardInterrupt:
-            Progress().say("interrupted; the same command goes on from here", "yellow")
-            raise typer.Exit(exits.INTERRUPTED) from None
-
-    return wrapped
-
-
-def _stop(error: GonogoError, progress: Progress | None = None) -> NoReturn:
-    progress = progress or Progress()
-    progress.say(str(error), "bold red")
-    if isinstance(error, GateClosed):
-        for check in error.bad:
-            progress.say(describe(check), "red")
-    raise typer.Exit(exits.exit_code(error))
 
 
 @app.command("plan")
-@_clear_errors
+@clear_errors
 def show_plan(plan_file: PlanFile = Path("plan.toml")) -> None:
     """Read the plan, and say what a run would do, step by step. Touches nothing."""
     plan = load_plan(plan_file)
@@ -82,7 +56,7 @@ def show_plan(plan_file: PlanFile = Path("plan.toml")) -> None:
 
 
 @app.command()
-@_clear_errors
+@clear_errors
 def run(
     plan_file: PlanFile = Path("plan.toml"),
     until: Annotated[str, typer.Option(help="stop once this state is reached")] = "",
@@ -107,7 +81,7 @@ def run(
             _walk(plan, current, progress, until, _asker(plan, each=each, yes=yes))
         except GonogoError as error:
             _after_closing(plan, current, progress)
-            _stop(error, progress)
+            stop(error, progress)
 
 
 def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Callable[[Step], bool]) -> None:
@@ -164,7 +138,7 @@ def _typed(question: str, word: str) -> bool:
 
 
 @app.command()
-@_clear_errors
+@clear_errors
 def status(
     plan_file: PlanFile = Path("plan.toml"),
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
@@ -214,7 +188,7 @@ def _situation(current: Run | None, done: Mapping[str, object]) -> str:
 
 
 @app.command("back-out")
-@_clear_errors
+@clear_errors
 def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
     """Reopen production with its data, from any point of the cutover."""
     plan = load_plan(plan_file)
@@ -244,7 +218,7 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
             with progress.working("backing out"):
                 way_back.back_out(connections, confirm)
         except GonogoError as error:
-            _stop(error, progress)
+            stop(error, progress)
         finally:
             connections.close()
             Pages(current).finish()
@@ -253,13 +227,13 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
         result = gates.after(["backed_out"])
         Pages(current).finish()
         if result.verdict.value != "go":
-            _stop(GateClosed(result, "back-out", "after"), progress)
+            stop(GateClosed(result, "back-out", "after"), progress)
         progress.say("backed out: production is open again with its data", "bold green")
         raise typer.Exit(exits.BACKED_OUT)
 
 
 @app.command()
-@_clear_errors
+@clear_errors
 def lock(
     plan_file: PlanFile = Path("plan.toml"),
     free: Annotated[
@@ -286,7 +260,7 @@ def lock(
 
 
 @app.command()
-@_clear_errors
+@clear_errors
 def report(plan_file: PlanFile = Path("plan.toml"), run_directory: RunDirectory = None) -> None:
     """Write the sign-off page of a run, from its stored evidence alone."""
     if run_directory is None:

@@ -16,6 +16,7 @@ from fixtures.evidence import SourceClosure, Users, now
 from fixtures.lab import control, faults, snapshots
 from fixtures.plan import load_plan
 from fixtures.run import Run, runs_of
+from steps.clear_errors import clear_errors
 from steps.gate import ROOT
 from steps.progress import Progress
 
@@ -33,6 +34,7 @@ def _say(line: str) -> None:
 
 
 @lab.command()
+@clear_errors
 def up(
     name: Name = "lab",
     rehearsed: Annotated[bool, typer.Option("--rehearsed", help="as it stands before the cutover")] = False,
@@ -82,6 +84,7 @@ def _link(plan: Path) -> None:
 
 
 @lab.command()
+@clear_errors
 def down(
     name: Name = "lab",
     every: Annotated[bool, typer.Option("--all", help="every lab of this machine")] = False,
@@ -98,6 +101,7 @@ def down(
 
 
 @lab.command()
+@clear_errors
 def status(name: Name = "lab") -> None:
     """Say what runs in a lab."""
     found = control.lab_status(name)
@@ -110,12 +114,14 @@ def status(name: Name = "lab") -> None:
 
 
 @lab.command()
+@clear_errors
 def shell(host: str, name: Name = "lab") -> None:
     """Open a root shell in a host of the lab."""
     raise typer.Exit(control.lab_shell(name, host))
 
 
 @lab.command("break")
+@clear_errors
 def break_(fault: Annotated[str, typer.Argument(help=", ".join(faults.FAULTS))], name: Name = "lab") -> None:
     """Break one thing on purpose, to see a check fail."""
     broken = faults.break_it(name, fault)
@@ -123,18 +129,21 @@ def break_(fault: Annotated[str, typer.Argument(help=", ".join(faults.FAULTS))],
 
 
 @lab.command()
+@clear_errors
 def mend(fault: str, name: Name = "lab") -> None:
     """Undo what `break` did."""
     Progress().say(f"mended: {faults.mend(name, fault).meaning}")
 
 
 @lab.command()
+@clear_errors
 def users(action: Annotated[str, typer.Argument(help="start | stop")], name: Name = "lab", rate: float = 10.0) -> None:
     """Let the lab's users log in, browse and write, or send them home."""
     control.lab_call(name, "users", *(("start", rate) if action == "start" else ("stop",)))
 
 
 @lab.command()
+@clear_errors
 def demo(
     name: Name = "demo",
     keep: Annotated[bool, typer.Option("--keep", help="leave the lab up afterwards")] = False,
