@@ -11,13 +11,14 @@ def preflight(connections: Connections) -> None:
     """Refuse a plan that would hurt the wrong machine; read-only.
 
     Raises `Refused` for another AWS account, a source that is a target, a target at the source's address, a name that
-    does not point at the source, and an upload directory that is absent, empty or not mounted.
+    does not point at the source, a wrong database password, and an upload directory that is absent, empty or not mounted.
     """
     plan = connections.plan
     connections.cloud.verify_account()
     _source_is_no_target(connections)
     _target_is_not_the_source(connections)
     _names_point_at_the_source(connections)
+    _password_is_productions(connections)
     for upload in plan.files:
         _uploads_are_there(connections, str(upload.path))
 
@@ -62,6 +63,18 @@ def _names_point_at_the_source(connections: Connections) -> None:
                 found=", ".join(answer.values) or "no such record",
                 remedy="mend source.public_address, or the list dns.records: this is not what production's name points to",
             )
+
+
+def _password_is_productions(connections: Connections) -> None:
+    database = connections.plan.database
+    refused = connections.source_db.password_login(database.role, database.password.reveal(), database.name)
+    if refused is not None:
+        raise Refused(
+            f"{database.role} to {database.name} on the source, over TCP",
+            expected=f"let in with the plan's password ({database.password})",
+            found=f"refused (SQLSTATE {refused})",
+            remedy="mend database.password in the plan: it must be the one that production's application uses",
+        )
 
 
 def _uploads_are_there(connections: Connections, path: str) -> None:

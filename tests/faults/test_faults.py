@@ -1,5 +1,6 @@
 """A rehearsed lab: its gates are go, close over each fault by name, and are never fooled into a verdict."""
 
+import json
 import re
 
 import pytest
@@ -76,3 +77,36 @@ def test_an_all_skipped_pre_cutover_is_never_go(site, tmp_path):
     done = site.checks("pre_cutover", "-p", "skip_everything", PYTHONPATH=str(tmp_path))
     assert done.code != 0, done.out
     assert "could-not-verify" in done.out
+
+
+def test_source_and_target_swapped_are_refused_before_anything_changes(site):
+    facts = json.loads((site.last_run.directory / "records" / "target.json").read_text())
+    text = site.plan_path.read_text()
+    source = text[text.index("[source]") : text.index("[target]")]
+    production = re.search(r'^address = "(\S+)"', source, re.MULTILINE)[1]
+    swapped = (
+        f'[source]\naddress = "{facts["public_address"]}"\nuser = "admin"\nkey_file = "keys/smallpayroll.pem"\n'
+        f'host_key = "{" ".join(facts["host_keys"][0].split()[:2])}"\npublic_address = "{production}"\n\n'
+    )
+    plan = site.plan_path.with_name("swapped.toml")
+    plan.write_text(
+        re.sub(r'^name = "\S+"', 'name = "swapped"', text.replace(source, swapped), count=1, flags=re.MULTILINE)
+    )
+    done = site.gonogo("run", "--yes", "--new", plan=plan)
+    assert (done.code, "swapped in the plan" in done.out, "Traceback" in done.out) == (1, True, False), done.out
+
+
+def test_uploads_that_are_not_mounted_are_refused(site):
+    site.on(
+        "production",
+        "cp -p /etc/fstab /root/fstab; echo 'tmpfs /home/payroll/shared/uploads tmpfs defaults 0 0' >>/etc/fstab",
+    )
+    plan = site.plan_path.with_name("unmounted.toml")
+    plan.write_text(
+        re.sub(r'^name = "\S+"', 'name = "unmounted"', site.plan_path.read_text(), count=1, flags=re.MULTILINE)
+    )
+    try:
+        done = site.gonogo("run", "--yes", "--new", plan=plan)
+    finally:
+        site.on("production", "mv /root/fstab /etc/fstab")
+    assert (done.code, "not mounted" in done.out, "Traceback" in done.out) == (1, True, False), done.out

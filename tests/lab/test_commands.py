@@ -49,6 +49,7 @@ WRONG = {
     "a changed host key": ([(KEY, OTHER_KEY)], ["host key", "SHA256:"], 14),
     "another AWS account": ([(r'^account = "\d+"', 'account = "999999999999"')], ["999999999999"], 1),
     "source and target swapped": ([(r'^public_address = "\S+"', 'public_address = "198.18.0.99"')], ["198.18.0.99"], 1),
+    "a wrong password": ([(r'/secrets/database"', '/secrets/wrong"')], ["payroll", "refused"], 1),
     "no upload directory": ([(r'^path = "/home/payroll/shared/uploads"', 'path = "/srv/none"')], ["/srv/none"], 1),
     "an empty upload directory": ([(r'^path = "/home/payroll/shared/uploads"', 'path = "/media"')], ["/media", "empty"], 1),
 }  # fmt: skip
@@ -62,7 +63,9 @@ def test_wrong_input_is_one_clear_error_before_anything_changes(site, edited, ca
         other = plan.parent / "keys" / "other"
         other.unlink(missing_ok=True)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+    (plan.parent / "secrets" / "wrong").write_text("not-the-password\n")
     done = site.gonogo("run", "--yes", "--new", "--until", "source_surveyed", plan=plan)
+    assert "not-the-password" not in done.out
     assert done.code == code, done.out
     for word in (*words, "expected:", "found:", "do:"):
         assert word in done.out, done.out
