@@ -12,6 +12,7 @@ from fixtures.plan import Plan, load_plan
 from fixtures.roles import Role, Setting, alter, apply_setting, differing
 from fixtures.sameness import Manifest, differences, digest_query, kept_manifest, manifest_path
 from steps import copying, data
+from steps.files import mount_points
 
 ROOT = Path(__file__).resolve().parents[2]
 SSH = copying.ssh_command("/run/gonogo/keys/r/p", "admin", "198.51.100.20")
@@ -206,3 +207,12 @@ def test_differences_are_named_a_few_at_most() -> None:
     assert differences({"a": 1}, {"a": 2}) == "a: 2 instead of 1"
     many = {f"n{i}": i for i in range(6)}
     assert differences(many, {}).endswith("and 2 more")
+
+
+def test_uploads_may_lie_on_a_mount_of_their_own() -> None:
+    fstab = (
+        "# /dev/a /srv ext4 defaults 0 2\nUUID=1 / ext4 defaults 0 1\nUUID=2 /srv ext4 defaults 0 2\n"
+        "UUID=3 /srv/files ext4 nofail 0 2\nUUID=4 /srv/file ext4 defaults 0 2\nUUID=5 /srv/files/x ext4 noauto 0 2\n"
+    )
+    assert mount_points(fstab, "/srv/files") == ["/srv", "/srv/files"]
+    assert mount_points(fstab, "/srv/files/x") == ["/srv", "/srv/files"]
