@@ -149,10 +149,11 @@ def check_target_is_closed_to_users(run: Run, plan: Plan, cloud: Cloud) -> None:
     )
 
 
-def check_target_acts_on_nobody(run: Run, plan: Plan, connections: Connections) -> None:
+def check_target_acts_on_nobody(run: Run, plan: Plan, cloud: Cloud, connections: Connections) -> None:
     """No application server and no worker of the target runs, or would at boot."""
-    if not run.has(TargetFacts):
-        return  # no target was ever launched
+    instance = cloud.instance()
+    if not run.has(TargetFacts) or instance is None or instance.state == "stopped":
+        return  # never launched, gone, or switched off
     units = [*plan.application.pack, *plan.application.workers]
     target = connections.target
     script = 'for unit in "$@"; do systemctl is-active --quiet -- "$unit" && echo "$unit"; done; :'

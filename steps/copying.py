@@ -106,7 +106,7 @@ def channel(
         yield ssh_command(directory, plan.target.user, facts.public_address)
     finally:
         target.remove_block(authorized, marker)
-        open_source.check(["rm", "-rf", "--", directory])
+        open_source.check(["sh", "-c", 'rm -rf -- "$1"; rmdir -p -- "${1%/*}" 2>/dev/null || :', "rm", directory])
         for host in (open_source, target):
             host.unlock()
 
