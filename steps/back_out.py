@@ -256,7 +256,7 @@ def _ask_blindly(connections: Connections, confirm: Confirm, error: CouldNotVeri
     plan = connections.plan
     text = (
         f"The target cannot be reached ({error.found}).\nWhat users wrote there can be neither counted nor saved now; it "
-        f"stays on its volume. Production will lack it."
+        f"stays on its volume. Production will lack it.\nKeep the target switched off: its workers would act again."
     )
     word = plan.web.hostnames[0]
     if not confirm(text, word):
