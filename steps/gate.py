@@ -68,8 +68,8 @@ class Gates:
             raise GonogoError(
                 "the catalogue of checks",
                 expected="pytest to collect everything under checks/",
-                found=f"pytest ended with {done}",
-                remedy=f"read {self.run.gates / 'catalogue.log'}",
+                found=f"pytest ended with {done}: {last_words(self.run.gates / 'catalogue.log')}",
+                remedy=f"mend what it names; all of it is in {self.run.gates / 'catalogue.log'}",
             )
         receipt.unlink()
         self.catalogue = dict(sorted(found.collected.items()))
@@ -105,20 +105,19 @@ class Gates:
         receipt_path.unlink(missing_ok=True)
         if not junit.exists():
             junit.write_text('<testsuites><testsuite name="no report" tests="0"/></testsuites>\n', encoding="utf-8")
-        return [self._judge(number, label[:80], list(states), receipt, code, started) for label, states in gates]
+        ended = f"{code}: {last_words(junit.with_suffix('.log'))}"
+        return [self._judge(number, label[:80], list(states), receipt, ended, started) for label, states in gates]
 
     def _judge(
-        self, number: int, label: str, states: list[str], receipt: Receipt | None, code: int, started: datetime
+        self, number: int, label: str, states: list[str], receipt: Receipt | None, ended: str, started: datetime
     ) -> GateResult:
         plain = list(dict.fromkeys(name for state in states for name in expand(state)))
         expected = expected_checks(self.catalogue, plain)
         results: list[CheckResult] = []
         if receipt is None:
-            verdict, reason = Verdict.COULD_NOT_VERIFY, f"pytest left no receipt and ended with {code}"
+            verdict, reason = Verdict.COULD_NOT_VERIFY, f"pytest left no receipt and ended with {ended}"
         else:
-            results = [
-                result for result in receipt.results if result.id in expected or set(result.states) & set(states)
-            ]
+            results = [result for result in receipt.results if result.id in expected or set(result.states) & set(plain)]
             verdict, reason = judge(expected, results, plain, self.catalogue)
         result = GateResult(
             number=number,
@@ -134,6 +133,11 @@ class Gates:
         self.run.journal(
             Entry(kind="gate", detail={"number": number, "states": states, "verdict": verdict.value, "reason": reason})
         )
+        # Ahead of its step a claim need not hold: there no waiver lets anything pass.
+        waived = [] if label.endswith("-before") else [r for r in results if r.outcome is Verdict.WAIVED]
+        for used in waived:
+            terms = used.message.partition("\n")[0]
+            self.run.journal(Entry(kind="waiver_used", detail={"gate": number, "check": used.id, "terms": terms}))
         return result
 
     def _pytest(self, arguments: list[str], log: Path) -> int:
@@ -175,6 +179,14 @@ def _gate(arguments: list[str], environment: dict[str, str], log: str) -> None:
     os.environ.update(environment)
     sys.argv = ["pytest", *arguments]
     runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+
+
+def last_words(log: Path, most: int = 600) -> str:
+    """The end of what pytest printed: the reason when it did not come as far as a verdict."""
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").strip()[-most:] or "it printed nothing"
+    except OSError:
+        return "it printed nothing"
 
 
 def read_receipt(path: Path, nonce: str) -> Receipt | None:
