@@ -1,5 +1,6 @@
 """The executor: walks the ordered steps; each begins and ends only when its gates say go, and everything is journalled."""
 
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -51,16 +52,22 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
     runs = runs_of(plan, parent)
     if runs and not anew:
         run = runs[-1]
-        if run.happened("accepted"):
+        if ended(run, "accepted"):
             raise Refused(
                 f"the plan {plan.name}",
                 expected="a migration that is not done yet",
                 found=f"run {run.name} was accepted",
                 remedy=f"read it: `gonogo report --run {run.directory}`; `gonogo run --new` would begin another migration",
             )
-        if not run.happened("backed_out"):
-            begun_with = next((e.detail.get("plan") for e in run.entries() if e.kind == "run_started"), None)
-            if begun_with not in (None, digest(plan.path)):
+        if going_back(run):
+            raise Refused(
+                f"run {run.name}",
+                expected="a run that goes forward",
+                found="its back-out began and is not finished",
+                remedy="finish it: `gonogo back-out`; then `gonogo run` begins anew",
+            )
+        if not ended(run, "backed_out"):
+            if digest(run.directory / "plan.toml") != digest(plan.path):
                 raise PlanChanged(
                     f"the plan {plan.path}",
                     expected=f"the plan that run {run.name} began with (kept in {run.directory / 'plan.toml'})",
@@ -72,7 +79,7 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
         raise Refused(
             f"run {runs[-1].name}",
             expected="production open before another run begins",
-            found="that run closed production and is neither accepted nor backed out",
+            found="that run closed production and is not yet proven to be accepted or backed out",
             remedy="go on with `gonogo run`, or reopen production with `gonogo back-out`",
         )
     run = new_run(plan, parent)
@@ -80,8 +87,25 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
     return run, False
 
 
+def ended(run: Run, end: str) -> bool:
+    """Whether the run ended as `end` (accepted, backed_out), and a gate said so after it: a claim alone is no end."""
+    claimed = proven = False
+    for entry in run.entries():
+        if entry.kind == end:
+            claimed = True
+        elif claimed and entry.kind == "gate" and entry.detail.get("states") == [end]:
+            proven = entry.detail.get("verdict") in PASS
+    return proven
+
+
+def going_back(run: Run) -> bool:
+    """Whether a back-out has begun to change something, was not called off, and is not proven."""
+    moves = [e for e in run.entries() if e.kind in ("moved_back", "source_reopened", "backed_out")]
+    return bool(moves) and moves[-1].step != "target_unfenced" and not ended(run, "backed_out")
+
+
 def _over(run: Run) -> bool:
-    return run.happened("accepted") or run.happened("backed_out")
+    return ended(run, "accepted") or ended(run, "backed_out")
 
 
 class Executor:
@@ -112,11 +136,13 @@ class Executor:
                 return
 
     def _one(self, number: int, step: Step, confirm: Callable[[Step], bool]) -> None:
-        if step.destroys and self.run.happened("target_open"):
+        earlier = any("target_open" in later.gives for later in self.steps[number:])
+        if (step.destroys or earlier) and self.run.happened("target_open"):
+            would = f"would destroy: {step.destroys}" if step.destroys else "belongs before it"
             raise Refused(
                 f"the step {step.name}",
                 expected="never to run once the target was opened",
-                found=f"target_open is in the journal, and the step would destroy: {step.destroys}",
+                found=f"target_open is in the journal, and the step {would}",
                 remedy="`gonogo status` shows where the run stands; `gonogo back-out` is the way back",
             )
         begun = now()
@@ -126,7 +152,8 @@ class Executor:
         self.after_gate()
         if needs is not None and needs.verdict not in PASS:
             raise GateClosed(needs, step.name, "before")
-        if step.harmless and gives.verdict in PASS:
+        # Go, not waived: a waiver accepts what a step could not reach, never that it did not run.
+        if step.harmless and gives.verdict is Verdict.GO:
             self.run.journal(Entry(kind="already_true", step=step.name))
             self.progress.say(f"{title}  already true ({_counts(gives)})", "dim")
             return
@@ -169,9 +196,8 @@ class Executor:
             self.run.journal(Entry(kind="interrupted", step=step.name))
             raise
         except Exception as error:
-            self.run.journal(
-                Entry(kind="step_failed", step=step.name, detail={"error": f"{type(error).__name__}: {error}"})
-            )
+            detail = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+            self.run.journal(Entry(kind="step_failed", step=step.name, detail=detail))
             raise StepFailed(
                 f"the step {step.name}",
                 expected="to finish",
@@ -198,8 +224,8 @@ def describe(check: CheckResult) -> str:
 
 
 def minutes_left(plan: Plan, run: Run) -> float | None:
-    """Minutes of the outage budget that are left, or None while production is open or once it is over."""
-    if not run.has(SourceClosure) or _over(run):
+    """Minutes of the outage budget that are left, negative beyond it; None while production is open or once it is over."""
+    if not run.has(SourceClosure) or run.happened("source_reopened") or _over(run):
         return None
     closed = run.records(SourceClosure).closed
     return plan.cutover.outage_minutes - (now() - closed).total_seconds() / 60
