@@ -23,11 +23,23 @@ def clear_errors(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except GonogoError as error:
             stop(error)
+        except OSError as error:  # a full disk, a file that another user owns
+            stop(of_this_machine(error))
         except KeyboardInterrupt:
             Progress().say("interrupted; the same command goes on from here", "yellow")
             raise typer.Exit(exits.INTERRUPTED) from None
 
     return wrapped
+
+
+def of_this_machine(error: OSError) -> GonogoError:
+    """What the operator's own machine refused, as an error of gonogo."""
+    return GonogoError(
+        f"this machine: {error.filename or 'a file or connection'}",
+        expected="to be read or written",
+        found=error.strerror or f"{type(error).__name__}: {error}",
+        remedy="mend that (space, owner, permissions), then run the same command again; it goes on from here",
+    )
 
 
 def stop(error: GonogoError, progress: Progress | None = None) -> NoReturn:

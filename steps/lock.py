@@ -22,7 +22,7 @@ def plan_lock(runs: Path, plan_name: str, operator: str, why: str) -> Iterator[N
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             raise Locked(
                 f"the plan {plan_name}",

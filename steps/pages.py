@@ -6,6 +6,9 @@ import sys
 from fixtures.run import Run
 from steps.gate import ROOT
 
+SECONDS = 120
+"""Making the pages may take this long."""
+
 
 class Pages:
     """Keeps the pages of one run up to date."""
@@ -21,12 +24,26 @@ class Pages:
 
     def finish(self) -> bool:
         """Make the pages of a run on which nobody works any more, and wait; whether that worked (if not: `report.log`)."""
-        if self._making is not None:
-            self._making.wait()
+        _end(self._making)
         self._making = None
-        return self._start("--ended").wait() == 0
+        return _end(self._start("--ended")) == 0
 
-    def _start(self, *options: str) -> subprocess.Popen[bytes]:
-        with (self.run.directory / "report.log").open("w", encoding="utf-8") as log:
-            command = [sys.executable, "-m", "reports", str(self.run.directory), *options]
-            return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    def _start(self, *options: str) -> subprocess.Popen[bytes] | None:
+        command = [sys.executable, "-m", "reports", str(self.run.directory), *options]
+        try:
+            with (self.run.directory / "report.log").open("w", encoding="utf-8") as log:
+                return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        except OSError:
+            return None
+
+
+def _end(making: subprocess.Popen[bytes] | None) -> int | None:
+    """Wait for a page, for so long at most; its exit code, or None where there is none."""
+    if making is None:
+        return None
+    try:
+        return making.wait(SECONDS)
+    except subprocess.TimeoutExpired:
+        making.kill()
+        making.wait()
+        return None

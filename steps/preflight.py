@@ -2,9 +2,7 @@
 
 from fixtures.connections import Connections
 from fixtures.errors import Refused
-
-MARKERS = ("/var/lib/gonogo/target.json", "/var/lib/gonogo/opened")
-"""What gonogo leaves on a target; a source never holds one."""
+from fixtures.places import MARKER, OPENED
 
 
 def preflight(connections: Connections) -> None:
@@ -24,8 +22,8 @@ def preflight(connections: Connections) -> None:
 
 
 def _source_is_no_target(connections: Connections) -> None:
-    for marker in MARKERS:
-        if connections.source.file(marker).exists:
+    for marker in (MARKER, OPENED):
+        if connections.source.file(str(marker)).exists:
             raise Refused(
                 f"the source {connections.plan.source.address}",
                 expected="production, which gonogo never marked",

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ class Progress:
     def __init__(self, log: Path | None = None, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self.log = log
+        self._status: Status | None = None
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line and keep it."""
@@ -45,10 +46,27 @@ class Progress:
         """Show that something is under way, and for how long."""
         if self.console.is_terminal:
             with self.console.status(escape(text)) as status, _ticking(lambda s: _update(status, text, s), 1):
-                yield
+                self._status = status
+                try:
+                    yield
+                finally:
+                    self._status = None
         else:
             with _ticking(lambda s: self.say(f"      ... {text} ({s:.0f} s)"), QUIET_SECONDS):
                 yield
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Keep the line free for a question, also in the middle of what is under way."""
+        status = self._status
+        if status is None:
+            yield
+            return
+        status.stop()
+        try:
+            yield
+        finally:
+            status.start()
 
 
 class _Said(logging.Handler):
@@ -65,8 +83,7 @@ def _update(status: Status, text: str, seconds: float) -> None:
 
 
 @contextmanager
-def _ticking(tick: object, every: float) -> Iterator[None]:
-    assert callable(tick)
+def _ticking(tick: Callable[[float], None], every: float) -> Iterator[None]:
     done = threading.Event()
     begun = time.monotonic()
 
