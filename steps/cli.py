@@ -19,7 +19,7 @@ from steps import PHASES, STEPS, exits
 from steps import back_out as way_back
 from steps.clear_errors import clear_errors, stop
 from steps.cli_lab import lab
-from steps.executor import Executor, GateClosed, choose_run, finished_steps, minutes_left
+from steps.executor import PASS, Executor, GateClosed, choose_run, ended, finished_steps, going_back, minutes_left
 from steps.gate import ROOT, Gates
 from steps.lock import plan_lock
 from steps.pages import Pages
@@ -66,9 +66,10 @@ def run(
 ) -> None:
     """Run the migration, or go on where the last run stopped."""
     plan = load_plan(plan_file)
-    if until and until not in states.MEANINGS:
-        raise Refused(
-            f"--until {until}", expected="a state", found="none of that name", remedy="`pytest --markers` lists them"
+    given = {state for step in STEPS for state in step.gives}
+    if until and (until not in states.MEANINGS or states.expand(until)[-1] not in given):
+        raise typer.BadParameter(
+            f"{until} is no state that a step gives; `gonogo plan` and `pytest --markers` list them"
         )
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo run"):
         current, resumed = choose_run(plan, RUNS, anew=new)
@@ -78,10 +79,25 @@ def run(
             current.journal(Entry(kind="resumed"))
         progress.say(f"{'resuming' if resumed else 'run'} {current.directory.relative_to(ROOT)}", "bold")
         try:
+            if not yes:
+                _somebody_answers(current, until, each=each)
             _walk(plan, current, progress, until, _asker(plan, each=each, yes=yes))
         except GonogoError as error:
             _after_closing(plan, current, progress)
             stop(error, progress)
+        except (OSError, KeyboardInterrupt):
+            _after_closing(plan, current, progress)
+            raise
+
+
+def _somebody_answers(current: Run, until: str, *, each: bool) -> None:
+    """Refuse at once where a question would find nobody later on, with production closed already."""
+    done = finished_steps(current)
+    for step in STEPS:
+        if step.name not in done and (each or "target_open" in step.gives):
+            _terminal()
+        if until and states.expand(until)[-1] in step.gives:
+            return
 
 
 def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Callable[[Step], bool]) -> None:
@@ -108,12 +124,11 @@ def _after_closing(plan: Plan, current: Run, progress: Progress) -> None:
     left = minutes_left(plan, current)
     if left is not None:
         where = shlex.join(["--plan", str(plan.path)])
-        progress.say(
-            f"production is closed, {left:.0f} minutes of the outage budget are left\n"
-            f"  go on:   gonogo run {where}\n"
-            f"  go back: gonogo back-out {where}",
-            "bold yellow",
-        )
+        budget = f"{left:.0f} minutes of the outage budget are left"
+        if left < 0:
+            budget = f"the outage budget of {plan.cutover.outage_minutes} minutes is exceeded by {-left:.0f}"
+        on = "" if going_back(current) else f"\n  go on:   gonogo run {where}"
+        progress.say(f"production is closed, {budget}{on}\n  go back: gonogo back-out {where}", "bold yellow")
 
 
 def _asker(plan: Plan, *, each: bool, yes: bool) -> Callable[[Step], bool]:
@@ -129,12 +144,19 @@ def _asker(plan: Plan, *, each: bool, yes: bool) -> Callable[[Step], bool]:
     return ask
 
 
-def _typed(question: str, word: str) -> bool:
+def _terminal() -> None:
     if not sys.stdin.isatty():
         raise Refused(
             "a question", expected="a terminal to ask on", found="none", remedy="give --yes where that is meant"
         )
-    return bool(typer.prompt(question, default="", show_default=False) == word)
+
+
+def _typed(question: str, word: str) -> bool:
+    _terminal()
+    try:
+        return bool(typer.prompt(question, default="", show_default=False) == word)
+    except typer.Abort:  # Ctrl-C or Ctrl-D at the question
+        return False
 
 
 @app.command()
@@ -175,8 +197,8 @@ def _situation(current: Run | None, done: Mapping[str, object]) -> str:
     """Words that operators know from AWS's own migration services."""
     if current is None:
         return "not ready"
-    for kind, words in (("backed_out", "backed out"), ("accepted", "cutover complete")):
-        if current.happened(kind):
+    for end, words in (("backed_out", "backed out"), ("accepted", "cutover complete")):
+        if ended(current, end):
             return words
     if current.happened("source_closed"):
         return "cutover in progress"
@@ -194,7 +216,7 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
     plan = load_plan(plan_file)
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo back-out"):
         runs = runs_of(plan, RUNS)
-        if not runs or runs[-1].happened("backed_out"):
+        if not runs or ended(runs[-1], "backed_out"):
             raise Refused(
                 f"the plan {plan.name}",
                 expected="a run to back out of",
@@ -209,7 +231,8 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
 
         def confirm(text: str, word: str) -> bool:
             progress.say(text, "bold yellow")
-            return yes or _typed(f"Type {word} to accept", word)
+            with progress.asking():
+                return yes or _typed(f"Type {word} to accept", word)
 
         if not current.has(Opening) and not yes and not _typed(f"Type {hostname} to back out", hostname):
             raise Refused("the back-out", expected="your word", found="no", remedy="nothing was changed")
@@ -218,7 +241,11 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
             with progress.working("backing out"):
                 way_back.back_out(connections, confirm)
         except GonogoError as error:
+            _after_closing(plan, current, progress)
             stop(error, progress)
+        except (OSError, KeyboardInterrupt):
+            _after_closing(plan, current, progress)
+            raise
         finally:
             connections.close()
             Pages(current).finish()
@@ -226,7 +253,7 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
         gates.collect()
         result = gates.after(["backed_out"])
         Pages(current).finish()
-        if result.verdict.value != "go":
+        if result.verdict not in PASS:
             stop(GateClosed(result, "back-out", "after"), progress)
         progress.say("backed out: production is open again with its data", "bold green")
         raise typer.Exit(exits.BACKED_OUT)

@@ -14,9 +14,10 @@ from fixtures import ledger
 from fixtures.errors import GonogoError
 from fixtures.evidence import SourceClosure, Users, now
 from fixtures.lab import control, faults, snapshots
-from fixtures.plan import load_plan
+from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
 from steps.clear_errors import clear_errors
+from steps.executor import ended
 from steps.gate import ROOT
 from steps.progress import Progress
 
@@ -73,6 +74,13 @@ def _bring_back_run(restore: Path) -> None:
         if run.name >= kept.name:
             shutil.rmtree(run.directory)
     shutil.copytree(kept, RUNS / kept.name)
+
+
+def _set_aside(plan: Plan) -> None:
+    """Take runs that did not end out of the way: the production they closed was in a lab that is gone."""
+    for run in runs_of(plan, RUNS):
+        if not (ended(run, "accepted") or ended(run, "backed_out")):
+            run.directory.rename(run.directory.with_name(f"{run.name}-lab-gone"))
 
 
 def _link(plan: Path) -> None:
@@ -139,6 +147,8 @@ def mend(fault: str, name: Name = "lab") -> None:
 @clear_errors
 def users(action: Annotated[str, typer.Argument(help="start | stop")], name: Name = "lab", rate: float = 10.0) -> None:
     """Let the lab's users log in, browse and write, or send them home."""
+    if action not in {"start", "stop"}:
+        raise typer.BadParameter(f"{action}: start or stop")
     control.lab_call(name, "users", *(("start", rate) if action == "start" else ("stop",)))
 
 
@@ -155,13 +165,14 @@ def demo(
     control.lab_down(name, progress=lambda _: None)
     lab_status = control.lab_up(name, progress=_say)
     plan = load_plan(lab_status.plan)
+    _set_aside(plan)
     control.lab_call(name, "users", "start")
     say("2. the migration", "bold")
     done = subprocess.run(_gonogo("run", "--yes", "--new", plan=lab_status.plan), check=False)
-    run = runs_of(plan, RUNS)[-1]
     if done.returncode != 0:
         say(f"the lab stays up: gonogo lab shell HOST --name {name}; gonogo status --plan {lab_status.plan}", "yellow")
         raise typer.Exit(done.returncode)
+    run = runs_of(plan, RUNS)[-1]
     time.sleep(USERS_AFTER_SECONDS)
     control.lab_call(name, "users", "stop")
     say("3. what the users saw", "bold")

@@ -94,4 +94,4 @@ def test_plan_and_status_touch_nothing(site):
 
 def test_an_unknown_state_is_named(site):
     done = site.gonogo("run", "--yes", "--until", "nonsense")
-    assert (done.code, "nonsense" in done.out, "Traceback" in done.out) == (1, True, False), done.out
+    assert (done.code, "nonsense" in done.out, "Traceback" in done.out) == (2, True, False), done.out
