@@ -292,3 +292,28 @@ def test_a_journal_cut_short_by_a_crash_is_read(project):
     assert drive(project)[0] == 0
     assert calls(project) == ["first", "second", "third", "fourth"]
     assert drive(project)[0] == 0, "and read again"
+
+
+WAIVERS = """
+[[waiver]]
+check = "checks/check_all.py::check_first"
+reason = "the vendor answers on Monday"
+who = "Ada"
+until = {until}
+"""
+
+
+def test_each_use_of_a_waiver_is_in_the_journal_and_skips_no_step(project):
+    (project / "checks" / "check_all.py").write_text(CHECKS.replace('(HERE / "first").exists()', "False"))
+    (project / "plan.waivers.toml").write_text(WAIVERS.format(until="2099-01-01"))
+    code, out = drive(project, UNTIL="ruby_installed")
+    assert (code, calls(project)) == (0, ["first"]), out
+    (used,) = [e["detail"] for e in journal(project) if e["kind"] == "waiver_used"]
+    assert used["check"] == "checks/check_all.py::check_first"
+    assert used["terms"] == "waived until 2099-01-01 by Ada: the vendor answers on Monday"
+
+
+def test_an_expired_waiver_is_named_by_the_executor(project):
+    (project / "plan.waivers.toml").write_text(WAIVERS.format(until="2001-01-01"))
+    code, out = drive(project)
+    assert (code, "until 2001-01-01, by Ada" in out, "Traceback" in out) == (1, True, False), out
