@@ -90,7 +90,9 @@ class Site:
         return str(out.decode())
 
     def sql(self, host: str, query: str) -> str:
-        return self.on(host, f"cd /; runuser -u postgres -- psql -XAtq payroll_prod <<'E'\n{query}\nE\n").strip()
+        return self.on(
+            host, f"cd /; runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 payroll_prod <<'E'\n{query}\nE\n"
+        ).strip()
 
     # --- the run's evidence -------------------------------------------------------------------------------------------
 

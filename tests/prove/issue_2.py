@@ -92,11 +92,10 @@ def red_then_green() -> str:
         if m["client"] in ours and m["time"] < opened.isoformat()
     ]
     assert not early, f"{len(early)} mails from the target before it opened"
-    hostname = site.on("target", "hostname").strip()
-    acted = site.sql(
-        "target", f"SELECT count(*) FROM audit_events WHERE host = '{hostname}' AND at < '{opened.isoformat()}'"
-    )
-    assert acted == "0", f"{acted} actions of the target's cron before it opened"
+    # The cron job's own log is not copied: what stands there was written on the target.
+    log = site.on("target", "cat /home/payroll/shared/log/cron.log 2>/dev/null || true").splitlines()
+    acted = [line for line in log if line < opened.strftime("%Y-%m-%dT%H:%M:%SZ")]
+    assert not acted, f"{len(acted)} actions of the target's cron before it opened"
     return f"{len(CARD)} items red, then green; 0 mails, 0 cron actions of the target before opening"
 
 
