@@ -42,13 +42,16 @@ def up(
 ) -> None:
     """Bring a lab up; twice is fine."""
     restore = None
-    if rehearsed and control.lab_status(name).state == "down":
+    anew = control.lab_status(name).state == "down"
+    if rehearsed and anew:
         restore = snapshots.rehearsed_snapshot(name)
         if not restore.exists():
             _make_snapshot(name, restore)
     status = control.lab_up(name, progress=_say, restore=restore)
     if restore is not None:
         _bring_back_run(restore)
+    elif anew:
+        _set_aside(load_plan(status.plan))
     _link(status.plan)
     Progress().say(f"lab {name} is up; its plan: {status.plan}", "bold")
 
@@ -68,19 +71,20 @@ def _make_snapshot(name: str, to: Path) -> None:
 
 
 def _bring_back_run(restore: Path) -> None:
-    """Put the run of the snapshot in place of later ones of that plan: they were made in a lab that is gone."""
+    """Make the run of the snapshot the latest one of its plan again."""
     (kept,) = (restore / "run").iterdir()
-    for run in runs_of(load_plan(kept / "plan.toml"), RUNS):
-        if run.name >= kept.name:
-            shutil.rmtree(run.directory)
+    _set_aside(load_plan(kept / "plan.toml"), since=kept.name)
     shutil.copytree(kept, RUNS / kept.name)
 
 
-def _set_aside(plan: Plan) -> None:
-    """Take runs that did not end out of the way: the production they closed was in a lab that is gone."""
+def _set_aside(plan: Plan, since: str = "") -> None:
+    """Take runs that did not end, and all from `since` on, out of the way: the lab that they were made in is gone."""
     for run in runs_of(plan, RUNS):
-        if not (ended(run, "accepted") or ended(run, "backed_out")):
-            run.directory.rename(run.directory.with_name(f"{run.name}-lab-gone"))
+        if (since and run.name >= since) or not (ended(run, "accepted") or ended(run, "backed_out")):
+            aside = run.directory.with_name(f"{run.name}-lab-gone")
+            while aside.exists():
+                aside = aside.with_name(f"{aside.name}-again")
+            run.directory.rename(aside)
 
 
 def _link(plan: Path) -> None:
