@@ -72,6 +72,15 @@ class Gates:
                 remedy=f"mend what it names; all of it is in {self.run.gates / 'catalogue.log'}",
             )
         receipt.unlink()
+        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "checks").rglob("check_*.py")}
+        left_out = sorted(files - {check.partition("::")[0] for check in found.collected})
+        if left_out:
+            raise GonogoError(
+                "the catalogue of checks",
+                expected="every file of checks/",
+                found=f"without {', '.join(left_out)}",
+                remedy="see pytest's options in pyproject.toml: none may leave a file out",
+            )
         self.catalogue = dict(sorted(found.collected.items()))
         text = json.dumps(self.catalogue, indent=1)
         self.catalogue_hash = hashlib.sha256(text.encode()).hexdigest()
