@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import testinfra
 
+from fixtures.plan import load_plan
 from fixtures.shell import Output, Shell
 
 BACKEND = os.environ.get("GONOGO_BENCH_BACKEND", "")
@@ -36,8 +37,7 @@ def _run(self: Shell, command: str, *, stdin: bytes = b"", timeout: float = 60, 
     connection = self._connection
     server_key = connection.transport.get_remote_server_key()
     known = f"{connection.host} {server_key.get_name()} {server_key.get_base64()}\n"
-    key = connection.connect_kwargs["key_filename"]
-    host = _host(connection.user, connection.host, connection.port, str(key), known)
+    host = _host(connection.user, connection.host, connection.port, _keys[connection.user], known)
     done = host.run(command)
     return Output(done.rc, done.stdout_bytes, done.stderr_bytes)
 
@@ -45,6 +45,13 @@ def _run(self: Shell, command: str, *, stdin: bytes = b"", timeout: float = 60, 
 _ours = Shell.run
 
 
+_keys: dict[str, str] = {}
+"""Login user -> private key file, of the plan."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    plan = load_plan(Path(config.getoption("plan")))
+    _keys[plan.source.user] = str(plan.resolve(plan.source.key_file))
+    _keys[plan.target.user] = str(plan.resolve(plan.target.key_file))
     if BACKEND in ("ssh", "paramiko"):
         Shell.run = _run  # type: ignore[method-assign]
