@@ -13,7 +13,7 @@ import typer
 from fixtures import ledger
 from fixtures.errors import GonogoError
 from fixtures.evidence import SourceClosure, Users, now
-from fixtures.lab import control, faults, snapshots
+from fixtures.lab import control, faults, images, snapshots
 from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
 from steps.clear_errors import clear_errors
@@ -103,10 +103,10 @@ def down(
     forget: Annotated[bool, typer.Option("--forget", help="remove the cached images too")] = False,
 ) -> None:
     """Take a lab down; nothing of it is left."""
-    for one in snapshots.lab_names() if every else [name]:
+    for one in control.lab_names() if every else [name]:
         control.lab_down(one, progress=_say)
     if forget:
-        snapshots.forget_cache()
+        images.forget()
     default = ROOT / "plan.toml"
     if default.is_symlink() and not default.exists():
         default.unlink()
