@@ -47,7 +47,7 @@ def show_plan(plan_file: PlanFile = Path("plan.toml")) -> None:
     number = 0
     for phase, steps in PHASES.items():
         say(f"\n{phase}", "bold")
-        for step in steps:
+        for step in (step for step in steps if step.concerns(plan)):
             number += 1
             say(f"{number:3d}  {step.name:28} {step.meaning}")
             if step.destroys:

@@ -117,7 +117,7 @@ class Executor:
         self.plan = plan
         self.run = run
         self.progress = progress
-        self.steps = steps
+        self.steps = [step for step in steps if step.concerns(plan)]
         self.after_gate = after_gate
         self.gates = Gates(plan, run)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fixtures import states
 from fixtures.connections import Connections
+from fixtures.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Step:
 
     `harmless`: when its `gives` gate is already go, the step is skipped and recorded as already true.
     `destroys`: what it will destroy, said before it runs; such a step is never skipped and never run after the target
-    was opened.
+    was opened. `only_with`: the part of the plan without which there is nothing to do, as in "redis".
     """
 
     name: str
@@ -24,6 +25,11 @@ class Step:
     function: Callable[..., None]
     harmless: bool
     destroys: str
+    only_with: str = ""
+
+    def concerns(self, plan: Plan) -> bool:
+        """Whether the plan has what this step is about."""
+        return not self.only_with or bool(getattr(plan, self.only_with))
 
     def run(self, connections: Connections) -> None:
         """Call the function with the connections that its parameters name."""
@@ -31,7 +37,7 @@ class Step:
 
 
 def step(
-    *, needs: list[str], gives: list[str], harmless: bool = False, destroys: str = ""
+    *, needs: list[str], gives: list[str], harmless: bool = False, destroys: str = "", only_with: str = ""
 ) -> Callable[[Callable[..., None]], Step]:
     """Make a step of a function. Its parameters name what it is handed: `plan`, `run`, `source`, `target`,
     `open_source`, `source_db`, `open_source_db`, `target_db`, `dns`, `cloud`, `web`.
@@ -43,6 +49,6 @@ def step(
 
     def make(function: Callable[..., None]) -> Step:
         meaning = (inspect.getdoc(function) or function.__name__).splitlines()[0]
-        return Step(function.__name__, meaning, tuple(needs), tuple(gives), function, harmless, destroys)
+        return Step(function.__name__, meaning, tuple(needs), tuple(gives), function, harmless, destroys, only_with)
 
     return make

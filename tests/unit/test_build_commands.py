@@ -60,11 +60,12 @@ def test_launch_asks_for_what_the_plan_says(run):
 
 
 def test_firewall_lets_in_the_operator_and_the_copy_then_users_too_then_no_copy():
-    ssh, web = Ingress("tcp", 22, 22, "203.0.113.7/32"), Ingress("tcp", 80, 80, "203.0.113.7/32")
-    copy, users = Ingress("tcp", 22, 22, "198.51.100.10/32"), Ingress("tcp", 80, 80, "0.0.0.0/0")
-    assert ingress.before_opening(PLAN) == {ssh, web, copy}
-    assert ingress.when_open(PLAN) == {ssh, web, copy, users}
-    assert ingress.when_accepted(PLAN) == {ssh, users}
+    ssh, copy = Ingress("tcp", 22, 22, "203.0.113.7/32"), Ingress("tcp", 22, 22, "198.51.100.10/32")
+    web = {Ingress("tcp", port, port, "203.0.113.7/32") for port in (80, 443)}
+    users = {Ingress("tcp", port, port, "0.0.0.0/0") for port in (80, 443)}
+    assert ingress.before_opening(PLAN) == {ssh, copy} | web
+    assert ingress.when_open(PLAN) == {ssh, copy} | web | users
+    assert ingress.when_accepted(PLAN) == {ssh} | users
 
 
 def test_every_kind_of_rule_is_read_back_as_it_was_written():
