@@ -56,6 +56,14 @@ def start_pack(host: Host, plan: Plan) -> None:
     host.check(["systemctl", "start", "--", *units, "nginx.service"], timeout=180)
 
 
+def stop_pack_if_there(target: Host, plan: Plan) -> bool:
+    """Stop the pack where it was installed already; whether it was."""
+    there = all(target.succeeds(["systemctl", "cat", "--", unit]) for unit in plan.application.pack)
+    if there:
+        stop_pack(target, plan)
+    return there
+
+
 def stop_pack(host: Host, plan: Plan) -> None:
     """Stop the application servers; each finishes the requests it has begun."""
     host.check(["systemctl", "stop", "--", *plan.application.pack], timeout=180)

@@ -26,7 +26,7 @@ from fixtures.places import HELD, STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.run import Run
 from steps import cutover, fence, firewall, guards, quarantine
-from steps.application import start_pack, stop_pack
+from steps.application import start_pack, stop_pack, stop_pack_if_there
 from steps.names import key, point
 from steps.units import run_unit
 
@@ -120,7 +120,8 @@ def _leave_target(connections: Connections, confirm: Confirm) -> None:
             raise
         return _moved(run, "target_unknown", reason=error.found)
     if not opened:
-        stop_pack_if_there(connections)
+        if stop_pack_if_there(connections.target, plan):
+            connections.target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
         return _moved(run, "target_fenced")
     _fence(connections)
     _moved(run, "target_fenced")
@@ -130,14 +131,6 @@ def _leave_target(connections: Connections, confirm: Confirm) -> None:
     # The cloud's firewall too: whatever is started on the target by mistake, no user reaches it.
     firewall.set_ingress(connections.cloud, plan, operator_alone(plan))
     return None
-
-
-def stop_pack_if_there(connections: Connections) -> None:
-    """Stop the target's pack where it was installed already."""
-    target, plan = connections.target, connections.plan
-    if all(target.succeeds(["systemctl", "cat", "--", unit]) for unit in plan.application.pack):
-        stop_pack(target, plan)
-        target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
 
 
 def _fence(connections: Connections) -> None:

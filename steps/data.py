@@ -20,6 +20,7 @@ from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
 from steps import guards
+from steps.application import stop_pack_if_there
 from steps.copying import channel
 from steps.postgresql import create_database
 from steps.step import step
@@ -128,6 +129,7 @@ class _Copy:
         with channel(self.open_source, self.target, self.plan, self.run, purpose=PURPOSE, forced_command=forced) as ssh:
             copied = self._pending(final)
             if copied is None:
+                stop_pack_if_there(self.target, self.plan)  # of an earlier rehearsal: it would come in between
                 self._prepare()
                 copied = self._stream(ssh, final)
             else:

@@ -1,7 +1,7 @@
 """The executor: walks the ordered steps; each begins and ends only when its gates say go, and everything is journalled."""
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -40,8 +40,22 @@ class PlanChanged(Refused):
 
 
 def finished_steps(run: Run) -> dict[str, datetime]:
-    """Steps that need not run again, and when they finished."""
-    return {e.step: e.at for e in run.entries() if e.kind in ("step_finished", "already_true")}
+    """Steps that need not run again, and when they finished; what was voided since, as by another rehearsal, is not."""
+    done: dict[str, datetime] = {}
+    for entry in run.entries():
+        if entry.kind in ("step_finished", "already_true"):
+            done[entry.step] = entry.at
+        elif entry.kind == "voided":
+            done.pop(entry.step, None)
+    return done
+
+
+def void(run: Run, steps: Iterable[Step]) -> None:
+    """Have steps run again that were finished."""
+    done = finished_steps(run)
+    for step in steps:
+        if step.name in done:
+            run.journal(Entry(kind="voided", step=step.name))
 
 
 def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bool]:

@@ -73,7 +73,7 @@ class Gates:
             )
         receipt.unlink()
         files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "checks").rglob("check_*.py")}
-        left_out = sorted(files - {check.partition("::")[0] for check in found.collected})
+        left_out = sorted(files - set(found.files))
         if left_out:
             raise GonogoError(
                 "the catalogue of checks",

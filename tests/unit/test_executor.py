@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.evidence import Entry
+from fixtures.run import Run
+from steps.executor import finished_steps, void
+from steps.step import Step
+
 ROOT = Path(__file__).resolve().parents[2]
 
 DRIVER = '''
@@ -112,9 +117,7 @@ def check_fourth():
 @pytest.fixture
 def project(tmp_path):
     for package in ("fixtures", "steps"):
-        (tmp_path / package).mkdir()
-        for file in (ROOT / package).glob("*.py"):
-            shutil.copy(file, tmp_path / package)
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("lab", "__pycache__"))
     (tmp_path / "steps" / "__init__.py").write_text("")
     shutil.copy(ROOT / "conftest.py", tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -170,6 +173,17 @@ def test_a_killed_executor_goes_on_where_it_was(project, step):
     expected = ["first", "second", "third", "fourth"]
     expected.insert(expected.index(step), step)
     assert calls(project) == expected
+
+
+def test_a_voided_step_runs_again_and_no_other(tmp_path):
+    run = Run(tmp_path)
+    first, second = (Step(name, name, (), (), lambda: None, harmless=False, destroys="") for name in ("one", "two"))
+    for step in (first, second):
+        run.journal(Entry(kind="step_finished", step=step.name))
+    void(run, [first])
+    assert set(finished_steps(run)) == {"two"}
+    void(run, [first])
+    assert [e.step for e in run.entries() if e.kind == "voided"] == ["one"]
 
 
 def test_a_finished_run_does_nothing_again(project):

@@ -32,9 +32,7 @@ def check_gem():
 @pytest.fixture
 def suite(tmp_path):
     """A copy of gonogo's plumbing with three checks of its own."""
-    (tmp_path / "fixtures").mkdir()
-    for file in (ROOT / "fixtures").glob("*.py"):
-        shutil.copy(file, tmp_path / "fixtures")
+    shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures", ignore=shutil.ignore_patterns("lab", "__pycache__"))
     shutil.copy(ROOT / "conftest.py", tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     shutil.copy(ROOT / "docs" / "plan.example.toml", tmp_path / "plan.toml")
@@ -158,6 +156,14 @@ def test_a_bug_in_a_check_is_not_a_no_go(suite):
     (suite / "checks" / "check_ruby.py").write_text(GOOD + "    {}['x']\n")
     code, out = run(suite, "checks/", "-m", "gems_installed")
     assert (code, "gems_installed: could-not-verify" in out) == (1, True), out
+
+
+def test_a_file_of_which_the_plan_asks_nothing_is_not_left_out(suite):
+    text = f"import pytest\n{GOOD}\n@pytest.mark.ruby_installed\ndef check_worker(worker_unit):\n    pass\n"
+    (suite / "checks" / "check_workers.py").write_text(text.replace(GOOD, ""))
+    plan = suite / "plan.toml"
+    plan.write_text(plan.read_text().replace('workers = ["smallpayroll-worker.service"]', "workers = []"))
+    assert run(suite, "checks/", "-m", "ruby_installed")[0] == 0
 
 
 def test_a_check_without_state_is_an_error(suite):

@@ -110,7 +110,12 @@ def test_a_check_that_nobody_expected_shuts_a_composite_gate(plan: Plan, run: Ru
     gates = Gates(plan, run)
     gates.catalogue = {"checks/a": ["ruby_installed"]}
     receipt = Receipt(
-        nonce="", expression="pre_cutover", collected={}, expected=[], results=[result("checks/a"), result("checks/b")]
+        nonce="",
+        expression="pre_cutover",
+        files=[],
+        collected={},
+        expected=[],
+        results=[result("checks/a"), result("checks/b")],
     )
     judged = gates._judge(1, "pre_cutover", ["pre_cutover"], receipt, "0", datetime.now(UTC))
     assert {r.id for r in judged.results} == {"checks/a", "checks/b"}
