@@ -10,6 +10,7 @@ help:
 	@echo "make lint     ruff and mypy --strict"
 	@echo "make bench    times, as ratios"
 	@echo "make prove-2  what the first release promises, a line each with figure and verdict"
+	@echo "make prove-3  the whole article, a line each"
 	@echo "make clean    end the labs and forget their images"
 
 setup:
@@ -31,6 +32,10 @@ lint:
 bench:
 	@.ci/setup test
 	@$(ROOT) .venv/bin/python -m tests.bench
+
+prove-3:
+	@.ci/setup test
+	@$(ROOT) .venv/bin/python -m tests.prove.issue_3
 
 prove-2:
 	@.ci/setup test
