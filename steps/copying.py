@@ -11,6 +11,7 @@ from fixtures.host import Host
 from fixtures.ingress import SSH
 from fixtures.plan import Plan
 from fixtures.run import Run
+from steps import packages
 from steps.units import run_unit, unit_name
 
 KEYS = "/run/gonogo/keys"
@@ -190,7 +191,7 @@ def rsync_push(
     paths would go; `StepFailed` when rsync fails.
     """
     refuse_empty(open_source, source_dir)
-    have_rsync(open_source, target)
+    have_rsync(open_source, target, run)
     target.check(["mkdir", "-p", "--", target_dir])
     with channel(open_source, target, plan, run, purpose=purpose, forced_command=rsync_server(target_dir)) as ssh:
         if open_source.unit_result(unit_name(run, purpose)).state == "running":
@@ -225,7 +226,7 @@ def _refuse_many(paths: Sequence[str], most: int, target_dir: str) -> None:
     )
 
 
-def have_rsync(open_source: Host, target: Host) -> None:
+def have_rsync(open_source: Host, target: Host, run: Run) -> None:
     """Have rsync on the target; raises `Refused` where production has none, which is not ours to install."""
     if not open_source.succeeds(["sh", "-c", "command -v rsync"]):
         raise Refused(
@@ -235,6 +236,4 @@ def have_rsync(open_source: Host, target: Host) -> None:
             remedy="install the package rsync on production",
         )
     if not target.succeeds(["sh", "-c", "command -v rsync && command -v rrsync"]):
-        quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
-        target.check([*quiet, "update"], timeout=300)
-        target.check([*quiet, "install", "--no-install-recommends", "rsync", "python3"], timeout=300)
+        packages.install(target, run, "copying", ["rsync", "python3"])

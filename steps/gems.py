@@ -10,7 +10,7 @@ from fixtures.evidence import Survey
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
-from steps import apt, guards
+from steps import guards, packages
 from steps.step import step
 from steps.units import run_unit
 
@@ -19,7 +19,7 @@ from steps.units import run_unit
 def install_gems(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Install the application's system packages, and every gem of production's bundle that is still missing."""
     guards.prove_target(target, run, plan, cloud)
-    apt.install(target, run, "install_gems", plan.application.packages)
+    packages.install(target, run, "install_gems", plan.application.packages)
     survey = run.records(Survey)
     wanted = {gem: (version, survey.features[gem]) for gem, version in survey.gems.items()}
     missing = missing_gems(wanted, facts.bundle(target, plan, wanted))

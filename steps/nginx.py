@@ -7,7 +7,7 @@ from fixtures.errors import StepFailed
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
-from steps import apt, guards
+from steps import guards, packages
 from steps.step import step
 
 ENABLED = PurePosixPath("/etc/nginx/sites-enabled")
@@ -18,7 +18,7 @@ DEFAULT = ENABLED / "default"
 def configure_nginx(plan: Plan, run: Run, source: Host, target: Host, cloud: Cloud) -> None:
     """Install nginx, give it production's site and take Debian's default one away."""
     guards.prove_target(target, run, plan, cloud)
-    apt.install(target, run, "configure_nginx", plan.web.packages)
+    packages.install(target, run, "configure_nginx", plan.web.packages)
     site = plan.web.site
     target.check(["install", "-d", "-m", "0755", str(site.parent)])
     target.write_file(str(site), source.read_bytes(str(site)))

@@ -15,7 +15,7 @@ from fixtures.evidence import Survey
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
-from steps import apt, guards
+from steps import guards, packages
 from steps.step import step
 from steps.units import run_unit
 
@@ -55,7 +55,7 @@ rm -rf -- "$link.moved"
 def install_postgresql(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Install the database server and its development files, and have it start at boot."""
     guards.prove_target(target, run, plan, cloud)
-    apt.install(target, run, "install_postgresql", plan.postgresql.packages)
+    packages.install(target, run, "install_postgresql", plan.postgresql.packages)
     unit = server_unit(plan)
     target.check(["systemctl", "enable", "--quiet", "postgresql.service"])
     target.check(["systemctl", "start", unit], timeout=120)

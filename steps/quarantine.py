@@ -17,7 +17,7 @@ from fixtures.places import (
 )
 from fixtures.plan import Plan
 from fixtures.run import Run
-from steps import apt, guards
+from steps import guards, packages
 from steps.step import step
 
 _ASSERTION = f"[Unit]\nAssertPathExists=!{QUARANTINED}\n"
@@ -54,7 +54,7 @@ def hold_target(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Hold the target's workers and cron files, and refuse what would leave it except what the plan lists."""
     guards.prove_target(target, run, plan, cloud)
     guards.refuse_after_opening(run, target)
-    apt.install(target, run, "hold_target", ["nftables"])
+    packages.install(target, run, "hold_target", ["nftables"])
     hold(target, plan)
 
 

@@ -4,7 +4,7 @@ from fixtures.cloud import Cloud
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
-from steps import apt, guards
+from steps import guards, packages
 from steps.step import step
 
 
@@ -12,4 +12,4 @@ from steps.step import step
 def install_ruby(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Install Ruby and what native gems are built with."""
     guards.prove_target(target, run, plan, cloud)
-    apt.install(target, run, "install_ruby", plan.ruby.packages)
+    packages.install(target, run, "install_ruby", plan.ruby.packages)

@@ -9,7 +9,7 @@ from fixtures.host import Host
 from fixtures.places import filesystem_uuid
 from fixtures.plan import Plan, Volume
 from fixtures.run import Run
-from steps import apt, guards
+from steps import guards, packages
 from steps.step import step
 from steps.units import run_unit
 
@@ -50,7 +50,7 @@ def mount_data_volume(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     guards.refuse_after_opening(run, target)
     volume = plan.target.volume
     if volume.filesystem == "xfs":
-        apt.install(target, run, "mount_data_volume", ["xfsprogs"])
+        packages.install(target, run, "mount_data_volume", ["xfsprogs"])
     device = _device(target, volume, facts)
     mounted_at = _format_if_blank(target, run, volume, device, facts)
     _list_in_fstab(target, volume, facts)

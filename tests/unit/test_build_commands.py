@@ -17,7 +17,7 @@ from fixtures.evidence import Entry, Survey, TargetFacts
 from fixtures.ingress import Ingress
 from fixtures.plan import load_plan
 from fixtures.run import Run
-from steps import apt, firewall, gems, guards, instance, nginx, postgresql, release, units, volume
+from steps import firewall, gems, guards, instance, nginx, packages, postgresql, release, units, volume
 
 PLAN = load_plan(Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml")
 VOLUME = "vol-0123456789abcdef0"
@@ -143,16 +143,71 @@ def test_a_private_key_is_ours_alone_and_never_overwritten(tmp_path):
 # --- what is run on the target -------------------------------------------------------------------------------------
 
 
+FAMILIES = [packages.APT, packages.DNF]
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ('ID=debian\nVERSION_ID="13"\n', "apt"),
+        ("ID=ubuntu\nID_LIKE=debian\n", "apt"),
+        ('NAME="Linux Mint"\nID=linuxmint\nID_LIKE="ubuntu debian"\n', "apt"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "dnf"),
+        ('ID="amzn"\nID_LIKE="fedora"\n', "dnf"),
+        ("ID=fedora\n", "dnf"),
+    ],
+)
+def test_the_target_says_which_family_it_is_of(told, name):
+    assert packages.family(told).name == name
+
+
+@pytest.mark.parametrize("told", ["", "ID=alpine\n", "ID=arch\nID_LIKE=archlinux\n"])
+def test_another_family_is_refused(told):
+    with pytest.raises(StepFailed, match="distribution"):
+        packages.family(told)
+
+
 def test_only_what_is_not_installed_is_asked_for():
-    shown = "installed ruby\nconfig-files rails\nunpacked gcc\n"
-    assert apt.missing(["ruby", "rails", "gcc", "puma"], shown) == ["rails", "gcc", "puma"]
+    shown = "installed ruby\nconfig-files rails\nunpacked gcc\npackage puma is not installed\n"
+    assert packages.missing(["ruby", "rails", "gcc", "puma"], shown) == ["rails", "gcc", "puma"]
 
 
-def test_a_package_name_is_no_way_into_the_script():
-    assert apt.install_script(["ruby", "libpq-dev"]).endswith("--no-install-recommends -- ruby libpq-dev\n")
+@pytest.mark.parametrize("tool", FAMILIES)
+def test_a_package_name_is_no_way_into_the_script(tool):
+    assert tool.install_script(["ruby", "libpq-dev"]).endswith(" -- ruby libpq-dev\n")
+    assert tool.remove_script(["ruby"]).endswith(" remove -- ruby\n" if tool is packages.DNF else " -- ruby\n")
+    assert tool.installed_command(["ruby", "gcc-c++"])[-2:] == ["ruby", "gcc-c++"]
     for name in ("ruby; reboot", "$(reboot)", "-o=x", ""):
-        with pytest.raises(StepFailed):
-            apt.install_script([name])
+        for make in (tool.install_script, tool.remove_script, tool.installed_command, tool.simulate_command):
+            with pytest.raises(StepFailed):
+                make([name])
+
+
+def test_what_would_go_is_read_from_a_simulation():
+    shown = (
+        "Reading package lists...\nThe following packages will be REMOVED:\n  ruby2.7 libruby2.7\n"
+        "Remv ruby2.7 [2.7.4-1]\nRemv libruby2.7 [2.7.4-1]\n"
+    )
+    assert packages.APT.would_go(shown) == {"ruby2.7", "libruby2.7"}
+    assert packages.APT.simulate_command(["ruby2.7"])[-6:] == [
+        "apt-get", "--simulate", "--no-auto-remove", "remove", "--", "ruby2.7",
+    ]  # fmt: skip
+    shown = (
+        "Dependencies resolved.\n====\n Package   Architecture  Version       Repository   Size\n====\nRemoving:\n"
+        " ruby      x86_64        2.5.9-110     @appstream   1.2 M\nRemoving dependent packages:\n"
+        " rubygems  noarch        2.7.6-110     @appstream   300 k\n\nTransaction Summary\n====\n"
+        "Remove  2 Packages\n\nFreed space: 1.5 M\nOperation aborted.\n"
+    )
+    assert packages.DNF.would_go(shown) == {"ruby", "rubygems"}
+
+
+def test_only_listed_packages_go_and_none_that_the_plan_needs():
+    packages.refuse_removal(["ruby2.7"], {"ruby2.7"}, {"nginx"})
+    with pytest.raises(Refused, match=r"libruby2\.7 would go with them"):
+        packages.refuse_removal(["ruby2.7"], {"ruby2.7", "libruby2.7"}, {"nginx"})
+    with pytest.raises(Refused, match="nginx would go"):
+        packages.refuse_removal(["ruby2.7", "nginx"], {"ruby2.7", "nginx"}, {"nginx"})
+    assert {"ruby", "postgresql", "rails", "nginx"} <= packages.planned(PLAN)
 
 
 def test_file_system_has_the_volumes_own_uuid():
