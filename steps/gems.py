@@ -10,7 +10,7 @@ from fixtures.evidence import Survey
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
-from steps import guards, packages
+from steps import guards, packages, ruby
 from steps.step import step
 from steps.units import run_unit
 
@@ -25,6 +25,8 @@ def install_gems(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     missing = missing_gems(wanted, facts.bundle(target, plan, wanted))
     if missing:
         run_unit(target, run, "install_gems", install_script(plan.application.gem_source, missing), 1800)
+    if plan.ruby.tarball is not None:
+        ruby.link_programs(target, plan.ruby.tarball.prefix)
     after = facts.bundle(target, plan, wanted)
     still = missing_gems(wanted, after)
     if still or after.bundle is not None:

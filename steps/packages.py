@@ -40,10 +40,6 @@ _APT_REMOVE = f"{_APT}exec $apt remove --yes --no-auto-remove -- {{packages}}\n"
 _DNF = 'set -eu\nexport LC_ALL=C.UTF-8\ndnf="dnf --assumeyes --setopt=install_weak_deps=False --setopt=clean_requirements_on_remove=False"\n'
 _DNF_INSTALL = f"{_DNF}exec $dnf install -- {{packages}}\n"
 _DNF_REMOVE = f"{_DNF}exec $dnf remove -- {{packages}}\n"
-# $@ packages. It ends with 1 because it was told not to go on.
-_DNF_SIMULATE = (
-    'LC_ALL=C.UTF-8 dnf --quiet --assumeno --setopt=clean_requirements_on_remove=False remove -- "$@" 2>&1 || true'
-)
 
 
 @dataclass(frozen=True)
@@ -93,9 +89,9 @@ DNF = Family(
     name="dnf",
     installed=("sh", "-c", 'rpm -q --qf "installed %{NAME}\\n" -- "$@" 2>/dev/null || true', "-"),
     install=_DNF_INSTALL,
-    simulate=("sh", "-c", _DNF_SIMULATE, "-"),
-    # A line of its table: name, architecture, version, the repository it came from.
-    going=re.compile(r"^ (\S+) +(?:noarch|x86_64|aarch64|i686) +\S+ +@?\S+ +[0-9]", re.MULTILINE),
+    # What rpm would refuse is what dnf would take along. dnf's own table breaks long names over two lines.
+    simulate=("sh", "-c", 'LC_ALL=C.UTF-8 rpm --erase --test -- "$@" 2>&1 || true', "-"),
+    going=re.compile(r"is needed by \(installed\) (\S+)-[^-\s]+-[^-\s]+$", re.MULTILINE),
     remove=_DNF_REMOVE,
 )
 

@@ -1,9 +1,13 @@
 """What the building steps send out, to the letter; and the guards that stand before them."""
 
+import hashlib
+import os
 import stat
+import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import paramiko
 import pytest
@@ -15,9 +19,9 @@ from fixtures.egress import ruleset
 from fixtures.errors import Refused, StepFailed
 from fixtures.evidence import Entry, Survey, TargetFacts
 from fixtures.ingress import Ingress
-from fixtures.plan import load_plan
+from fixtures.plan import Tarball, load_plan
 from fixtures.run import Run
-from steps import firewall, gems, guards, instance, nginx, packages, postgresql, release, units, volume
+from steps import firewall, gems, guards, instance, nginx, packages, postgresql, release, ruby, units, volume
 
 PLAN = load_plan(Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml")
 VOLUME = "vol-0123456789abcdef0"
@@ -193,12 +197,10 @@ def test_what_would_go_is_read_from_a_simulation():
         "apt-get", "--simulate", "--no-auto-remove", "remove", "--", "ruby2.7",
     ]  # fmt: skip
     shown = (
-        "Dependencies resolved.\n====\n Package   Architecture  Version       Repository   Size\n====\nRemoving:\n"
-        " ruby      x86_64        2.5.9-110     @appstream   1.2 M\nRemoving dependent packages:\n"
-        " rubygems  noarch        2.7.6-110     @appstream   300 k\n\nTransaction Summary\n====\n"
-        "Remove  2 Packages\n\nFreed space: 1.5 M\nOperation aborted.\n"
+        "error: Failed dependencies:\n\truby(release) is needed by (installed) rubygem-json-2.3.1-2.el8.x86_64\n"
+        "\truby = 2.5.9 is needed by (installed) ruby-libs-2.5.9-110.module+el8.noarch\n"
     )
-    assert packages.DNF.would_go(shown) == {"ruby", "rubygems"}
+    assert packages.DNF.would_go(shown) == {"rubygem-json", "ruby-libs"}
 
 
 def test_only_listed_packages_go_and_none_that_the_plan_needs():
@@ -208,6 +210,81 @@ def test_only_listed_packages_go_and_none_that_the_plan_needs():
     with pytest.raises(Refused, match="nginx would go"):
         packages.refuse_removal(["ruby2.7", "nginx"], {"ruby2.7", "nginx"}, {"nginx"})
     assert {"ruby", "postgresql", "rails", "nginx"} <= packages.planned(PLAN)
+
+
+TARBALL = Tarball(
+    url="https://example.org/ruby.tar.gz", sha256="a" * 64, installer=["./installer", "--auto=/opt/my ruby"],
+    prefix=PurePosixPath("/opt/my ruby"),
+)  # fmt: skip
+
+
+def test_a_tarball_is_installed_with_the_plans_own_words():
+    first, *script = ruby.install_script(TARBALL).splitlines()
+    assert first == (
+        f"set -- https://example.org/ruby.tar.gz {'a' * 64} /usr/local/src/gonogo-ruby '/opt/my ruby' "
+        "'/opt/my ruby/gonogo-tarball.sha256' ./installer '--auto=/opt/my ruby'"
+    )
+    assert next(n for n, line in enumerate(script) if 'right "$archive.part"' in line) < next(
+        n for n, line in enumerate(script) if line.startswith("tar ")
+    )
+    assert script[-1].endswith('>"$mark"')
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A stand-in for the target: the script runs here, below a directory, with a tarball that lies there."""
+    made = tmp_path / "made" / "ruby-1"
+    made.mkdir(parents=True)
+    installer = '#!/bin/sh\nset -e\nmkdir -p "$1/bin"\nprintf "#!/bin/sh\\necho fake" >"$1/bin/ruby"\nchmod +x "$1/bin/ruby"\n[ ! -e ../../fail ]\n'
+    (made / "installer").write_text(installer)
+    (made / "installer").chmod(0o755)
+    archive = tmp_path / "ruby.tar.gz"
+    subprocess.run(["tar", "-czf", archive, "-C", made.parent, "ruby-1"], check=True)
+    prefix = tmp_path / "opt"
+    tarball = Tarball(
+        url="https://example.org/ruby.tar.gz", sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
+        installer=["./installer", str(prefix)], prefix=PurePosixPath(prefix),
+    )  # fmt: skip
+    curl = tmp_path / "bin" / "curl"
+    curl.parent.mkdir()
+    curl.write_text(f'#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\ncat {archive} >"$2"\n')
+    curl.chmod(0o755)
+
+    def install(**changes):
+        script = ruby.install_script(tarball.model_copy(update=changes)).replace(str(ruby.SOURCES), f"{tmp_path}/src")
+        path = f"{curl.parent}:{os.environ['PATH']}"
+        return subprocess.run(["bash", "-c", script], env={"PATH": path}, capture_output=True, text=True, check=False)
+
+    return SimpleNamespace(install=install, tarball=tarball, directory=tmp_path, mark=places.tarball_mark(tarball))
+
+
+def test_a_tarball_is_unpacked_and_marked_only_when_it_is_the_planned_one(machine):
+    wrong = machine.install(sha256="0" * 64)
+    assert wrong.returncode == 1
+    assert f"has SHA-256 {machine.tarball.sha256}, the plan says {'0' * 64}" in wrong.stderr
+    assert not (machine.directory / "src" / "unpacked").exists()
+    assert not machine.directory.joinpath("opt").exists()
+    assert machine.install().returncode == 0
+    assert Path(machine.mark).read_text() == f"{machine.tarball.sha256}\n"
+
+
+def test_an_installation_that_broke_off_is_no_installation(machine):
+    (machine.directory / "src").mkdir()
+    (machine.directory / "src" / "fail").touch()
+    assert machine.install().returncode == 1
+    assert (machine.directory / "opt" / "bin" / "ruby").exists()
+    assert not Path(machine.mark).exists()
+    (machine.directory / "src" / "fail").unlink()
+    assert machine.install().returncode == 0
+    assert Path(machine.mark).exists()
+
+
+def test_a_login_shell_finds_the_prefix_first_and_once(tmp_path):
+    file = tmp_path / "profile"
+    file.write_text(ruby.profile(PurePosixPath("/opt/my ruby")))
+    twice = f'PATH=/usr/bin; . "{file}"; . "{file}"; echo "$PATH"'
+    said = subprocess.run(["sh", "-c", twice], capture_output=True, text=True, check=True).stdout
+    assert said == "/opt/my ruby/bin:/usr/bin\n"
 
 
 def test_file_system_has_the_volumes_own_uuid():
