@@ -28,7 +28,7 @@ export HOME=/root LC_ALL=C.UTF-8
 url=$1 sha256=$2 directory=$3 prefix=$4 mark=$5
 shift 5
 archive=$directory/$sha256
-right() { [ "$(sha256sum <"$1" 2>/dev/null | cut -d' ' -f1)" = "$sha256" ]; }
+right() { [ "$({ sha256sum <"$1"; } 2>/dev/null | cut -d' ' -f1)" = "$sha256" ]; }
 fetch() {
   curl --fail --silent --show-error --location --proto =https,http --proto-redir =https,http --retry 3 --connect-timeout 20 \
     --speed-limit 1000 --speed-time 60 --max-time 1800 --output "$archive.part" "$@" -- "$url"
