@@ -26,7 +26,7 @@ WATCHED_SECONDS = 1.0
 def check_users_see_the_maintenance_page(hostname: str, plan: Plan, web: Web) -> None:
     """Users of production get 503 and the maintenance page, whatever they ask for."""
     for path in (plan.web.pages[0], plan.smoke.login_page):
-        answer = web.get(path, str(plan.source.public_address), host=hostname, redirects=False)
+        answer = web.get(path, str(plan.source.public_address), host=hostname)
         assert answer.status_code == 503, problem(
             f"{hostname}{path} at {plan.source.public_address}",
             expected="503 with the maintenance page",

@@ -8,6 +8,7 @@ from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
 from steps import guards, packages
+from steps.certificates import place_certificates
 from steps.step import step
 
 ENABLED = PurePosixPath("/etc/nginx/sites-enabled")
@@ -16,9 +17,10 @@ DEFAULT = ENABLED / "default"
 
 @step(needs=["release_copied", "pack_configured"], gives=["web_configured"], harmless=True)
 def configure_nginx(plan: Plan, run: Run, source: Host, target: Host, cloud: Cloud) -> None:
-    """Install nginx, give it production's site and take Debian's default one away."""
+    """Install nginx, give it production's site and certificates, and take Debian's default site away."""
     guards.prove_target(target, run, plan, cloud)
     packages.install(target, run, "configure_nginx", plan.web.packages)
+    place_certificates(plan, source, target)
     site = plan.web.site
     target.check(["install", "-d", "-m", "0755", str(site.parent)])
     target.write_file(str(site), source.read_bytes(str(site)))

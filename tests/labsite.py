@@ -15,7 +15,7 @@ from fixtures.lab import control, faults
 from fixtures.nameservers import Dns
 from fixtures.plan import load_plan
 from fixtures.run import Run, runs_of
-from fixtures.web import Web
+from fixtures.web import web_of
 
 ROOT = Path(__file__).resolve().parents[1]
 REHEARSED = "rehearsed"
@@ -151,5 +151,5 @@ def served_through_public_dns(site: Site) -> dict[str, str]:
     plan = load_plan(site.plan_path)
     resolver = plan.dns.resolvers[0].address
     answer = Dns(plan.dns).ask(plan.dns.resolvers[0], plan.web.hostnames[0], "A")
-    page = Web(plan.web.hostnames[0]).get(plan.application.health, answer.values[0])
+    page = web_of(plan).get(plan.application.health, answer.values[0])
     return {"resolver": str(resolver), "address": answer.values[0], "server": json.loads(page.text)["server"]}

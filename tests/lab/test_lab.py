@@ -100,9 +100,8 @@ def test_a_second_lab_has_its_own_addresses():
     one, two = lab_status(ONE).number, lab_status(TWO).number
     assert None not in (one, two)
     assert one != two
-    health = lab_call(
-        TWO, "run", "production", ["curl", "-s", "-H", "Host: app.smallpayroll.test", "http://127.0.0.1/healthz"]
-    )
+    ask = ["curl", "-sk", "--connect-to", "::127.0.0.1:", "https://app.smallpayroll.test/healthz"]
+    health = lab_call(TWO, "run", "production", ask)
     assert b'"database":"ok"' in health[1]
     lab_down(TWO, progress=lambda _: None)
     nothing_left(TWO, two or 0)

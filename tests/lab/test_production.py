@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urljoin
 
 import paramiko
 import pytest
@@ -13,9 +14,12 @@ import requests
 
 from fixtures.lab import gems, images
 from fixtures.lab import production as lab
+from fixtures.lab.authority import Authority
 from fixtures.lab.hosts import LabHost
 from fixtures.lab.mail import MailSink
 from fixtures.lab.network import LabNet, Network
+from fixtures.tls import shown, trust
+from fixtures.web import To
 
 NET = LabNet("test-payroll", 93)
 TOKEN = re.compile(r'<meta name="csrf-token" content="([^"]+)"')
@@ -31,19 +35,21 @@ SEEDED = {
 
 
 class Site:
-    """A browser: keeps cookies, sends production's name, follows nothing by itself."""
+    """A browser: keeps cookies, asks for production's names at its address, follows nothing by itself."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, authority: Path) -> None:
         self.session = requests.Session()
-        self.session.headers["Host"] = lab.HOST_NAME
+        for name in (lab.HOST_NAME, lab.OTHER_NAME):
+            for scheme in ("http", "https"):
+                self.session.mount(f"{scheme}://{name}/", To(address, trust(authority)))
 
     def get(self, path: str, **headers: str) -> requests.Response:
-        return self.session.get(f"http://{self.address}{path}", headers=headers, allow_redirects=False, timeout=20)
+        url = urljoin(f"https://{lab.HOST_NAME}/", path)
+        return self.session.get(url, headers=headers, allow_redirects=False, timeout=20)
 
     def post(self, path: str, data: Mapping[str, object], **more: object) -> requests.Response:
         options = {"allow_redirects": False, "timeout": 20, **more}
-        return self.session.post(f"http://{self.address}{path}", data=data, **options)  # type: ignore[arg-type]
+        return self.session.post(f"https://{lab.HOST_NAME}{path}", data=data, **options)  # type: ignore[arg-type]
 
     def log_in(self, user: str = lab.TEST_USER, password: str = lab.TEST_PASSWORD) -> requests.Response:
         form = {"authenticity_token": token(self.get("/login")), "email": user, "password": password}
@@ -88,8 +94,17 @@ def key() -> paramiko.PKey:
 
 
 @pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
 def host(
-    network: Network, sink: MailSink, key: paramiko.PKey, tmp_path_factory: pytest.TempPathFactory
+    network: Network,
+    sink: MailSink,
+    key: paramiko.PKey,
+    authority: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[LabHost]:
     directory = tmp_path_factory.mktemp("production")
     host = LabHost(network, "production", images.image("production"), NET.public(10), directory)
@@ -97,14 +112,15 @@ def host(
     with (host.root / "etc/hosts").open("a") as file:
         file.write(f"{sink.address} {lab.SMTP_HOST}\n")
     lab.authorize(host.root, f"{key.get_name()} {key.get_base64()} operator")
+    lab.certify(host.root, authority)
     host.start()
     yield host
     host.destroy()
 
 
 @pytest.fixture
-def site(host: LabHost) -> Site:
-    return Site(host.address)
+def site(host: LabHost, authority: Authority) -> Site:
+    return Site(host.address, authority.certificate)
 
 
 @pytest.fixture
@@ -193,12 +209,12 @@ def test_every_document_is_on_disk_as_its_row_says(host: LabHost):
 
 
 def test_a_wrong_password_and_a_missing_login_are_refused(site: Site):
-    assert site.get("/employees").headers["Location"] == f"http://{lab.HOST_NAME}/login"
+    assert site.get("/employees").headers["Location"] == f"https://{lab.HOST_NAME}/login"
     assert site.get("/employees", Accept="application/json").status_code == 401
     assert site.log_in(password="wrong").status_code == 401
     assert site.get("/").status_code == 302
     answer = site.log_in()
-    assert (answer.status_code, answer.headers["Location"]) == (302, f"http://{lab.HOST_NAME}/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"https://{lab.HOST_NAME}/")
 
 
 @pytest.mark.parametrize("email", [lab.TEST_USER, lab.LOAD_USERS[0], lab.LOAD_USERS[-1]])
@@ -291,6 +307,20 @@ def test_nginx_serves_static_and_cached_pages_and_passes_the_headers_on(host: La
     assert log.startswith(f"{machine} - - [")
     assert '"GET /echo HTTP/1.1" 200' in log
     assert "upstream=127.0.0.1:300" in log
+
+
+def test_every_name_answers_over_https_and_leads_to_the_first(host: LabHost, site: Site, authority: Authority):
+    for name in (lab.HOST_NAME, lab.OTHER_NAME):
+        assert shown(name, host.address, trust(authority.certificate)).refused is None
+        assert "issuer" in str(shown(name, host.address, trust(None)).refused)
+        plain = site.get(f"http://{name}/login?a=b")
+        assert (plain.status_code, plain.headers["Location"]) == (301, f"https://{name}/login?a=b")
+    other = site.get(f"https://{lab.OTHER_NAME}/login?a=b")
+    assert (other.status_code, other.headers["Location"]) == (301, f"https://{lab.HOST_NAME}/login?a=b")
+    for path in ("/login", "/assets/payroll.css", "/absent", f"https://{lab.OTHER_NAME}/"):
+        assert site.get(path).headers["Strict-Transport-Security"] == "max-age=31536000", path
+    keys = host.run(["stat", "-c", "%a %U", lab.CERTIFICATE_KEY, lab.CERTIFICATE]).stdout.decode()
+    assert keys.splitlines() == ["600 root", "644 root"]
 
 
 def test_the_maintenance_page_closes_the_site(host: LabHost, user: Site):

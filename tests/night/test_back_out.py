@@ -5,7 +5,7 @@ import pytest
 from fixtures.evidence import Verdict
 from tests.labsite import REHEARSED, Site
 
-HEALTH = "curl -s -H 'Host: app.smallpayroll.test' http://127.0.0.1/healthz"
+HEALTH = "curl -sk --connect-to ::127.0.0.1: https://app.smallpayroll.test/healthz"
 
 
 @pytest.fixture

@@ -45,6 +45,9 @@ class Application(BaseHTTPRequestHandler):
                 self.reply(200, "Signed in as anna" if signed_in else "Who are you?")
             case "/away":
                 self.reply(302, Location="http://elsewhere.test/")
+            case "/other":
+                port = self.headers["Host"].partition(":")[2]
+                self.reply(301, Location=f"http://www.example.test:{port}/named")
             case "/round":
                 self.reply(302, Location="/round")
             case "/slow":
@@ -104,6 +107,13 @@ def test_a_redirect_stays_at_the_address(web):
         web.get("/round", "127.0.0.1")
 
 
+def test_a_redirect_to_another_name_of_the_site_asks_for_that_name_at_the_same_address(web, port):
+    with pytest.raises(CouldNotVerify, match="another host"):
+        web.get("/other", "127.0.0.1")
+    names = [web.hostname, f"www.example.test:{port}"]
+    assert Web(names[0], hostnames=names).get("/other", "127.0.0.1").text == names[1]
+
+
 def test_no_answer_is_one_clear_error(web):
     with pytest.raises(CouldNotVerify, match=r"nothing within 0\.5 seconds"):
         web.get("/slow", "127.0.0.1")
@@ -144,15 +154,17 @@ def test_tls_asks_for_the_hostname_and_verifies_it(tmp_path):
     with ThreadingHTTPServer(("127.0.0.1", 0), Application) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        session = Web(f"app.example.test:{server.server_port}", scheme="https").session("127.0.0.1")
+        name = f"app.example.test:{server.server_port}"
         with pytest.raises(CouldNotVerify, match="TLS failed"):
-            session.get("/")
-        assert session.get("/", verify=str(certificate)).status_code == 200
+            Web(name, scheme="https").get("/", "127.0.0.1")
+        web = Web(name, scheme="https", authority=certificate)
+        assert web.get("/", "127.0.0.1").status_code == 200
         assert set(asked) == {"app.example.test"}
-        other = Web(f"other.test:{server.server_port}", scheme="https").session("127.0.0.1")
         with pytest.raises(CouldNotVerify, match="TLS failed"):
-            other.get("/", verify=str(certificate))
+            web.get("/", "127.0.0.1", host=f"other.test:{server.server_port}")
         server.shutdown()
+    with pytest.raises(CouldNotVerify, match="authority"):
+        Web(name, scheme="https", authority=key).get("/", "127.0.0.1")
 
 
 def test_fields_as_a_browser_sends_them():
