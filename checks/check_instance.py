@@ -62,20 +62,39 @@ def check_address_is_fixed(instance: Instance, run: Run, cloud: Cloud) -> None:
     )
 
 
-def check_data_volume_outlives_the_instance(instance: Instance, run: Run, plan: Plan, cloud: Cloud) -> None:
-    """The data volume is attached where the plan says, and is not deleted with the instance."""
-    facts = run.records(TargetFacts)
+@pytest.fixture
+def volumes(instance: Instance, cloud: Cloud) -> dict[str, tuple[str, bool]]:
+    """Device -> volume id, and whether it is deleted with the instance."""
     with aws_errors("looking at the instance's volumes"):
         described = cloud.ec2.describe_instances(InstanceIds=[instance.id])["Reservations"][0]["Instances"][0]
-    found = {
+    return {
         mapping["DeviceName"]: (mapping["Ebs"]["VolumeId"], mapping["Ebs"]["DeleteOnTermination"])
         for mapping in described["BlockDeviceMappings"]
-    }.get(plan.target.volume.device)
+    }
+
+
+def check_data_volume_outlives_the_instance(
+    ebs_device: str, instance: Instance, run: Run, volumes: dict[str, tuple[str, bool]]
+) -> None:
+    """The data volume is attached where the plan says, and is not deleted with the instance."""
+    facts = run.records(TargetFacts)
+    found = volumes.get(ebs_device)
     assert found == (facts.volume_id, False), problem(
-        f"{plan.target.volume.device} of {instance.id}",
+        f"{ebs_device} of {instance.id}",
         expected=f"{facts.volume_id}, DeleteOnTermination off",
         found=f"{found[0]}, DeleteOnTermination {'on' if found[1] else 'off'}" if found else "no volume",
         remedy="attach the volume, and switch DeleteOnTermination off in the EC2 console",
+    )
+
+
+def check_instance_store_is_no_volume(
+    store_device: str, instance: Instance, run: Run, volumes: dict[str, tuple[str, bool]]
+) -> None:
+    """The data disk is the instance's own store, as planned: no EBS volume is attached in its place."""
+    names = (store_device, store_device.replace("/dev/xvd", "/dev/sd", 1))
+    found = [volumes[name][0] for name in names if name in volumes] or [run.records(TargetFacts).volume_id]
+    assert found == [""], problem(
+        f"{store_device} of {instance.id}", expected="no EBS volume", found=", ".join(found), remedy=AGAIN
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.evidence import TargetFacts
 from fixtures.host import Host
-from fixtures.places import filesystem_uuid
+from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan
 from fixtures.run import Run
 from fixtures.verdict import problem
@@ -27,12 +27,13 @@ def mounted(target: Host, plan: Plan) -> list[str]:
 
 def check_data_mount_is_the_volume(mounted: list[str], plan: Plan, run: Run) -> None:
     """The data mount is a mount of the data volume's file system, not a directory on the root disk."""
-    volume, facts = plan.target.volume, run.records(TargetFacts)
+    volume, disk = plan.target.volume, data_disk(run.records(TargetFacts))
     size = int(mounted[2]) if mounted else 0
-    good = mounted[:2] == [volume.filesystem, filesystem_uuid(facts.volume_id)] and size <= volume.size_gib * 2**30
+    most = (volume.size_gib + (volume.kind == "instance-store")) * 2**30
+    good = mounted[:2] == [volume.filesystem, filesystem_uuid(disk)] and size <= most
     assert good, problem(
         f"{volume.mount} on the target",
-        expected=f"a mount of {facts.volume_id}: {volume.filesystem}, UUID {filesystem_uuid(facts.volume_id)}",
+        expected=f"a mount of the disk of {disk}: {volume.filesystem}, UUID {filesystem_uuid(disk)}",
         found=" ".join(mounted) or "no mount",
         remedy=f"mount {volume.mount}, or run `gonogo run --until data_mounted`",
     )
@@ -40,7 +41,7 @@ def check_data_mount_is_the_volume(mounted: list[str], plan: Plan, run: Run) -> 
 
 def check_fstab_mounts_it_at_boot(target: Host, plan: Plan, run: Run) -> None:
     """Fstab mounts the data volume's file system by UUID, and the host boots without it (nofail)."""
-    mount, uuid = str(plan.target.volume.mount), filesystem_uuid(run.records(TargetFacts).volume_id)
+    mount, uuid = str(plan.target.volume.mount), filesystem_uuid(data_disk(run.records(TargetFacts)))
     lines = [line.split() for line in target.read_file("/etc/fstab").splitlines() if not line.startswith("#")]
     found = [fields for fields in lines if len(fields) > 3 and fields[1] == mount]
     good = len(found) == 1 and found[0][0] == f"UUID={uuid}" and "nofail" in found[0][3].split(",")

@@ -5,6 +5,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import psycopg2
 from psycopg2 import sql
@@ -22,7 +23,7 @@ from fixtures.run import Run
 from steps import guards
 from steps.application import stop_pack_if_there
 from steps.copying import channel
-from steps.postgresql import create_database
+from steps.postgresql import create_database, verifier
 from steps.step import step
 from steps.units import unit_name
 
@@ -179,6 +180,9 @@ class _Copy:
         wanted = roles.names(self.plan)
         found = roles.read_roles(self.source_db, wanted, self.logins)
         self._refuse_unlisted(wanted, sorted(set(wanted) - set(found)))
+        own = found[self.plan.database.role]
+        if roles.made_anew(self.plan, own.name, own.password):
+            found[own.name] = replace(own, password=self._new_hash(own))
         existing = {name for (name,) in self.target_db.rows("SELECT rolname::text FROM pg_roles", dbname="postgres")}
         statements = [roles.create(name) for name in wanted if name not in existing]
         # Groups before members: a grant needs both.
@@ -189,6 +193,17 @@ class _Copy:
         self.target_db.execute(
             create_database(self.plan, self.run.records(Survey)), dbname="postgres", timeout=300
         )  # fmt: skip
+
+    def _new_hash(self, own: roles.Role) -> str:
+        """The application's password in the plan's form, proven to be production's; production's hash is of another."""
+        if not roles.opens(own.password, own.name, self.plan.database.password.reveal()):
+            raise Refused(
+                f"the password of {own.name} in the plan",
+                expected="production's: its hash must be made anew for scram-sha-256",
+                found="another one",
+                remedy="mend database.password in the plan; nothing was changed",
+            )
+        return verifier(self.plan, self.target_db)
 
     def _refuse_unlisted(self, wanted: Sequence[str], absent: Sequence[str]) -> None:
         database = self.plan.database.name

@@ -24,7 +24,7 @@ from fixtures.ssh import target_login
 from steps.step import step
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import RunInstancesRequestTypeDef, TagTypeDef
+    from mypy_boto3_ec2.type_defs import BlockDeviceMappingTypeDef, RunInstancesRequestTypeDef, TagTypeDef
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,11 @@ def launch_instance(plan: Plan, run: Run, cloud: Cloud) -> None:
 def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstancesRequestTypeDef":
     """What EC2 is asked for. Asked twice with the same token it launches once; `ended` instances of the run are gone."""
     tags = _tags(plan, run)
+    volume = plan.target.volume
+    disk: BlockDeviceMappingTypeDef = {
+        "DeviceName": volume.device,
+        "Ebs": {"VolumeSize": volume.size_gib, "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": False},
+    }
     return {
         "ImageId": plan.target.image,
         "InstanceType": plan.target.instance_type,  # type: ignore[typeddict-item]  # a name EC2 will judge
@@ -141,17 +146,8 @@ def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstance
         "ClientToken": f"{run.name[:60]}-{ended}",
         "SubnetId": plan.target.subnet,
         "SecurityGroupIds": [group],
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": plan.target.volume.device,
-                "Ebs": {
-                    "VolumeSize": plan.target.volume.size_gib,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "DeleteOnTermination": False,
-                },
-            }
-        ],
+        # An instance store comes with the instance type.
+        "BlockDeviceMappings": [disk] if volume.kind == "ebs" else [],
         "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
         "TagSpecifications": [
             {"ResourceType": "instance", "Tags": tags},

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
+from fixtures import roles
 from fixtures.cloud import Cloud
 from fixtures.database import Database
 from fixtures.errors import StepFailed
@@ -93,19 +94,33 @@ def move_script(plan: Plan) -> str:
     return f"set -- {shlex.join(map(str, arguments))}\n{_MOVE}"
 
 
-@step(needs=["data_on_mnt"], gives=["passwords_required"], harmless=True)
-def require_passwords(plan: Plan, run: Run, target: Host, target_db: Database, cloud: Cloud) -> None:
-    """Ask for a password over TCP, ahead of every looser rule."""
+@step(needs=["data_on_mnt", "source_surveyed"], gives=["passwords_required"], harmless=True)
+def require_passwords(
+    plan: Plan, run: Run, target: Host, source_db: Database, target_db: Database, cloud: Cloud
+) -> None:  # fmt: skip
+    """Ask for a password over TCP, ahead of every looser rule, and store new ones in the plan's form."""
     guards.prove_target(target, run, plan, cloud)
+    method = plan.database.authentication
+    if str(target_db.value("SHOW password_encryption", dbname="postgres")) != method:
+        target_db.execute(
+            sql.SQL("ALTER SYSTEM SET password_encryption = {}").format(sql.Literal(method)), dbname="postgres"
+        )
     path = str(target_db.value("SHOW hba_file", dbname="postgres"))
-    target.edit_block(path, PASSWORDS, hba_lines(plan), at="top", validate=no_wrong_rule_command())
+    lines = hba_lines(plan, roles.of_md5(source_db, plan))
+    target.edit_block(path, PASSWORDS, lines, at="top", validate=no_wrong_rule_command())
     target.check(["systemctl", "reload", server_unit(plan)])
 
 
-def hba_lines(plan: Plan) -> list[str]:
-    """The rules that come before all others."""
-    method = plan.database.authentication
-    return [f"host {plan.database.name} all {address} {method}" for address in ("127.0.0.1/32", "::1/128")]
+def hba_lines(plan: Plan, of_md5: Sequence[str]) -> list[str]:
+    """The rules that come before all others; `of_md5` are further roles of which only an md5 hash is known."""
+    method, name = plan.database.authentication, plan.database.name
+    # Such a hash cannot be turned into a SCRAM one without the password. md5 takes both kinds.
+    own = [(role, "md5") for role in of_md5] if method != "md5" else []
+    return [
+        f"host {name} {who} {address} {how}"
+        for who, how in [*own, ("all", method)]
+        for address in ("127.0.0.1/32", "::1/128")
+    ]
 
 
 def no_wrong_rule_command() -> list[str]:
@@ -147,14 +162,23 @@ def create_database(plan: Plan, survey: Survey) -> sql.Composed:
 
 
 def _set_password(plan: Plan, target_db: Database) -> None:
-    # The server gets the verifier alone: no log of its, and no statement of ours, ever holds the password.
     role = plan.database.role
-    with closing(target_db.connect("postgres", read_only=False)) as session:
-        verifier = encrypt_password(plan.database.password.reveal(), role, session, plan.database.authentication)
     target_db.execute(
-        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier)),
+        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier(plan, target_db))),
         dbname="postgres",
     )
+
+
+def verifier(plan: Plan, target_db: Database) -> str:
+    """A new hash of the plan's password, in the plan's form.
+
+    The server gets it alone: no log of its, and no statement of ours, ever holds the password.
+    """
+    with closing(target_db.connect("postgres", read_only=False)) as session:
+        made: str = encrypt_password(
+            plan.database.password.reveal(), plan.database.role, session, plan.database.authentication
+        )
+    return made
 
 
 def _refuse_unknown_locale(target: Host, wanted: Sequence[str]) -> None:

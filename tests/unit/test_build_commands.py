@@ -343,7 +343,7 @@ def test_our_own_file_system_is_known_again(run):
 
 
 def test_the_password_rules_are_the_databases_own():
-    assert postgresql.hba_lines(PLAN) == [
+    assert postgresql.hba_lines(PLAN, []) == [
         "host payroll_prod all 127.0.0.1/32 scram-sha-256",
         "host payroll_prod all ::1/128 scram-sha-256",
     ]
