@@ -8,6 +8,7 @@ import pytest
 from fixtures import facts
 from fixtures.errors import CouldNotVerify
 from fixtures.host import Host
+from fixtures.nginx import servers
 from fixtures.plan import Plan
 from fixtures.verdict import problem
 
@@ -54,11 +55,25 @@ def check_site_is_productions(source: Host, target: Host, plan: Plan) -> None:
     )
 
 
-def check_site_is_enabled(hostname: str, configuration: str) -> None:
-    """Nginx knows the host name, and listens for it on port 80."""
-    named = re.search(rf"^\s*server_name\s[^;]*\b{re.escape(hostname)}\b", configuration, re.MULTILINE)
+def check_site_is_enabled(hostname: str, configuration: str, plan: Plan) -> None:
+    """A server of nginx has the host name as its own, on the port that users come to: no default server answers for it."""
+    tls = plan.web.scheme == "https"
+    port = 443 if tls else 80
+    named = [server for server in servers(configuration) if server.answers_to(hostname, port, tls=tls)]
     assert named, problem(
-        f"{hostname} in nginx on the target", expected="a server of that name", found="none", remedy=MEND
+        f"{hostname} in nginx on the target",
+        expected=f"a server of that name on port {port}{', with TLS' if tls else ''}",
+        found="none",
+        remedy=MEND,
+    )
+
+
+def check_port_is_open(plan: Plan, target: Host) -> None:
+    """Nginx listens on the port that users come to."""
+    port = 443 if plan.web.scheme == "https" else 80
+    listening = target.check(["ss", "-Hltn", f"sport = :{port}"]).strip()
+    assert listening, problem(
+        f"port {port} of the target", expected="nginx listens", found="nobody listens", remedy=MEND
     )
 
 

@@ -162,6 +162,8 @@ def test_tls_asks_for_the_hostname_and_verifies_it(tmp_path):
         assert set(asked) == {"app.example.test"}
         with pytest.raises(CouldNotVerify, match="TLS failed"):
             web.get("/", "127.0.0.1", host=f"other.test:{server.server_port}")
+        assert web.context.check_hostname
+        assert web.context.verify_mode is ssl.CERT_REQUIRED
         server.shutdown()
     with pytest.raises(CouldNotVerify, match="authority"):
         Web(name, scheme="https", authority=key).get("/", "127.0.0.1")

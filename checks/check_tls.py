@@ -1,0 +1,146 @@
+"""HTTPS before anyone is sent there: by SNI, at the target's own address, while public DNS still names production."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from fixtures import renewal
+from fixtures.evidence import TargetFacts
+from fixtures.host import Host
+from fixtures.plan import Certificate, Plan
+from fixtures.run import Run
+from fixtures.tls import Shown, shown
+from fixtures.verdict import problem
+from fixtures.web import Web
+
+COPY = "run `gonogo run --until web_configured`; it copies certificates and keys anew"
+_KEYS = 'set -o pipefail; openssl x509 -in "$1" -noout -pubkey | sha256sum; openssl pkey -in "$2" -pubout | sha256sum'
+
+Ask = Callable[[str, str], Shown]
+
+
+@pytest.fixture(scope="session")
+def ask(web: Web) -> Ask:
+    """Asks an address for a name, once."""
+    return cache(lambda hostname, address: shown(hostname, address, web.context))
+
+
+@pytest.fixture(scope="session")
+def address(run: Run) -> str:
+    """The target's own address."""
+    return run.records(TargetFacts).public_address
+
+
+@pytest.mark.web_configured
+def check_certificate_is_accepted(tls_name: str, address: str, ask: Ask) -> None:
+    """A browser accepts what the target shows for the name: its chain is complete, it names the host, it is in time."""
+    found = ask(tls_name, address)
+    assert found.refused is None, problem(
+        f"the certificate for {tls_name} at {address}",
+        expected="one that a browser accepts",
+        found=f"{found.refused} ({_words(found.certificate)})",
+        remedy=f"mend the certificate on production or supply another, then {COPY}",
+    )
+
+
+@pytest.mark.web_configured
+def check_certificate_lasts(tls_name: str, address: str, ask: Ask, plan: Plan) -> None:
+    """The certificate is good for as many more days as the plan asks."""
+    ends = ask(tls_name, address).certificate.not_valid_after_utc
+    assert ends >= datetime.now(UTC) + timedelta(days=plan.web.certificate_days), problem(
+        f"the certificate for {tls_name} at {address}",
+        expected=f"good for {plan.web.certificate_days} more days",
+        found=f"it ends {ends:%Y-%m-%d %H:%M} UTC",
+        remedy=f"renew it on production, or supply another; then {COPY}",
+    )
+
+
+@pytest.mark.web_configured
+def check_certificate_and_key_match(certificate: Certificate, target: Host) -> None:
+    """The private key on the target belongs to the certificate beside it."""
+    paths = [str(certificate.certificate), str(certificate.key)]
+    public, private = target.check(["bash", "-c", _KEYS, "keys", *paths]).splitlines()
+    assert public == private, problem(
+        f"{certificate.key} on the target",
+        expected=f"the key of {certificate.certificate}",
+        found="another key",
+        remedy=COPY,
+    )
+
+
+@pytest.mark.web_configured
+def check_key_is_private(certificate: Certificate, target: Host) -> None:
+    """Nobody but its owner and group may read the private key, and nobody but root may change it."""
+    mode, owner = target.check(["stat", "-L", "-c", "%a %U", "--", str(certificate.key)]).split()
+    assert not int(mode, 8) & 0o027 and owner == "root", problem(
+        f"{certificate.key} on the target (mode, owner)",
+        expected="0600 or 0640, root",
+        found=(mode, owner),
+        remedy=COPY,
+    )
+
+
+@pytest.mark.web_configured
+def check_certificate_will_be_renewed(copied_certificate: Certificate, source: Host, target: Host) -> None:
+    """What renews the certificate on production renews it on the target too."""
+    found = renewal.renewal(source, copied_certificate)
+    missing = renewal.absent(target, found) if found else []
+    assert not missing, problem(
+        f"the renewal of {copied_certificate.certificate} on the target",
+        expected=f"as on production: {', '.join(found)}",
+        found=f"without {', '.join(missing)}",
+        remedy="install it (web.packages) and copy its files (application.also_copy); or waive, with who renews it and when",
+    )
+
+
+@pytest.mark.rehearsed
+def check_certificate_is_the_one_users_know(tls_name: str, address: str, ask: Ask, plan: Plan) -> None:
+    """The target shows for the name the certificate that production shows, or the one that the plan supplies."""
+    found = ask(tls_name, address).certificate
+    supplied = [plan.resolve(item.supplied_certificate) for item in plan.web.certificates if item.supplied_certificate]
+    expected = [x509.load_pem_x509_certificate(path.read_bytes()) for path in supplied]
+    if len(supplied) < len(plan.web.certificates):
+        expected.append(ask(tls_name, str(plan.source.public_address)).certificate)
+    assert found in expected, problem(
+        f"the certificate for {tls_name} at {address}",
+        expected=" or ".join(map(_words, expected)),
+        found=_words(found),
+        remedy=f"see ssl_certificate in {plan.web.site}; {COPY}",
+    )
+
+
+@pytest.mark.rehearsed
+def check_plain_http_answers_as_on_production(tls_name: str, address: str, plan: Plan, web: Web) -> None:
+    """Who comes by plain HTTP is sent on to HTTPS where production does so, and answered as there."""
+    expected, found = (
+        _answer(web, f"http://{tls_name}{plan.smoke.login_page}", where)
+        for where in (str(plan.source.public_address), address)
+    )
+    assert found == expected, problem(
+        f"http://{tls_name}{plan.smoke.login_page} at {address} (status, location)",
+        expected=f"as on production: {expected}",
+        found=found,
+        remedy=f"see the servers on port 80 in {plan.web.site} on the target",
+    )
+
+
+def _answer(web: Web, url: str, address: str) -> tuple[int, str]:
+    answer = web.get(url, address, redirects=False)
+    return answer.status_code, answer.headers.get("Location", "")
+
+
+def _words(certificate: x509.Certificate) -> str:
+    """What tells a certificate from others."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        listed = ", ".join(names.get_values_for_type(x509.DNSName))
+    except x509.ExtensionNotFound:
+        listed = "no names"
+    mark = certificate.fingerprint(hashes.SHA256()).hex()[:16]
+    return (
+        f"{listed}; {certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}; {mark}"
+    )
