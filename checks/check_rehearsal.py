@@ -4,7 +4,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures.evidence import DataCopy, Rehearsal, TargetFacts
+from fixtures import parity
+from fixtures.evidence import DataCopy, Rehearsal, ResponseTimes, TargetFacts
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
@@ -23,6 +24,18 @@ def check_rehearsal_was_of_this_copy(run: Run) -> None:
     found = (rehearsal.instance_id, rehearsal.snapshot)
     assert found == expected, problem(
         "the rehearsal (instance, snapshot)", expected=expected, found=found, remedy="rehearse again: `gonogo run`"
+    )
+
+
+def check_pages_come_as_fast_as_production(run: Run, plan: Plan) -> None:
+    """The same pages come from the target about as fast as from production: half of them, and 95 of 100."""
+    times = run.records(ResponseTimes)
+    slow = parity.too_slow(plan.parity, times.source, times.target)
+    assert not slow, problem(
+        f"response times of the target, over {times.target.n} requests",
+        expected=f"p50 and p95 at most {plan.parity.slower:g} times production's, or {plan.parity.slack_ms} ms more",
+        found="; ".join(slow),
+        remedy="see what it waits for (CPU, disk, missing cache or statistics); a larger instance type may be the answer",
     )
 
 

@@ -215,6 +215,15 @@ class DnsRow(_Part):
     after: list[str]
 
 
+class SpeedRow(_Part):
+    """Response times of one host over the same pages, in milliseconds."""
+
+    host: str
+    n: int
+    p50: float
+    p95: float
+
+
 class Outage(_Part):
     """What users felt. `measured`: by users of the lab; otherwise from the journal's own moments."""
 
@@ -275,6 +284,7 @@ class SignOff(_Part):
     files: Files | None
     dns: list[DnsRow]
     outage: Outage | None
+    speed: list[SpeedRow] = []
     waivers: list[WaiverRow]
     risks: list[Risk]
     not_done: list[str]

@@ -9,6 +9,7 @@ from fixtures.evidence import (
     Entry,
     FilesCopy,
     Opening,
+    ResponseTimes,
     SourceClosure,
     TargetFacts,
     Users,
@@ -23,6 +24,7 @@ from reports.models import (
     Outage,
     Risk,
     SignOff,
+    SpeedRow,
     StateRow,
     Status,
     TableRow,
@@ -41,13 +43,13 @@ RISKS = (
         name="One server only", meaning="Everything runs on one instance: when it fails, users wait until it is back."
     ),
     Risk(
-        name="Performance not compared yet",
-        meaning="Pages answer, but nobody measured whether they answer as fast as on the old host.",
-    ),
-    Risk(
         name="Hardening not complete",
-        meaning="Firewall, logins and passwords are as planned; the machine and the application are not locked down further.",
+        meaning="Logins, ports, files and security updates are checked; the application itself is not locked down further.",
     ),
+)
+NOT_TIMED = Risk(
+    name="Performance not compared yet",
+    meaning="Pages answer, but nobody measured whether they answer as fast as on the old host.",
 )
 EPHEMERAL = Risk(
     name="Data on an ephemeral disk",
@@ -64,7 +66,7 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
     states = history.states(stored)
     steps, owner = history.steps(stored, live=live and status is Status.UNDER_WAY)
     target = stored.record(TargetFacts)
-    outage = _outage(stored)
+    outage, speed = _outage(stored), _speed(stored)
     if status is Status.ACCEPTED and outage and outage.lost:
         status, troubles = Status.NO_GO, [_lost(outage)]
     draft = SignOff(
@@ -77,7 +79,8 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
         started=stored.entries[0].at if stored.entries else None, last=last, figures=[], events=history.events(stored),
         steps=steps, gates=history.gates(stored, owner), states=states, data=_data(stored),
         files=_files(stored), dns=_dns(stored, target), outage=outage, waivers=_waivers(states),
-        risks=[*RISKS[:1], *([EPHEMERAL] if target and not target.volume_id else []), *RISKS[1:]],
+        risks=[*RISKS[:1], *([EPHEMERAL] if target and not target.volume_id else []), *RISKS[1:], *([] if speed else [NOT_TIMED])],
+        speed=speed,
         not_done=[], unreadable=[*stored.unreadable, *_missing_gates(stored)],
     )  # fmt: skip
     return draft.model_copy(
@@ -172,6 +175,14 @@ def _dns(stored: Stored, target: TargetFacts | None) -> list[DnsRow]:
         DnsRow(record=record, before=values, ttl=before.ttls.get(record), after=after)
         for record, values in sorted(before.records.items())
     ]
+
+
+def _speed(stored: Stored) -> list[SpeedRow]:
+    times = stored.record(ResponseTimes)
+    if times is None:
+        return []
+    rows = {"old host": times.source, "target, rehearsed": times.target, "target, in use": times.accepted}
+    return [SpeedRow(host=host, n=row.n, p50=row.p50, p95=row.p95) for host, row in rows.items() if row]
 
 
 def _last(entries: list[Entry], *kinds: str) -> datetime | None:

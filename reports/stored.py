@@ -17,6 +17,7 @@ from fixtures.evidence import (
     GateResult,
     Opening,
     Record,
+    ResponseTimes,
     SourceClosure,
     TargetFacts,
     Users,
@@ -29,7 +30,7 @@ R = TypeVar("R", bound=Record)
 
 _GATE = re.compile(r"^\d+-(?P<label>[^.]+)\.json$")
 _BEFORE = "-before"
-KINDS: tuple[type[Record], ...] = (TargetFacts, DataCopy, FilesCopy, DnsBefore, SourceClosure, Opening, Users)
+KINDS: tuple[type[Record], ...] = (TargetFacts, DataCopy, FilesCopy, DnsBefore, SourceClosure, Opening, ResponseTimes, Users)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from steps import (
     cutover,
     data,
     files,
+    finish,
     firewall,
     gems,
     instance,
@@ -42,6 +43,7 @@ BUILD = (
     gems.install_gems,
     pack.configure_pack,
     nginx.configure_nginx,
+    finish.finish_build,
 )
 """Install what the application needs, and the application."""
 

@@ -2,26 +2,29 @@
 
 import time
 
-from fixtures import ingress
+from fixtures import ingress, parity
 from fixtures.cloud import Cloud
 from fixtures.errors import StepFailed
-from fixtures.evidence import Entry, TargetFacts
+from fixtures.evidence import Entry, ResponseTimes, TargetFacts
 from fixtures.host import Host
 from fixtures.nameservers import Dns
 from fixtures.plan import Plan, Record, Server
 from fixtures.run import Run
+from fixtures.web import Web
 from steps import firewall, guards
 from steps.copying import remove_temporary_keys
 from steps.step import step
 
 
 @step(needs=["dns_changed", "target_open", "source_closed", "smoke_tested"], gives=["accepted"])
-def accept(plan: Plan, run: Run, dns: Dns, cloud: Cloud, open_source: Host, target: Host) -> None:
+def accept(plan: Plan, run: Run, dns: Dns, cloud: Cloud, open_source: Host, target: Host, web: Web) -> None:
     """Wait until resolvers have forgotten production's address, and take away every temporary key, rule and lock."""
     facts = guards.prove_target(target, run, plan, cloud)
     for resolver in plan.dns.resolvers:
         for record in plan.dns.records:
             wait_forgotten(plan, dns, resolver, record, facts)
+    times = parity.measure(web, {"target": facts.public_address}, plan.smoke, plan.web.pages, plan.parity)
+    run.record(run.records(ResponseTimes).model_copy(update={"accepted": times["target"]}))
     remove_temporary_keys(open_source, target, plan)
     firewall.set_ingress(cloud, plan, ingress.when_accepted(plan))
     if not run.happened("accepted"):

@@ -1,10 +1,12 @@
 """The application on the target: started, tried, stopped, started again."""
 
+from fixtures import parity
 from fixtures.cloud import Cloud
-from fixtures.evidence import DataCopy, Rehearsal, TargetFacts
+from fixtures.evidence import DataCopy, Rehearsal, ResponseTimes, TargetFacts
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
+from fixtures.web import Web
 from steps import guards
 from steps.step import step
 
@@ -16,6 +18,7 @@ from steps.step import step
         "passwords_required",
         "pack_configured",
         "web_configured",
+        "build_finished",
         "target_quarantined",
     ],
     gives=["application_running"],
@@ -28,9 +31,13 @@ def start_application(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
 
 
 @step(needs=["application_running"], gives=["rehearsed"])
-def rehearse(run: Run) -> None:
-    """Try the target under production's name, with the copy that it holds; the checks do the trying."""
-    run.record(Rehearsal(instance_id=run.records(TargetFacts).instance_id, snapshot=run.records(DataCopy).snapshot))
+def rehearse(plan: Plan, run: Run, web: Web) -> None:
+    """Try the target under production's name, and time the same pages on both hosts; the checks do the judging."""
+    facts = run.records(TargetFacts)
+    hosts = {"source": str(plan.source.public_address), "target": facts.public_address}
+    times = parity.measure(web, hosts, plan.smoke, plan.web.pages, plan.parity)
+    run.record(ResponseTimes(source=times["source"], target=times["target"]))
+    run.record(Rehearsal(instance_id=facts.instance_id, snapshot=run.records(DataCopy).snapshot))
 
 
 @step(needs=["source_closed"], gives=["target_stopped"])

@@ -1,6 +1,6 @@
 """The walk through the current environment: what production is, recorded once and compared with ever after."""
 
-from fixtures import facts
+from fixtures import facts, likeness
 from fixtures.database import Database
 from fixtures.errors import StepFailed
 from fixtures.evidence import Survey
@@ -47,5 +47,6 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
             time_zone=facts.time_zone(source),
             files={str(upload.path): facts.count_files(source, str(upload.path)) for upload in plan.files},
             units=facts.enabled(source, units),
+            facts=likeness.read(source, source_db, likeness.Subject.of(plan)),
         )
     )

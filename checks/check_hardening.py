@@ -1,0 +1,82 @@
+"""The target is locked down: no pending security update, no listener beside the planned ones, no file open to all."""
+
+import pytest
+
+from fixtures import listeners, updates
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.verdict import problem
+
+# $1: a user whom nobody trusts. The rest: directories. What a directory closed to all holds is not open to anyone.
+_OPEN = r"""
+user=$1; shift
+runuser -u "$user" -- find "$@" -xdev ! -type l -perm -0002 ! \( -type d -perm -1000 \) -print 2>/dev/null | head -n 20
+"""
+# $1: that user. The rest: files. Prints those that the user can read.
+_READABLE = r"""
+user=$1; shift
+for f in "$@"; do
+  [ ! -f "$f" ] || ! runuser -u "$user" -- test -r "$f" || printf '%s\n' "$f"
+done
+"""
+NOBODY = "nobody"
+
+
+@pytest.mark.build_finished
+@pytest.mark.accepted
+def check_no_security_update_is_pending(target: Host) -> None:
+    """Every security update that the target knows of is installed."""
+    found = updates.pending(target)
+    assert not found, problem(
+        "security updates of the target",
+        expected="none pending",
+        found=f"{len(found)} pending: {', '.join(found[:10])}",
+        remedy="apt-get upgrade (dnf upgrade --security) on the target; restart what it names",
+    )
+
+
+@pytest.mark.build_finished
+@pytest.mark.accepted
+def check_no_application_file_is_open_to_all(target: Host, plan: Plan) -> None:
+    """No file of the application can be written by every user of the machine."""
+    places = sorted({str(plan.application.home), *(str(upload.path) for upload in plan.files)})
+    found = target.check(["sh", "-c", _OPEN, "open", NOBODY, *places], timeout=300).splitlines()
+    assert not found, problem(
+        f"files under {', '.join(places)} on the target",
+        expected="none that everybody may write",
+        found=", ".join(found[:5]),
+        remedy="chmod o-w on the target, and find out who made them so on production",
+    )
+
+
+@pytest.mark.build_finished
+@pytest.mark.accepted
+def check_secrets_are_readable_by_nobody_else(target: Host, plan: Plan) -> None:
+    """The environment file, keys and other secrets cannot be read by a user who has no business with them."""
+    current = plan.application.current
+    files = [
+        str(plan.application.environment_file),
+        *(str(one.key) for one in plan.web.certificates),
+        *(f"{current}/{name}" for name in ("config/master.key", "config/credentials/production.key", ".env")),
+    ]
+    found = target.check(["sh", "-c", _READABLE, "readable", NOBODY, *files]).splitlines()
+    assert not found, problem(
+        "secrets on the target",
+        expected=f"not readable by {NOBODY}",
+        found=f"readable: {', '.join(found)}",
+        remedy="chmod o-r on both hosts; whoever could log in to production may have read them: change them",
+    )
+
+
+@pytest.mark.rehearsed
+@pytest.mark.accepted
+def check_no_listener_beside_the_planned_ones(target: Host, plan: Plan) -> None:
+    """From outside the machine nothing listens but SSH and the ports that the plan opens."""
+    planned = {22, *(rule.port for rule in [*plan.target.public, *plan.target.copying])}
+    found = [one for one in listeners.read(target) if one.public and one.port not in planned]
+    assert not found, problem(
+        "listeners on the target that are not bound to the loopback",
+        expected=f"ports {', '.join(map(str, sorted(planned)))}",
+        found=", ".join(map(str, found)),
+        remedy="bind it to 127.0.0.1, or stop and disable it; a firewall alone is one mistake away from open",
+    )
