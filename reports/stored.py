@@ -30,7 +30,16 @@ R = TypeVar("R", bound=Record)
 
 _GATE = re.compile(r"^\d+-(?P<label>[^.]+)\.json$")
 _BEFORE = "-before"
-KINDS: tuple[type[Record], ...] = (TargetFacts, DataCopy, FilesCopy, DnsBefore, SourceClosure, Opening, ResponseTimes, Users)
+KINDS: tuple[type[Record], ...] = (
+    TargetFacts,
+    DataCopy,
+    FilesCopy,
+    DnsBefore,
+    SourceClosure,
+    Opening,
+    ResponseTimes,
+    Users,
+)
 
 
 @dataclass(frozen=True)

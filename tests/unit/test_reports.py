@@ -25,9 +25,11 @@ from fixtures.evidence import (
     GateResult,
     Opening,
     Record,
+    ResponseTimes,
     SourceClosure,
     TableCopy,
     TargetFacts,
+    Times,
     Users,
     Verdict,
 )
@@ -279,6 +281,21 @@ def test_what_users_measured_goes_before_the_journals_own_moments(made: Made) ->
     text = plain(look(page.html(sign)).text)
     assert "13 s, from the last accepted write on the source to the first on the target" in text
     assert "812 acknowledged, 0 lost" in text
+
+
+def test_response_times_stand_beside_the_old_hosts(made: Made) -> None:
+    made.walk()
+    before = made.sign()
+    assert before.speed == []
+    assert "Performance not compared yet" in [risk.name for risk in before.risks]
+    old, new = Times(n=40, p50=21.4, p95=80), Times(n=40, p50=18, p95=77)
+    made.record(ResponseTimes(source=old, target=new, accepted=Times(n=40, p50=19, p95=91)))
+    sign = made.sign()
+    assert [(row.host, row.p95) for row in sign.speed] == [
+        ("old host", 80), ("target, rehearsed", 77), ("target, in use", 91),
+    ]  # fmt: skip
+    assert "Performance not compared yet" not in [risk.name for risk in sign.risks]
+    assert "| target, in use | 40 | 19 ms | 91 ms |" in page.markdown(sign)
 
 
 def test_a_lost_write_is_no_go_whatever_the_gates_said(made: Made) -> None:
