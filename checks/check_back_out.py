@@ -4,14 +4,14 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures import facts
+from fixtures import facts, notices
 from fixtures.cloud import Cloud
 from fixtures.connections import Connections
 from fixtures.database import Database
 from fixtures.evidence import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
 from fixtures.host import Host
 from fixtures.nameservers import Dns
-from fixtures.plan import Plan, Record, Server
+from fixtures.plan import Page, Plan, Record, Server
 from fixtures.run import Run
 from fixtures.verdict import problem
 from fixtures.web import Web
@@ -109,6 +109,13 @@ def check_maintenance_page_is_gone(plan: Plan, source: Host) -> None:
     assert not there, problem(
         f"{plan.application.maintenance_page} on production", expected="gone", found="still there", remedy=BACK
     )
+
+
+def check_notice_is_gone(page_channel: Page, source: Host) -> None:
+    """The notice of the move is gone from production."""
+    path = str(page_channel.file)
+    there = source.file(path).exists and notices.MARK in source.read_file(path)
+    assert not there, problem(f"{path} on production", expected="no notice of gonogo", found="still there", remedy=BACK)
 
 
 def check_dns_names_production(record: Record, name_server: Server, run: Run, plan: Plan, dns: Dns) -> None:

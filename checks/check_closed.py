@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures import facts
+from fixtures import facts, notices, wording
 from fixtures.database import Database
 from fixtures.evidence import SourceClosure
 from fixtures.host import Host
@@ -36,15 +36,14 @@ def check_users_see_the_maintenance_page(hostname: str, plan: Plan, web: Web) ->
 
 
 def check_page_says_when_and_whom(plan: Plan, run: Run, web: Web) -> None:
-    """The maintenance page says since when, that data is safe, and whom to ask."""
+    """The maintenance page says since when and until when, that data is safe, and whom to ask."""
     answer = web.get(plan.web.pages[0], str(plan.source.public_address), redirects=False)
     closed = run.records(SourceClosure).closed
-    wanted = [f"{closed:%Y-%m-%d %H:%M} UTC", "safe", plan.operator.contact]
-    missing = [text for text in wanted if text not in answer.text]
-    assert not missing, problem(
+    mistakes = wording.lint(notices.visible(answer.text), notices.closed_since(plan, closed))
+    assert not mistakes, problem(
         f"the maintenance page at {plan.source.public_address}",
-        expected=", ".join(wanted),
-        found=f"a page without {', '.join(missing)}",
+        expected=notices.outage_text(plan, closed),
+        found="; ".join(mistakes),
         remedy=f"see {plan.application.maintenance_page} on the source, and the site's error_page 503",
     )
 

@@ -255,10 +255,18 @@ class Figure(_Part):
 
 
 class Risk(_Part):
-    """Something that stays true after the move."""
+    """Something that stays true after the move; `signed` says who took it on, where somebody did."""
 
     name: str
     meaning: str
+    signed: str = ""
+
+
+class AttestationRow(_Part):
+    """What a person says was done."""
+
+    what: str
+    terms: str
 
 
 class SignOff(_Part):
@@ -287,5 +295,6 @@ class SignOff(_Part):
     speed: list[SpeedRow] = []
     waivers: list[WaiverRow]
     risks: list[Risk]
+    attestations: list[AttestationRow] = []
     not_done: list[str]
     unreadable: list[str]

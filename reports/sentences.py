@@ -6,9 +6,11 @@ from reports.words import counted, duration, minute, number
 
 MILESTONES = (
     ("source_surveyed", "survey production"),
+    ("notice_published", "tell users when production will be closed"),
     ("instance_running", "launch the instance"),
     ("application_running", "build the target and copy production's data for a rehearsal"),
     ("rehearsed", "rehearse under production's name"),
+    ("night_prepared", "write the checklist, and have every risk signed"),
     ("ttl_lowered", "lower the DNS records' TTL"),
     ("source_closed", "close production"),
     ("final_data_copied", "copy the database of the closed production"),

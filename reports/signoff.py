@@ -1,9 +1,10 @@
 """Makes the sign-off of a run out of its stored evidence: one model, from which every page is made."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from fixtures.evidence import (
+    Checklist,
     DataCopy,
     DnsBefore,
     Entry,
@@ -17,6 +18,7 @@ from fixtures.evidence import (
 )
 from reports import history, sentences
 from reports.models import (
+    AttestationRow,
     Data,
     DirectoryRow,
     DnsRow,
@@ -79,8 +81,7 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
         started=stored.entries[0].at if stored.entries else None, last=last, figures=[], events=history.events(stored),
         steps=steps, gates=history.gates(stored, owner), states=states, data=_data(stored),
         files=_files(stored), dns=_dns(stored, target), outage=outage, waivers=_waivers(states),
-        risks=[*RISKS[:1], *([EPHEMERAL] if target and not target.volume_id else []), *RISKS[1:], *([] if speed else [NOT_TIMED])],
-        speed=speed,
+        risks=[*_risks(stored, target), *([] if speed else [NOT_TIMED])], attestations=_attestations(stored), speed=speed,
         not_done=[], unreadable=[*stored.unreadable, *_missing_gates(stored)],
     )  # fmt: skip
     return draft.model_copy(
@@ -205,6 +206,30 @@ def _outage(stored: Stored) -> Outage | None:
         outage.write_gap_seconds, outage.acknowledged = users.write_gap_seconds, users.acknowledged
         outage.lost, outage.served_by_target = users.lost, users.served_by_target
     return outage
+
+
+def _risks(stored: Stored, target: TargetFacts | None) -> list[Risk]:
+    """What was signed for by name, as far as the run came; and what no signature covers."""
+    checklist = stored.record(Checklist)
+    if checklist is None:
+        return [*RISKS[:1], *([EPHEMERAL] if target and not target.volume_id else []), *RISKS[1:]]
+    named = [
+        Risk(name=one.name, meaning=one.meaning, signed=_terms(one.who, one.when, one.reason))
+        for one in checklist.risks
+    ]
+    return [*named, *RISKS[1:]]
+
+
+def _attestations(stored: Stored) -> list[AttestationRow]:
+    checklist = stored.record(Checklist)
+    return [
+        AttestationRow(what=one.what, terms=_terms(one.who, one.when, one.how))
+        for one in (checklist.attestations if checklist else [])
+    ]
+
+
+def _terms(who: str, when: date | None, why: str) -> str:
+    return f"{who}, {when}: {why}" if who else ""
 
 
 def _waivers(states: list[StateRow]) -> list[WaiverRow]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fixtures.evidence import (
+    Checklist,
     DataCopy,
     DnsBefore,
     Entry,
@@ -39,6 +40,7 @@ KINDS: tuple[type[Record], ...] = (
     Opening,
     ResponseTimes,
     Users,
+    Checklist,
 )
 
 

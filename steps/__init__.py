@@ -6,6 +6,7 @@ The list reads as the article's procedure; the executor walks it from top to bot
 from steps import (
     acceptance,
     application,
+    checklist,
     cutover,
     data,
     files,
@@ -15,6 +16,7 @@ from steps import (
     instance,
     names,
     nginx,
+    notices,
     pack,
     postgresql,
     quarantine,
@@ -27,6 +29,9 @@ from steps.step import Step
 
 SURVEY = (survey.survey_source,)
 """Walk through the current environment."""
+
+ANNOUNCE = (notices.publish_notice,)
+"""Tell users early."""
 
 PROVISION = (instance.create_key_pair, firewall.open_firewall, instance.launch_instance, instance.pin_host_key)
 """Set up the new environment: key, firewall, machine, login."""
@@ -50,7 +55,7 @@ BUILD = (
 REHEARSE = (data.copy_database, files.copy_uploads, application.start_application, application.rehearse)
 """Test with a copy of production data."""
 
-ANNOUNCE = (names.lower_ttl,)
+PREPARE = (checklist.write_checklist, names.lower_ttl)
 """What must be done a while before the night."""
 
 CUT_OVER = (
@@ -69,10 +74,11 @@ ACCEPT = (acceptance.accept,)
 
 PHASES: dict[str, tuple[Step, ...]] = {
     "survey": SURVEY,
+    "announce": ANNOUNCE,
     "provision": PROVISION,
     "build": BUILD,
     "rehearse": REHEARSE,
-    "announce": ANNOUNCE,
+    "prepare": PREPARE,
     "cut over": CUT_OVER,
     "accept": ACCEPT,
 }

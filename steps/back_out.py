@@ -7,7 +7,7 @@ from contextlib import closing
 from ipaddress import ip_address, ip_network
 from pathlib import PurePosixPath
 
-from fixtures import facts, ingress, sameness
+from fixtures import facts, ingress, notices, sameness
 from fixtures.connections import Connections
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.evidence import (
@@ -16,6 +16,7 @@ from fixtures.evidence import (
     Entry,
     FileCount,
     FilesCopy,
+    Notices,
     SourceClosure,
     Survey,
     TableCopy,
@@ -28,6 +29,7 @@ from fixtures.run import Run
 from steps import cutover, fence, firewall, guards, quarantine
 from steps.application import start_pack, stop_pack, stop_pack_if_there
 from steps.names import key, point
+from steps.notices import withdraw
 from steps.units import run_unit
 
 Confirm = Callable[[str, str], bool]
@@ -58,6 +60,10 @@ def plan_back_out(run: Run) -> list[str]:
         )
     if run.has(DnsBefore):
         sentences.append("DNS names production again on every authoritative server, with the TTL it had.")
+    if run.has(Notices):
+        sentences.append(
+            "The notice is taken off production. Mails cannot be taken back: tell their readers that the move is off."
+        )
     return sentences or ["Nothing was changed on production or in DNS: the run only ends."]
 
 
@@ -79,6 +85,9 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
         for record in plan.dns.records:
             point(plan, connections.dns, record, before.records[key(record)], before.ttls[key(record)])
         _moved(run, "dns_restored")
+    if run.has(Notices):
+        for path in withdraw(connections.open_source, plan):
+            _moved(run, "notice_withdrawn", file=path)
     run.journal(Entry(kind="backed_out"))
 
 
@@ -140,7 +149,7 @@ def _fence(connections: Connections) -> None:
         target.write_file(str(FENCE), json.dumps(dict.fromkeys(fence.writers(db), True)))
     page = plan.application.maintenance_page
     target.check(["mkdir", "-p", "--", str(page.parent)])
-    target.write_file(str(page), cutover.maintenance_page(plan, connections.run.records(SourceClosure).closed))
+    target.write_file(str(page), notices.outage_page(plan, connections.run.records(SourceClosure).closed))
     quarantine.hold(target, plan)
     cutover.drain(target, plan)
     stop_pack(target, plan)

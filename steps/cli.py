@@ -1,4 +1,4 @@
-"""The command line: `gonogo plan | run | rehearse | status | back-out | report | lab ...`."""
+"""The command line: `gonogo plan | run | rehearse | status | back-out | report | checklist | hosts | lab ...`."""
 
 import json
 from collections.abc import Mapping
@@ -12,8 +12,9 @@ from fixtures.errors import GonogoError, Refused
 from fixtures.evidence import TargetFacts
 from fixtures.plan import load_plan
 from fixtures.run import Run, runs_of
-from steps import PHASES, STEPS, cli_run
+from steps import PHASES, STEPS, cli_checklist, cli_run
 from steps.clear_errors import clear_errors
+from steps.cli_hosts import hosts
 from steps.cli_lab import lab
 from steps.cli_run import RUNS, PlanFile, after_closing
 from steps.executor import ended, finished_steps, minutes_left
@@ -24,6 +25,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(cli_run.run)
 app.command()(cli_run.rehearse)
 app.command("back-out")(cli_run.back_out)
+app.command("checklist")(cli_checklist.checklist)
+app.add_typer(hosts, name="hosts")
 app.add_typer(lab, name="lab")
 
 RunDirectory = Annotated[Path | None, typer.Option("--run", help="a run's directory", show_default="the latest")]

@@ -60,7 +60,7 @@ def _make_snapshot(name: str, to: Path) -> None:
     """Run everything before the cutover once, and keep the lab and the run as they then are."""
     Progress().say("the first time, the way to the rehearsal is walked once and kept", "bold")
     status = control.lab_up(name, progress=_say)
-    done = subprocess.run(_gonogo("run", "--yes", "--new", "--until", "rehearsed", plan=status.plan), check=False)
+    done = subprocess.run(_gonogo("run", "--yes", "--new", "--until", "night_prepared", plan=status.plan), check=False)
     if done.returncode != 0:
         raise typer.Exit(done.returncode)
     run = runs_of(load_plan(status.plan), RUNS)[-1]

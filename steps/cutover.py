@@ -1,12 +1,10 @@
 """The night: production is closed, and the target is opened."""
 
-import html
 import json
 import time
-from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from fixtures import ingress
+from fixtures import ingress, notices
 from fixtures.cloud import Cloud
 from fixtures.database import Database
 from fixtures.errors import Refused
@@ -24,18 +22,6 @@ CLOSURE = STATE_DIRECTORY / "closure.json"
 
 # $1 from, $2 to. Never over a file that is there: the first one moved aside is the one to keep.
 _ASIDE = 'set -eu; if [ -e "$1" ]; then mkdir -p -- "$(dirname -- "$2")"; mv -nT -- "$1" "$2"; fi'
-
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta http-equiv="refresh" content="60"><title>{name} is moving</title></head>
-<body>
-<h1>{name} is moving to a new server</h1>
-<p>It is closed from {closed} and expected to be open again by {until}.</p>
-<p>Everything you entered before is safe. Questions: {contact}</p>
-</body>
-</html>
-"""
 
 
 @step(needs=["pre_cutover"], gives=["source_closed"])
@@ -59,7 +45,7 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
     if not run.happened("source_closed"):
         elsewhere = fence.other_databases(open_source_db, closure.logins)
         run.journal(Entry(kind="source_closed", detail={"roles": sorted(closure.logins), "also_hit": elsewhere}))
-    open_source.write_file(str(plan.application.maintenance_page), maintenance_page(plan, closure.closed))
+    open_source.write_file(str(plan.application.maintenance_page), notices.outage_page(plan, closure.closed))
     drain(open_source, plan)
     hold_units(open_source, plan)
     fence.fence(open_source_db, closure.logins)
@@ -95,17 +81,6 @@ def _refuse_foreign_closure(source: Host, run: Run) -> None:
             found=f"closed by {owner}",
             remedy=f"back that run out first: `gonogo back-out` with its plan; nothing was changed by {run.name}",
         )
-
-
-def maintenance_page(plan: Plan, closed: datetime) -> str:
-    """The page that users see meanwhile: since when, until when, that their data is safe, and whom to ask."""
-    until = closed + timedelta(minutes=plan.cutover.outage_minutes)
-    return _PAGE.format(
-        name=html.escape(plan.web.hostnames[0]),
-        closed=f"{closed:%Y-%m-%d %H:%M} UTC (+00:00)",
-        until=f"{until:%Y-%m-%d %H:%M} UTC (+00:00)",
-        contact=html.escape(plan.operator.contact),
-    )
 
 
 def connections_command(plan: Plan) -> list[str]:

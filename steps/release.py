@@ -9,7 +9,7 @@ from fixtures.errors import StepFailed
 from fixtures.evidence import Survey
 from fixtures.host import Host
 from fixtures.places import HELD
-from fixtures.plan import Plan
+from fixtures.plan import Page, Plan
 from fixtures.run import Run
 from steps import guards
 from steps.step import step
@@ -58,12 +58,11 @@ def user_command(account: Sequence[str]) -> list[str]:
 
 
 def left_out(plan: Plan, other_releases: Sequence[str]) -> list[str]:
-    """The patterns for tar of what is not copied: uploads go their own way, and the maintenance page stays."""
+    """The patterns for tar of what is not copied: uploads go their own way, and pages for users of production stay."""
     uploads = [f"{upload.path}/*" for upload in plan.files]
-    return [
-        *_NEVER,
-        *(path.lstrip("/") for path in (*uploads, str(plan.application.maintenance_page), *other_releases)),
-    ]
+    notices = [str(channel.file) for channel in plan.notice.channels if isinstance(channel, Page)]
+    pages = [str(plan.application.maintenance_page), *notices]
+    return [*_NEVER, *(path.lstrip("/") for path in (*uploads, *pages, *other_releases))]
 
 
 def pack_command(paths: Sequence[PurePosixPath], patterns: Sequence[str]) -> list[str]:

@@ -99,16 +99,6 @@ def test_the_fenced_target_lets_in_the_operator_alone(plan: Plan) -> None:
     assert {rule.source for rule in rules} == {str(ip_network(str(plan.operator.address)))}
 
 
-def test_the_maintenance_page_says_when_and_whom(plan: Plan) -> None:
-    page = cutover.maintenance_page(plan, CLOSED)
-    assert "2026-11-01 12:00 UTC (+00:00)" in page
-    assert "2026-11-01 13:00 UTC (+00:00)" in page
-    assert "support@smallpayroll.test" in page
-    assert "safe" in page
-    for word in ("noon", "midnight", "am ", "pm "):
-        assert word not in page
-
-
 def test_the_drain_asks_for_the_packs_ports(plan: Plan) -> None:
     assert cutover.connections_command(plan)[-1] == "( sport = :3001 or sport = :3002 )"
 

@@ -365,6 +365,7 @@ def test_uploads_keys_and_the_maintenance_page_are_left_out():
         ".ssh",
         "home/payroll/shared/uploads/*",
         "home/payroll/shared/maintenance.html",
+        "home/payroll/shared/notice.html",
         "home/payroll/releases/1",
     ):
         assert f"--exclude={pattern}" in command

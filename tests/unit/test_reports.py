@@ -62,7 +62,7 @@ TABLES = {
     "public.tax_tables": 420, "public.timesheets": 23_219, "public.users": 41, "public.ar_internal_metadata": 3,
 }  # fmt: skip
 STEPS: list[tuple[str, str, float]] = [
-    ("survey_source", "source_surveyed", 2.4), ("create_key_pair", "key_pair_present", 0.6),
+    ("survey_source", "source_surveyed", 2.4), ("publish_notice", "notice_published", 1.2), ("create_key_pair", "key_pair_present", 0.6),
     ("open_firewall", "firewall_ready", 0.8), ("launch_instance", "instance_running", 9.2),
     ("pin_host_key", "ssh_ready", 3.1), ("mount_data_volume", "data_mounted", 2.2), ("install_ruby", "ruby_installed", 21),
     ("install_postgresql", "database_installed", 17), ("move_data_to_mount", "data_on_mnt", 4.5),
@@ -70,7 +70,7 @@ STEPS: list[tuple[str, str, float]] = [
     ("hold_target", "target_quarantined", 1.4), ("copy_release", "release_copied", 2.8),
     ("install_gems", "gems_installed", 14), ("configure_pack", "pack_configured", 1.2),
     ("configure_nginx", "web_configured", 5.4), ("copy_database", "data_copied", 6.6), ("copy_uploads", "files_copied", 1.9),
-    ("start_application", "application_running", 4.0), ("rehearse", "rehearsed", 0.2), ("lower_ttl", "ttl_lowered", 1.5),
+    ("start_application", "application_running", 4.0), ("rehearse", "rehearsed", 0.2), ("write_checklist", "night_prepared", 0.3), ("lower_ttl", "ttl_lowered", 1.5),
     ("close_source", "source_closed", 2.2), ("stop_target_application", "target_stopped", 0.9),
     ("copy_database_again", "final_data_copied", 6.1), ("copy_uploads_again", "final_files_copied", 0.8),
     ("start_application_again", "smoke_tested", 3.5), ("open_target", "target_open", 1.1), ("change_dns", "dns_changed", 0.9),
@@ -442,7 +442,7 @@ def test_an_ended_run_that_was_asked_to_stop_early_is_not_under_way(made: Made) 
     assert made.sign(later=1).status is Status.UNDER_WAY
     sign = made.sign(later=1, ended=True)
     assert sign.status is Status.PAUSED
-    assert sign.not_done[0] == "Lower the DNS records' TTL."
+    assert sign.not_done[:2] == ["Write the checklist, and have every risk signed.", "Lower the DNS records' TTL."]
     assert "Close production." in sign.not_done
 
 

@@ -1,0 +1,57 @@
+"""No hosts file leads production's names away from where DNS has them."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from fixtures import hostsfile
+from fixtures.connections import Connections
+from fixtures.errors import CouldNotVerify
+from fixtures.evidence import TargetFacts
+from fixtures.verdict import problem
+
+
+@pytest.mark.rehearsed
+def check_no_hosts_entry_hides_a_host(machine: str, connections: Connections) -> None:
+    """Nobody's hosts file leads production's names elsewhere: what was tested was what was meant."""
+    _clean(machine, connections, ours_are_fine=True)
+
+
+@pytest.mark.accepted
+def check_no_hosts_entry_is_forgotten(machine: str, connections: Connections) -> None:
+    """No entry for production's names is left in any hosts file, gonogo's own block included."""
+    _clean(machine, connections, ours_are_fine=False)
+
+
+def _clean(machine: str, connections: Connections, *, ours_are_fine: bool) -> None:
+    text, own = _hosts_file(machine, connections)
+    try:
+        lines = hostsfile.lines_about(text, connections.plan)
+    except ValueError as error:
+        raise CouldNotVerify(
+            f"{hostsfile.PATH} of the {machine}",
+            expected="gonogo's block with a BEGIN and an END line",
+            found=str(error),
+            remedy="mend the marks by hand",
+        ) from None
+    stale = hostsfile.stale(lines, own, ours_are_fine=ours_are_fine)
+    assert not stale, problem(
+        f"{hostsfile.PATH} of the {machine}",
+        expected="no entry for the plan's names but the host's own"
+        + (", and gonogo's block" if ours_are_fine else " (gonogo's block belongs to the time before)"),
+        found="; ".join(map(str, stale)),
+        remedy="take the lines out; gonogo's own: `gonogo hosts remove`",
+    )
+
+
+def _hosts_file(machine: str, connections: Connections) -> tuple[str, Sequence[str] | None]:
+    """A machine's hosts file, and the addresses that are its own; the operator's serves none of the names."""
+    if machine == "operator":
+        return hostsfile.read(hostsfile.PATH), None
+    host = connections.source if machine == "source" else connections.target
+    own = host.check(["hostname", "-I"]).split()
+    if machine == "source":
+        own.append(str(connections.plan.source.public_address))
+    else:
+        own.append(connections.run.records(TargetFacts).public_address)
+    return host.read_bytes(str(hostsfile.PATH)).decode(errors="surrogateescape"), own

@@ -1,0 +1,89 @@
+"""The checklist is written, what the night stands on is recent, and every named risk is signed."""
+
+import hashlib
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from fixtures.evidence import Checklist, Record, Rehearsal, Survey, now
+from fixtures.plan import Plan, digest
+from fixtures.risks import Risk
+from fixtures.run import Run
+from fixtures.verdict import problem
+from fixtures.waivers import DRILL, load_signed, waivers_path
+
+pytestmark = pytest.mark.night_prepared
+
+
+def _today() -> date:
+    """The operator's own date: people sign with it."""
+    return now().astimezone().date()
+
+
+def check_checklist_is_of_this_plan(plan: Plan, run: Run) -> None:
+    """The night's document is there as it was written, and it was written from this very plan."""
+    record = run.records(Checklist)
+    path = run.directory / "checklist.md"
+    written = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
+    expected, found = (digest(plan.path), record.sha256), (record.plan, written)
+    assert found == expected, problem(
+        f"{path} (the plan's SHA-256, its own)",
+        expected=expected,
+        found=found,
+        remedy="restore it from a backup, or begin anew with `gonogo run --new`",
+    )
+
+
+def check_survey_is_recent(plan: Plan, run: Run) -> None:
+    """Production was surveyed recently enough."""
+    _recent(
+        run, Survey, "the survey", plan.cutover.survey_days, "cutover.survey_days", "`gonogo run --new` surveys anew"
+    )
+
+
+def check_rehearsal_is_recent(plan: Plan, run: Run) -> None:
+    """The target was rehearsed recently enough."""
+    _recent(
+        run,
+        Rehearsal,
+        "the rehearsal",
+        plan.cutover.rehearsal_days,
+        "cutover.rehearsal_days",
+        "rehearse: `gonogo rehearse`",
+    )
+
+
+def _recent(run: Run, kind: type[Record], what: str, days: int, key: str, remedy: str) -> None:
+    recorded: datetime = run.records(kind).recorded
+    age = now() - recorded
+    assert age <= timedelta(days=days), problem(
+        what,
+        expected=f"at most {days} days old ({key})",
+        found=f"{age.total_seconds() / 86400:.1f} days old, from {recorded:%Y-%m-%d %H:%M} UTC",
+        remedy=remedy,
+    )
+
+
+def check_back_out_was_drilled(plan: Plan) -> None:
+    """Somebody signed that the back-out was rehearsed, recently enough."""
+    drill = load_signed(plan, _today()).newest(DRILL)
+    recent = drill is not None and _today() - drill.when <= timedelta(days=plan.cutover.drill_days)
+    assert recent, problem(
+        "the back-out drill",
+        expected=f"attested within {plan.cutover.drill_days} days (cutover.drill_days)",
+        found=f"the last one on {drill.when}, attested by {drill.who}" if drill else "nobody attested one",
+        remedy=f"rehearse the back-out, then put an [[attestation]] with what, who, when, how into "
+        f'{waivers_path(plan).name} beside the plan: what = "{DRILL}"',
+    )
+
+
+def check_risk_is_signed(risk: Risk, plan: Plan) -> None:
+    """Somebody signed for each risk that stays after the move."""
+    signature = load_signed(plan, _today()).signature(risk.name)
+    assert signature is not None, problem(
+        f"the risk {risk.name}: {risk.meaning}",
+        expected="who takes it on, when, and why",
+        found="nobody signed",
+        remedy=f"change the plan so that it is gone, or put a [[risk]] with name, who, when, reason into "
+        f"{waivers_path(plan).name} beside the plan",
+    )
