@@ -20,6 +20,7 @@ from steps import (
     pack,
     postgresql,
     quarantine,
+    redis,
     release,
     ruby,
     survey,
@@ -52,7 +53,13 @@ BUILD = (
 )
 """Install what the application needs, and the application."""
 
-REHEARSE = (data.copy_database, files.copy_uploads, application.start_application, application.rehearse)
+REHEARSE = (
+    data.copy_database,
+    redis.copy_redis,
+    files.copy_uploads,
+    application.start_application,
+    application.rehearse,
+)
 """Test with a copy of production data."""
 
 PREPARE = (checklist.write_checklist, names.lower_ttl)
@@ -63,6 +70,7 @@ CUT_OVER = (
     application.stop_target_application,
     data.copy_database_again,
     files.copy_uploads_again,
+    redis.copy_redis_again,
     application.start_application_again,
     cutover.open_target,
     names.change_dns,

@@ -14,6 +14,7 @@ from steps.step import step
 @step(
     needs=[
         "data_copied",
+        "redis_copied",
         "files_copied",
         "passwords_required",
         "pack_configured",
@@ -48,7 +49,10 @@ def stop_target_application(plan: Plan, run: Run, target: Host, cloud: Cloud) ->
     stop_pack(target, plan)
 
 
-@step(needs=["source_closed", "final_data_copied", "final_files_copied", "target_quarantined"], gives=["smoke_tested"])
+@step(
+    needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "target_quarantined"],
+    gives=["smoke_tested"],
+)
 def start_application_again(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Start the pack on closed production's data; workers and cron stay held until the target opens."""
     guards.prove_target(target, run, plan, cloud)

@@ -13,7 +13,7 @@ from fixtures.host import Host
 from fixtures.places import HELD, OPENED, STATE_DIRECTORY, held
 from fixtures.plan import Plan
 from fixtures.run import Run
-from steps import fence, firewall, guards, quarantine
+from steps import fence, firewall, guards, quarantine, redis
 from steps.application import stop_pack
 from steps.step import step
 
@@ -47,6 +47,7 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
         run.journal(Entry(kind="source_closed", detail={"roles": sorted(closure.logins), "also_hit": elsewhere}))
     open_source.write_file(str(plan.application.maintenance_page), notices.outage_page(plan, closure.closed))
     drain(open_source, plan)
+    redis.await_drained(plan, open_source)
     hold_units(open_source, plan)
     fence.fence(open_source_db, closure.logins)
 
@@ -117,7 +118,10 @@ def release_units(host: Host, closure: SourceClosure, survey: Survey) -> None:
         host.check(["sh", "-c", _ASIDE, "back", str(held(file)), str(file)])
 
 
-@step(needs=["source_closed", "final_data_copied", "final_files_copied", "smoke_tested"], gives=["target_open"])
+@step(
+    needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "smoke_tested"],
+    gives=["target_open"],
+)
 def open_target(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Note that the target is open, end its quarantine, and let users in."""
     proven = guards.prove_target(target, run, plan, cloud)

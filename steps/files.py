@@ -1,6 +1,5 @@
 """The users' files: pushed from the source, and proven by a manifest of both sides."""
 
-import gzip
 import time
 
 from fixtures.cloud import Cloud
@@ -9,7 +8,7 @@ from fixtures.evidence import FilesCopy, Survey
 from fixtures.host import Host
 from fixtures.plan import Plan, Upload
 from fixtures.run import Run
-from fixtures.sameness import Manifest, differences, manifest_path, read_manifest
+from fixtures.sameness import Manifest, differences, keep_manifest, read_manifest
 from steps import guards
 from steps.copying import refuse_empty, rsync_push
 from steps.step import step
@@ -45,9 +44,7 @@ def _copy(
         refuse_vanished(source, run.records(Survey), str(upload.path))
     copied = {str(upload.path): _one(plan, run, open_source, source, target, upload, final) for upload in plan.files}
     for manifest in copied.values():
-        file = manifest_path(run.directory, manifest.sha256)
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(gzip.compress(manifest.text.encode(errors="surrogateescape"), mtime=0))
+        keep_manifest(run.directory, manifest)
     run.record(
         FilesCopy(
             final=final,

@@ -1,0 +1,182 @@
+"""Redis is on the target as on production, and holds what was copied; or production's queues were drained."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from fixtures.errors import CouldNotVerify
+from fixtures.evidence import RedisCopy, SourceClosure
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.plan import Redis as Planned
+from fixtures.redis import RedisRefusal, opened, unlike
+from fixtures.run import Run
+from fixtures.sameness import kept_manifest
+from fixtures.verdict import problem
+
+AGAIN = "copy again: `gonogo run` (before the target opened)"
+USUAL_PORT = 6379
+
+# $1.. units of the pack. When the last of them was started, in seconds; 0 when none runs.
+_STARTED = """
+for unit in "$@"; do systemctl show --timestamp=unix --property=ActiveEnterTimestamp --value -- "$unit"; done |
+  tr -d @ | sort -n | tail -n 1
+"""
+
+
+@pytest.fixture
+def planned(plan: Plan) -> Planned:
+    """What the plan says of Redis."""
+    if plan.redis is None:
+        raise CouldNotVerify("[redis] in the plan", expected="Redis", found="none", remedy="run `gonogo run`")
+    return plan.redis
+
+
+@pytest.mark.redis_copied
+@pytest.mark.final_redis_copied
+def check_plan_knows_of_redis(plan: Plan, source: Host) -> None:
+    """A Redis that listens on production is in the plan: none is left behind."""
+    port = plan.redis.port if plan.redis else USUAL_PORT
+    listening = bool(source.check(["ss", "-Hltn", f"sport = :{port}"]).strip())
+    assert listening == (plan.redis is not None), problem(
+        f"Redis on production, port {port}",
+        expected="listening, as [redis] in the plan says" if plan.redis else "none: the plan has no [redis]",
+        found="listening" if listening else "nobody listens",
+        remedy="mend [redis] in the plan",
+    )
+
+
+@pytest.mark.redis_copied
+@pytest.mark.final_redis_copied
+def check_redis_runs_and_starts_at_boot(redis_unit: str, target: Host) -> None:
+    """Redis runs, and does so again after a reboot."""
+    service = target.service(redis_unit.removesuffix(".service"))
+    found = (service.is_running, service.is_enabled)
+    assert found == (True, True), problem(
+        f"{redis_unit} on the target (runs, starts at boot)", expected=(True, True), found=found, remedy=AGAIN
+    )
+
+
+@pytest.mark.redis_copied
+@pytest.mark.final_redis_copied
+def check_redis_listens_on_the_loopback_alone(redis_unit: str, planned: Planned, target: Host) -> None:
+    """Nobody outside of the target can reach its Redis."""
+    lines = target.check(["ss", "-Hltn", f"sport = :{planned.port}"]).splitlines()
+    addresses = {line.split()[3].rpartition(":")[0].strip("[]") for line in lines}
+    outside = sorted(a for a in addresses if not a.startswith("127.") and a != "::1")
+    good = bool(addresses) and not outside
+    assert good, problem(
+        f"{redis_unit} on the target, port {planned.port}",
+        expected="listens on the loopback alone",
+        found=", ".join(outside) or "nobody listens",
+        remedy=AGAIN,
+    )
+
+
+@pytest.mark.redis_copied
+@pytest.mark.final_redis_copied
+def check_redis_takes_the_plans_password(redis_unit: str, planned: Planned, target: Host) -> None:
+    """Redis takes the plan's password, and where the plan has one, nobody without it."""
+    with opened(target, planned) as session:
+        session.call("PING")
+    with opened(target, planned, anonymous=True) as session:
+        try:
+            session.call("PING")
+            found = "let in"
+        except RedisRefusal as refusal:
+            found = refusal.code
+    expected = "NOAUTH" if planned.password else "let in"
+    assert found == expected, problem(
+        f"{redis_unit} on the target, without a password", expected=expected, found=found, remedy=AGAIN
+    )
+
+
+@pytest.mark.redis_copied
+@pytest.mark.final_redis_copied
+def check_redis_keeps_data_as_production_does(
+    redis_unit: str, planned: Planned, source: Host, target: Host
+) -> None:  # fmt: skip
+    """What Redis writes to disk, when, and what it throws away when memory is short, are production's settings."""
+    with opened(source, planned) as session:
+        expected = session.settings()
+    with opened(target, planned) as session:
+        found = session.settings()
+    told = {name: (value, found[name]) for name, value in expected.items() if found[name] != value}
+    assert not told, problem(
+        f"settings of {redis_unit} (production's, the target's)", expected="equal", found=told, remedy=AGAIN
+    )
+
+
+@pytest.mark.redis_copied
+@pytest.mark.final_redis_copied
+def check_redis_holds_what_was_copied(
+    redis_unit: str, planned: Planned, run: Run, plan: Plan, target: Host
+) -> None:  # fmt: skip
+    """Redis holds every key that was copied, its content and expiry; drained production leaves an empty one."""
+    copied = run.records(RedisCopy)
+    expected = kept_manifest(run.directory, copied.copied)
+    started = target.check(["sh", "-c", _STARTED, "started", *plan.application.pack]).strip()
+    found: Mapping[str, str]
+    if int(started or 0) * 1000 > copied.loaded_at or run.happened("target_open"):
+        # The application has written since; what was loaded was read before it began.
+        found, clock = kept_manifest(run.directory, copied.loaded), copied.loaded_at
+    else:
+        with opened(target, planned) as session:
+            found, clock = session.keys(), session.clock()
+    told = unlike(expected, found, clock, whole=copied.final or copied.mode == "drained")
+    assert not told, problem(
+        f"{redis_unit} on the target",
+        expected=f"the {len(expected)} keys that were copied" if copied.mode == "copied" else "empty",
+        found=f"{len(told)} differ: {'; '.join(told[:4])}",
+        remedy=AGAIN,
+    )
+
+
+@pytest.mark.redis_copied
+@pytest.mark.final_redis_copied
+def check_redis_copy_is_of_the_planned_kind(redis_unit: str, planned: Planned, run: Run) -> None:
+    """Redis was copied, or left empty because production's queues are drained, as the plan says."""
+    found = run.records(RedisCopy).mode
+    assert found == planned.mode, problem(
+        f"the copy for {redis_unit}", expected=planned.mode, found=found, remedy=AGAIN
+    )
+
+
+@pytest.mark.source_closed
+def check_queue_is_drained(queue: str, planned: Planned, source: Host) -> None:
+    """The queue in closed production's Redis is empty: no job is lost."""
+    with opened(source, planned) as session:
+        left = session.lengths([queue]).get(queue, 0)
+    assert left == 0, problem(
+        f"{queue} in production's Redis",
+        expected="empty",
+        found=f"{left} entries",
+        remedy="go back (`gonogo back-out`), let the workers finish, and close again",
+    )
+
+
+@pytest.mark.final_redis_copied
+def check_redis_was_copied_after_closing(redis_unit: str, run: Run) -> None:
+    """The last copy of Redis was made after production had closed."""
+    closed, copied = run.records(SourceClosure).closed, run.records(RedisCopy)
+    after = copied.final and copied.recorded > closed
+    assert after, problem(
+        f"the copy for {redis_unit}",
+        expected=f"made after production closed at {closed:%H:%M:%S} UTC",
+        found=f"{'a final' if copied.final else 'a rehearsal'} copy of {copied.recorded:%Y-%m-%d %H:%M:%S} UTC",
+        remedy=AGAIN,
+    )
+
+
+@pytest.mark.final_redis_copied
+def check_closed_redis_still_equals_the_copy(copied_redis: str, planned: Planned, run: Run, source: Host) -> None:
+    """Closed production's Redis still holds, key by key, what was copied: nobody wrote there since."""
+    copied = run.records(RedisCopy)
+    with opened(source, planned) as session:
+        told = unlike(kept_manifest(run.directory, copied.copied), session.keys(), session.clock(), whole=True)
+    assert not told, problem(
+        f"{copied_redis} on closed production",
+        expected="as copied",
+        found="; ".join(told[:4]),
+        remedy="find who wrote there (redis-cli CLIENT LIST), then copy again",
+    )
