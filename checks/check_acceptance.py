@@ -1,6 +1,7 @@
 """Through public DNS the application works from the target, and nothing temporary is left."""
 
 import time
+from typing import Literal
 
 import pytest
 
@@ -8,7 +9,7 @@ from fixtures import facts, ingress, sameness
 from fixtures.cloud import Cloud
 from fixtures.database import Database
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import DataCopy, TargetFacts
+from fixtures.evidence import DataCopy, TargetFacts, UsersMoved
 from fixtures.host import LOCK, Host
 from fixtures.nameservers import Answer, Dns
 from fixtures.plan import Plan, Record, Server
@@ -21,10 +22,10 @@ pytestmark = pytest.mark.accepted
 FINISH = "`gonogo run` takes it away; see the remedy of the first error it prints"
 
 
-def _until_forgotten(plan: Plan, run: Run, dns: Dns, resolver: Server, name: str, kind: str) -> Answer:
+def _until_forgotten(plan: Plan, run: Run, dns: Dns, resolver: Server, name: str, kind: Literal["A", "AAAA"]) -> Answer:
     """What the resolver says once it has forgotten production: the short TTL is how long that may take."""
     deadline = time.monotonic() + plan.dns.ttl + 5
-    expected = (run.records(TargetFacts).public_address,)
+    expected = (run.records(TargetFacts).address(kind),)
     while (answer := dns.ask(resolver, name, kind)).values != expected and time.monotonic() < deadline:
         time.sleep(0.5)
     return answer
@@ -33,7 +34,7 @@ def _until_forgotten(plan: Plan, run: Run, dns: Dns, resolver: Server, name: str
 def check_resolver_names_the_target(record: Record, resolver: Server, plan: Plan, run: Run, dns: Dns) -> None:
     """Every resolver that users ask has forgotten production and names the target."""
     answer = _until_forgotten(plan, run, dns, resolver, record.name, record.type)
-    expected = run.records(TargetFacts).public_address
+    expected = run.records(TargetFacts).address(record.type)
     assert answer.values == (expected,), problem(
         f"{record.name} {record.type} through {resolver.name}",
         expected=expected,
@@ -74,6 +75,18 @@ def check_users_reach_the_target(plan: Plan, source: Host, target: Host) -> None
         expected="more on the target than on the old host",
         found=f"{new} on the target, {old} on the old host",
         remedy="find out which resolvers still name the old host; wait for their TTL",
+    )
+
+
+def check_production_fell_silent(run: Run) -> None:
+    """After the change nobody asked the old host any more, and every resolver of the plan named the target."""
+    moved = run.records(UsersMoved)
+    asked = ", ".join(moved.clients) or "clients that its access log names"
+    assert moved.silent, problem(
+        "requests on the old host",
+        expected="none any more",
+        found=f"{moved.requests.get('source', 0)} since the change, silent for {moved.silent_seconds:.0f} s; by {asked}",
+        remedy="find out who has the old address written down; `gonogo run` follows again, a waiver accepts them",
     )
 
 

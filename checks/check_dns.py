@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.evidence import TargetFacts
+from fixtures.evidence import TargetFacts, UsersMoved
 from fixtures.nameservers import Dns
 from fixtures.plan import Plan, Record, Server
 from fixtures.run import Run
@@ -15,7 +15,7 @@ CHANGE = "`gonogo run` changes it; a secondary must take the zone from the prima
 
 def check_record_names_the_target(record: Record, name_server: Server, run: Run, dns: Dns) -> None:
     """Every record of the plan names the target on every authoritative server."""
-    expected = run.records(TargetFacts).public_address
+    expected = run.records(TargetFacts).address(record.type)
     answer = dns.ask(name_server, record.name, record.type)
     assert answer.values == (expected,), problem(
         f"{record.name} {record.type} on {name_server.name}",
@@ -45,6 +45,17 @@ def check_servers_agree_on_the_zone(plan: Plan, dns: Dns) -> None:
         expected="the same on every server",
         found=", ".join(f"{name}: {serial}" for name, serial in serials.items()),
         remedy="see why a secondary lags: its log, NOTIFY, allowed transfers",
+    )
+
+
+def check_users_were_followed(run: Run) -> None:
+    """Both access logs were followed after the change, and what resolvers still held was recorded."""
+    moved = run.records(UsersMoved)
+    assert {"source", "target"} <= moved.requests.keys(), problem(
+        "requests after the change",
+        expected="counted on both hosts",
+        found=f"counted on {', '.join(moved.requests) or 'none'}",
+        remedy=CHANGE,
     )
 
 

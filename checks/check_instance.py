@@ -62,6 +62,18 @@ def check_address_is_fixed(instance: Instance, run: Run, cloud: Cloud) -> None:
     )
 
 
+def check_ipv6_address_is_recorded(instance: Instance, plan: Plan, run: Run) -> None:
+    """The instance has the IPv6 address that AAAA records will name, where the plan moves some."""
+    recorded = run.records(TargetFacts).ipv6_address
+    expected = instance.ipv6_address if plan.dns.moves_ipv6 else ""
+    assert recorded == expected, problem(
+        f"the IPv6 address of {instance.id}",
+        expected=expected or "none to be recorded",
+        found=recorded or "none recorded",
+        remedy="give the subnet an IPv6 range before the launch; the address must stay the recorded one",
+    )
+
+
 @pytest.fixture
 def volumes(instance: Instance, cloud: Cloud) -> dict[str, tuple[str, bool]]:
     """Device -> volume id, and whether it is deleted with the instance."""

@@ -25,6 +25,7 @@ from steps import (
     ruby,
     survey,
     volume,
+    window,
 )
 from steps.step import Step
 
@@ -62,8 +63,8 @@ REHEARSE = (
 )
 """Test with a copy of production data."""
 
-PREPARE = (checklist.write_checklist, names.lower_ttl)
-"""What must be done a while before the night."""
+PREPARE = (checklist.write_checklist, names.lower_ttl, window.await_window)
+"""What must be done a while before the night, and the wait for it."""
 
 CUT_OVER = (
     cutover.close_source,

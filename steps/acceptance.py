@@ -5,24 +5,28 @@ import time
 from fixtures import ingress, parity
 from fixtures.cloud import Cloud
 from fixtures.errors import StepFailed
-from fixtures.evidence import Entry, ResponseTimes, TargetFacts
+from fixtures.evidence import Entry, ResponseTimes, TargetFacts, UsersMoved
 from fixtures.host import Host
 from fixtures.nameservers import Dns
 from fixtures.plan import Plan, Record, Server
 from fixtures.run import Run
 from fixtures.web import Web
-from steps import firewall, guards
+from steps import firewall, following, guards
 from steps.copying import remove_temporary_keys
 from steps.step import step
 
 
 @step(needs=["dns_changed", "target_open", "source_closed", "smoke_tested"], gives=["accepted"])
-def accept(plan: Plan, run: Run, dns: Dns, cloud: Cloud, open_source: Host, target: Host, web: Web) -> None:
+def accept(
+    plan: Plan, run: Run, dns: Dns, cloud: Cloud, source: Host, open_source: Host, target: Host, web: Web
+) -> None:
     """Wait until resolvers have forgotten production's address, and take away every temporary key, rule and lock."""
     facts = guards.prove_target(target, run, plan, cloud)
     for resolver in plan.dns.resolvers:
         for record in plan.dns.records:
             wait_forgotten(plan, dns, resolver, record, facts)
+    if not run.records(UsersMoved).silent:
+        following.follow(plan, run, dns, source, target)
     times = parity.measure(web, {"target": facts.public_address}, plan.smoke, plan.web.pages, plan.parity)
     run.record(run.records(ResponseTimes).model_copy(update={"accepted": times["target"]}))
     remove_temporary_keys(open_source, target, plan)
@@ -37,11 +41,11 @@ def wait_forgotten(plan: Plan, dns: Dns, resolver: Server, record: Record, facts
     Raises `StepFailed` with the seconds that the resolver still holds the old answer.
     """
     deadline = time.monotonic() + plan.dns.ttl + 10
-    while (answer := dns.ask(resolver, record.name, record.type)).values != (facts.public_address,):
+    while (answer := dns.ask(resolver, record.name, record.type)).values != (facts.address(record.type),):
         if time.monotonic() > deadline:
             raise StepFailed(
                 f"{record.name} {record.type} through the resolver {resolver.name}",
-                expected=facts.public_address,
+                expected=facts.address(record.type),
                 found=f"{', '.join(answer.values) or 'no record'}, held for {answer.ttl} more seconds",
                 remedy=f"wait {answer.ttl} seconds, or have its cache flushed; then run the same command again",
             )

@@ -28,7 +28,7 @@ from fixtures.plan import Plan
 from fixtures.run import Run
 from steps import cutover, fence, firewall, guards, quarantine
 from steps.application import start_pack, stop_pack, stop_pack_if_there
-from steps.names import key, point
+from steps.names import restore
 from steps.notices import withdraw
 from steps.units import run_unit
 
@@ -81,9 +81,7 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     if run.has(SourceClosure):
         _open_production(connections)
     if run.has(DnsBefore):
-        before = run.records(DnsBefore)
-        for record in plan.dns.records:
-            point(plan, connections.dns, record, before.records[key(record)], before.ttls[key(record)])
+        restore(plan, run.records(DnsBefore), connections.dns, connections.cloud)
         _moved(run, "dns_restored")
     if run.has(Notices):
         for path in withdraw(connections.open_source, plan):

@@ -11,9 +11,11 @@ from typing import Annotated
 import typer
 
 from fixtures import ledger
+from fixtures.dnsclock import clock_file
 from fixtures.errors import GonogoError
 from fixtures.evidence import SourceClosure, Users, now
 from fixtures.lab import control, faults, images, snapshots
+from fixtures.lab.ttl import set_ttl
 from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
 from steps.clear_errors import clear_errors
@@ -26,6 +28,8 @@ lab = typer.Typer(no_args_is_help=True, help="A whole migration on this machine:
 Name = Annotated[str, typer.Option("--name", help="which lab; several can be up side by side")]
 
 RUNS = ROOT / "runs"
+DEMO_TTL = 20
+"""Seconds: longer than the plan's own, so that there is an old TTL to wait for, but not for long."""
 USERS_AFTER_SECONDS = 5
 """How long the demonstration lets users work on the target after acceptance."""
 
@@ -39,6 +43,9 @@ def _say(line: str) -> None:
 def up(
     name: Name = "lab",
     rehearsed: Annotated[bool, typer.Option("--rehearsed", help="as it stands before the cutover")] = False,
+    ttl: Annotated[
+        int | None, typer.Option(min=1, help="of production's DNS records, in seconds", show_default="an hour")
+    ] = None,
 ) -> None:
     """Bring a lab up; twice is fine."""
     restore = None
@@ -52,6 +59,8 @@ def up(
         _bring_back_run(restore)
     elif anew:
         _set_aside(load_plan(status.plan))
+    if ttl is not None:
+        set_ttl(name, ttl)
     _link(status.plan)
     Progress().say(f"lab {name} is up; its plan: {status.plan}", "bold")
 
@@ -78,7 +87,11 @@ def _bring_back_run(restore: Path) -> None:
 
 
 def _set_aside(plan: Plan, since: str = "") -> None:
-    """Take runs that did not end, and all from `since` on, out of the way: the lab that they were made in is gone."""
+    """Take runs that did not end, and all from `since` on, out of the way: the lab that they were made in is gone.
+
+    So is its DNS clock: another lab's name servers were never seen.
+    """
+    clock_file(plan, Run(RUNS / "none")).unlink(missing_ok=True)
     for run in runs_of(plan, RUNS):
         if (since and run.name >= since) or not (ended(run, "accepted") or ended(run, "backed_out")):
             aside = run.directory.with_name(f"{run.name}-lab-gone")
@@ -161,6 +174,7 @@ def users(action: Annotated[str, typer.Argument(help="start | stop")], name: Nam
 def demo(
     name: Name = "demo",
     keep: Annotated[bool, typer.Option("--keep", help="leave the lab up afterwards")] = False,
+    ttl: Annotated[int, typer.Option(min=1, help="of production's DNS records, in seconds")] = DEMO_TTL,
 ) -> None:
     """Move SmallPayroll from production to a launched instance, with users at work, and write the sign-off."""
     begun = time.monotonic()
@@ -168,6 +182,7 @@ def demo(
     say(f"1. a lab: production, name servers, users, and an imitation of EC2 ({name})", "bold")
     control.lab_down(name, progress=lambda _: None)
     lab_status = control.lab_up(name, progress=_say)
+    set_ttl(name, ttl)
     plan = load_plan(lab_status.plan)
     _set_aside(plan)
     control.lab_call(name, "users", "start")

@@ -123,10 +123,25 @@ def launch_instance(plan: Plan, run: Run, cloud: Cloud) -> None:
             allocation_id=allocation,
             volume_id=instance.volumes.get(plan.target.volume.device, ""),
             security_group_id=group.id,
+            ipv6_address=ipv6_address(plan, instance),
             host_keys=known.host_keys if known and known.instance_id == instance.id else [],
         )
     )
     log.info("instance %s runs at %s", instance.id, address)
+
+
+def ipv6_address(plan: Plan, instance: Instance) -> str:
+    """Where AAAA records of the plan will point, empty without any; raises `StepFailed` when the instance has none."""
+    if not plan.dns.moves_ipv6:
+        return ""
+    if not instance.ipv6_address:
+        raise StepFailed(
+            f"the instance {instance.id}",
+            expected="an IPv6 address: dns.records moves AAAA records",
+            found="none",
+            remedy=f"give the subnet {plan.target.subnet} an IPv6 range, terminate the instance, and run again",
+        )
+    return instance.ipv6_address
 
 
 def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstancesRequestTypeDef":
@@ -137,7 +152,7 @@ def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstance
         "DeviceName": volume.device,
         "Ebs": {"VolumeSize": volume.size_gib, "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": False},
     }
-    return {
+    request: RunInstancesRequestTypeDef = {
         "ImageId": plan.target.image,
         "InstanceType": plan.target.instance_type,  # type: ignore[typeddict-item]  # a name EC2 will judge
         "KeyName": plan.target.key_name,
@@ -154,6 +169,9 @@ def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstance
             {"ResourceType": "volume", "Tags": tags},
         ],
     }
+    if plan.dns.moves_ipv6:
+        request["Ipv6AddressCount"] = 1
+    return request
 
 
 def _ended(run: Run, cloud: Cloud) -> int:

@@ -20,6 +20,8 @@ from fixtures.web import web_of
 ROOT = Path(__file__).resolve().parents[1]
 REHEARSED = "rehearsed"
 """The lab that tests restore from one snapshot, one after the other: walking the way to it takes minutes."""
+TTL = 20
+"""Seconds: what production's records have in labs that go through a cutover. Nobody waits an hour for an old TTL."""
 CARD = {
     "gems_installed": "gems installed",
     "data_on_mnt": "PostgreSQL's data on /mnt",
@@ -74,8 +76,9 @@ class Site:
         command = [sys.executable, "-m", "pytest", "checks/", "-m", expression, "--plan", str(plan or self.plan_path)]
         return run([*command, *arguments], **extra)
 
-    def up(self, *, rehearsed: bool) -> Done:
-        done = self.gonogo("lab", "up", "--name", self.name, *(["--rehearsed"] if rehearsed else []))
+    def up(self, *, rehearsed: bool, ttl: int | None = TTL) -> Done:
+        more = [*(["--rehearsed"] if rehearsed else []), *([f"--ttl={ttl}"] if ttl else [])]
+        done = self.gonogo("lab", "up", "--name", self.name, *more)
         assert done.code == 0, done.out
         return done
 

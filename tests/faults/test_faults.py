@@ -13,24 +13,25 @@ from tests.labsite import REHEARSED, Site
 def site():
     made = Site(REHEARSED)
     made.down()
-    made.up(rehearsed=True)
+    made.up(rehearsed=True, ttl=None)
     yield made
     made.down()
 
 
-def test_before_the_cutover_only_the_ttl_is_red(site):
+def test_before_the_cutover_only_the_ttl_and_its_clock_are_red(site):
     done = site.checks("pre_cutover")
     assert done.code == 1, done.out
     assert "pre_cutover: no-go" in done.out
     failed = set(re.findall(r"^(?:FAILED|ERROR) checks/(\S+?)::", done.out, re.MULTILINE))
-    assert failed == {"check_ttl.py"}, done.out
+    assert failed == {"check_ttl.py", "check_window.py"}, done.out
     assert "3600" in done.out
     assert "300" in done.out
     assert "do:" in done.out
 
 
-def test_lowering_the_ttl_makes_it_go_with_and_without_workers(site):
-    done = site.gonogo("run", "--yes", "--until", "ttl_lowered")
+def test_lowering_the_ttl_and_waiting_makes_it_go_with_and_without_workers(site):
+    site.up(rehearsed=True)
+    done = site.gonogo("run", "--yes", "--until", "window_open")
     assert done.code == 0, done.out
     for extra in ((), ("-n", "4")):
         done = site.checks("pre_cutover", *extra)

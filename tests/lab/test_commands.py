@@ -42,7 +42,7 @@ KEY = r'^host_key = "ssh-ed25519 \S+"'
 OTHER_KEY = 'host_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm0SMfqI3Y8tWbJ7mO7Yy9yDk0rM3l4o5V9xW1QnE2t"'
 
 WRONG = {
-    "a wrong plan": ([(r"^ttl = 60", "ttl = 86400"), (r"^outage_minutes = 15", 'outage_minutes = "x"')], ["dns.ttl", "cutover.outage_minutes"], 2),
+    "a wrong plan": ([(r"^ttl = 5", "ttl = 86400"), (r"^outage_minutes = 15", 'outage_minutes = "x"')], ["dns.ttl", "cutover.outage_minutes"], 2),
     "an absent host": ([(r'^address = "(198\.18\.\d+)\.10"', r'address = "\1.77"')], ["SSH", "198.18"], 14),
     "a closed port": ([(r'^user = "ops"', 'user = "ops"\nport = 2222')], ["2222"], 14),
     "a refused key": ([(r'^key_file = "keys/ops"', 'key_file = "keys/other"')], ["key"], 14),

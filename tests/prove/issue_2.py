@@ -113,11 +113,11 @@ def kills() -> str:
 
 
 def rehearsed_site() -> Site:
-    """A lab before its cutover, the TTL lowered: every gate of pre_cutover is go."""
+    """A lab before its cutover, the old TTL run out: every gate of pre_cutover is go."""
     site = Site(REHEARSED)
     if not site.plan_path.exists():
         site.up(rehearsed=True)
-        done = site.gonogo("run", "--yes", "--until", "ttl_lowered")
+        done = site.gonogo("run", "--yes", "--until", "window_open")
         assert done.code == 0, done.out
     return site
 
