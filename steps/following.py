@@ -20,14 +20,12 @@ NEWS = 5.0
 """Seconds between two lines of progress."""
 
 # $1 log, $2 bytes that were there before. A log that is shorter now was rotated: all of it is new. Ours say who they are.
-_REQUESTS = """
+_USERS = """
 size=$(stat -c %s -- "$1" 2>/dev/null || echo 0)
 from=1; [ "$size" -lt "$2" ] || from=$(($2 + 1))
-[ "$size" -eq 0 ] || tail -c "+$from" -- "$1" | grep -v '"gonogo"' | wc -l
-"""
-_CLIENTS = """
-tail -n 200 -- "$1" | grep -v '"gonogo"' | awk '{ print $1 }' | sort | uniq -c | sort -rn | head -n 5 | awk '{ print $2 }'
-"""
+[ "$size" -eq 0 ] || tail -c "+$from" -- "$1" | grep -v '"gonogo"' """
+_COUNT = f"{_USERS} | wc -l"
+_CLIENTS = f"{_USERS} | awk '{{ print $1 }}' | sort | uniq -c | sort -rn | head -n 5 | awk '{{ print $2 }}'"
 
 
 def begin(plan: Plan, run: Run, source: Host, target: Host) -> None:
@@ -70,7 +68,7 @@ def follow(plan: Plan, run: Run, dns: Dns, source: Host, target: Host) -> None:
             news = moment + NEWS
         time.sleep(1)
     if not seen.silent:
-        seen.clients = source.check(["sh", "-c", _CLIENTS, "clients", str(plan.web.access_log)]).split()
+        seen.clients = users(plan, source, seen.offsets["source"], _CLIENTS).split()
     run.record(seen)
     log.info("%s", line(seen, held))
 
@@ -97,8 +95,12 @@ def still_held(plan: Plan, run: Run, dns: Dns, seen: UsersMoved) -> list[str]:
 
 def requests(plan: Plan, host: Host, offset: int) -> int:
     """How many requests of users a host's access log holds beyond its first `offset` bytes."""
-    argv = ["sh", "-c", _REQUESTS, "requests", str(plan.web.access_log), str(offset)]
-    return int(host.check(argv).strip() or 0)
+    return int(users(plan, host, offset, _COUNT).strip() or 0)
+
+
+def users(plan: Plan, host: Host, offset: int, script: str) -> str:
+    """What a script says of the access log's part beyond `offset` bytes."""
+    return host.check(["sh", "-c", script, "users", str(plan.web.access_log), str(offset)])
 
 
 def line(seen: UsersMoved, held: list[str]) -> str:

@@ -1,15 +1,16 @@
 """Waiting for the window, and the checks that keep production open until then: each seen red."""
 
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from checks import check_acceptance, check_ttl, check_window
+from checks import check_acceptance, check_window
 from fixtures import window
 from fixtures.dnsclock import DnsClock, clock_file, observe, places, save_clock
 from fixtures.errors import PlanError, Refused
-from fixtures.evidence import DnsBefore, UsersMoved
+from fixtures.evidence import DnsBefore, TargetFacts, UsersMoved
 from fixtures.nameservers import Answer
 from fixtures.plan import load_plan, parse_plan
 from fixtures.run import Run
@@ -92,12 +93,11 @@ def test_a_server_that_serves_the_long_ttl_is_named(plan):
 class Servers:
     """Every name server serves this TTL."""
 
-    def __init__(self, ttl=60, other=()):
-        self.ttl, self.other = ttl, other
+    def __init__(self, ttl=60):
+        self.ttl = ttl
 
     def ask(self, server, name, rdtype="A"):
-        values = ("192.0.2.1",) if rdtype == "A" else tuple(self.other)
-        return Answer(server.name, values, self.ttl if values else None, authoritative=True, exists=True)
+        return Answer(server.name, ("192.0.2.1",), self.ttl, authoritative=True, exists=True)
 
 
 def wait(plan, run, servers=None):
@@ -173,35 +173,6 @@ def test_a_cache_that_holds_longer_is_red(plan):
     assert "held for 3000" in red(check_window.check_resolver_forgot_the_old_ttl, record, resolver, plan, Servers(3000))
 
 
-def test_an_aaaa_record_that_is_forgotten_is_red(plan):
-    record, server = plan.dns.records[0], plan.dns.primary
-    check_ttl.check_no_other_family_is_forgotten(record, server, plan, Servers())
-    text = red(check_ttl.check_no_other_family_is_forgotten, record, server, plan, Servers(other=["2001:db8::1"]))
-    assert "AAAA 2001:db8::1, forgotten" in text
-
-
-# --- IPv6 in the plan ---------------------------------------------------------------------------------------------------
-
-
-def with_ipv6(text, *, source=True, rule=True):
-    text = text.replace(
-        '{ name = "www.smallpayroll.test", type = "A" }', '{ name = "app.smallpayroll.test", type = "AAAA" }'
-    )
-    text = text.replace("# ipv6_address", "ipv6_address") if source else text
-    wide = '{ port = 443, source = "::/0", purpose = "users" },\n'
-    return text.replace("public = [  ", f"public = [  # \n{wide}  # ", 1) if rule else text
-
-
-def test_aaaa_records_need_an_address_on_production_and_a_way_in():
-    text = EXAMPLE.read_text()
-    made = parse_plan(with_ipv6(text), EXAMPLE)
-    assert made.dns.moves_ipv6
-    assert str(made.source.address_for("AAAA")) == "2001:db8::10"
-    for broken, key in ((with_ipv6(text, source=False), "source.ipv6_address"), (with_ipv6(text, rule=False), "::/0")):
-        with pytest.raises(PlanError, match=key):
-            parse_plan(broken, EXAMPLE)
-
-
 # --- afterwards ---------------------------------------------------------------------------------------------------------
 
 
@@ -222,3 +193,79 @@ def test_the_line_that_people_read():
         "production silent since 12 s (7 requests after the change); 340 requests on the target"
     )
     assert following.line(moved, ["resolver: app A still 192.0.2.1, 3 s left"]).startswith("resolver: app A still")
+
+
+LINE = '192.0.2.{} - - [01/Nov/2026:22:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "{}"\n'
+
+
+class Local:
+    """Runs a host's commands here."""
+
+    def check(self, argv):
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def test_requests_of_users_are_counted_beyond_the_offset_also_after_a_rotation(plan, tmp_path):
+    log = tmp_path / "access.log"
+    plan = plan.model_copy(update={"web": plan.web.model_copy(update={"access_log": log})})
+    assert following.requests(plan, Local(), 0) == 0, "no log yet"
+    log.write_text(LINE.format(1, "Firefox") * 3)
+    size = log.stat().st_size
+    assert following.requests(plan, Local(), 0) == 3
+    assert following.requests(plan, Local(), size) == 0
+    with log.open("a") as file:
+        file.write(LINE.format(1, "Firefox") * 2 + LINE.format(9, "gonogo"))
+    assert following.requests(plan, Local(), size) == 2, "ours are left out"
+    log.write_text(LINE.format(2, "Firefox"))
+    assert following.requests(plan, Local(), size) == 1, "rotated: all of it is new"
+
+
+@pytest.fixture
+def followed(plan, run, tmp_path, monkeypatch):
+    """A run just before the change, and two hosts with a log each; time passes by itself."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(following, "SILENCE", (0.0, 0.0))
+    run.record(
+        TargetFacts(
+            instance_id="i-1", private_address="10.0.0.4", public_address="192.0.2.1", allocation_id="e", volume_id="v",
+            security_group_id="sg-1",
+        )
+    )  # fmt: skip
+    log = tmp_path / "access.log"
+    log.write_text(LINE.format(1, "Firefox"))
+    plan = plan.model_copy(update={"web": plan.web.model_copy(update={"access_log": log})})
+    following.begin(plan, run, Local(), Local())
+    return plan, log
+
+
+def test_it_ends_with_silence_and_every_resolver(followed, run, caplog):
+    caplog.set_level("INFO")
+    plan, _ = followed
+    following.follow(plan, run, Servers(), Local(), Local())
+    seen = run.records(UsersMoved)
+    assert seen.silent
+    assert list(seen.resolvers) == [f"resolver: {r.name} A" for r in plan.dns.records]
+    assert "production silent since 0 s (0 requests after the change)" in caplog.text
+
+
+def test_it_ends_in_time_and_names_who_still_asks(followed, run, monkeypatch):
+    monkeypatch.setattr(following, "AT_MOST", 0.0)
+    plan, log = followed
+    with log.open("a") as file:
+        file.write(LINE.format(200, "Firefox"))
+    stale = Servers()
+    stale.ask = lambda server, *_: Answer(server.name, ("198.51.100.10",), 7, authoritative=False, exists=True)
+    following.follow(plan, run, stale, Local(), Local())
+    seen = run.records(UsersMoved)
+    assert not seen.silent
+    assert seen.requests["source"] == 1
+    assert seen.clients == ["192.0.2.200"], "those after the change"
+    assert following.still_held(plan, run, stale, seen)[0].endswith("still 198.51.100.10, 7 s left")
+
+
+def test_a_resumed_change_counts_from_the_first_time_on(followed, run):
+    plan, log = followed
+    before = run.records(UsersMoved).offsets
+    log.write_text(LINE.format(1, "Firefox") * 5)
+    following.begin(plan, run, Local(), Local())
+    assert run.records(UsersMoved).offsets == before
