@@ -1,4 +1,5 @@
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
+from fixtures.lab.authority import Authority
 from fixtures.lab.dns import ZONE, NameServers
 from fixtures.lab.images import image
 from fixtures.lab.network import LabNet, Network
@@ -26,7 +28,7 @@ RATE = 20.0
 class Application:
     """What users see of SmallPayroll, at one address; a session made at one address is good at the other."""
 
-    def __init__(self, network: Network, name: str, address: str) -> None:
+    def __init__(self, network: Network, name: str, address: str, directory: Path) -> None:
         network.add_namespace(name, address, "internet")
         application = self
         self.closed = False
@@ -55,12 +57,12 @@ class Application:
                 elif (self.command, self.path) == ("POST", "/login"):
                     good = form["authenticity_token"] == "a&b" and form["password"] == PASSWORD
                     application.logins += good
-                    there = {"Location": f"http://app.{ZONE}/", "Set_Cookie": "session=good; path=/"}
+                    there = {"Location": f"https://app.{ZONE}/", "Set_Cookie": "session=good; path=/"}
                     self.answer(302, **there) if good else self.answer(401)
                 elif self.path.startswith(("/assets/", "/pages/")):
                     self.answer(200, "static")
                 elif not known:
-                    self.answer(302, Location=f"http://app.{ZONE}/login")
+                    self.answer(302, Location=f"https://app.{ZONE}/login")
                 elif (self.command, self.path) == ("POST", "/timesheets"):
                     assert self.headers["X-CSRF-Token"] == "c&d"
                     application.references.append(form["reference"])
@@ -73,9 +75,13 @@ class Application:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer((address, 80), Handler, bind_and_activate=False)
+        issued = Authority(directory).issue([f"app.{ZONE}"])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        (directory / name).write_text(issued.chain + issued.key)
+        context.load_cert_chain(directory / name)
+        self.server = ThreadingHTTPServer((address, 443), Handler, bind_and_activate=False)
         self.server.socket.close()
-        self.server.socket = network.listen(name, address, 80)
+        self.server.socket = context.wrap_socket(network.listen(name, address, 443), server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
@@ -102,15 +108,21 @@ def names(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def old(network: Network) -> Iterator[Application]:
-    application = Application(network, "production", NET.public(10))
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture(scope="module")
+def old(network: Network, tls: Path) -> Iterator[Application]:
+    application = Application(network, "production", NET.public(10), tls)
     yield application
     application.stop()
 
 
 @pytest.fixture
-def users(network: Network, names: NameServers, tmp_path: Path) -> Iterator[Users]:
-    users = Users(network, tmp_path / "users.jsonl", password=PASSWORD)
+def users(network: Network, names: NameServers, tls: Path, tmp_path: Path) -> Iterator[Users]:
+    authority = Authority(tls).certificate
+    users = Users(network, tmp_path / "users.jsonl", password=PASSWORD, authority=authority)
     yield users
     users.stop()
 
@@ -138,7 +150,7 @@ def test_users_log_in_browse_and_write_at_a_bounded_rate(users: Users, old: Appl
 
 
 def test_the_ledger_shows_outage_and_write_gap_of_a_move(
-    users: Users, network: Network, names: NameServers, old: Application
+    users: Users, network: Network, names: NameServers, old: Application, tls: Path
 ):
     facts = names.facts()
     users.start(rate=RATE)
@@ -146,7 +158,7 @@ def test_the_ledger_shows_outage_and_write_gap_of_a_move(
     old.closed = True
     closed = time.monotonic()
     wait_until(users.ledger, lambda ledger: [request.status for request in ledger].count(503) > 5)
-    new = Application(network, "target", NET.public(100))
+    new = Application(network, "target", NET.public(100), tls)
     update = dns.update.UpdateMessage(ZONE, keyring=dns.tsigkeyring.from_text({facts.tsig_name: facts.tsig_secret}))
     update.replace("app", 300, "A", NET.public(100))
     dns.query.tcp(update, facts.servers[0], timeout=5)
