@@ -18,6 +18,7 @@ from fixtures.lab import control, faults, images, snapshots
 from fixtures.lab.ttl import set_ttl
 from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
+from steps import cli_lab_drill
 from steps.clear_errors import clear_errors
 from steps.executor import ended
 from steps.gate import ROOT
@@ -167,6 +168,32 @@ def users(action: Annotated[str, typer.Argument(help="start | stop")], name: Nam
     if action not in {"start", "stop"}:
         raise typer.BadParameter(f"{action}: start or stop")
     control.lab_call(name, "users", *(("start", rate) if action == "start" else ("stop",)))
+
+
+@lab.command()
+@clear_errors
+def drill(
+    name: Name = "drill",
+    who: Annotated[str, typer.Option(help="who rehearses: stands in the attestation")] = "the lab's operator",
+) -> None:
+    """Rehearse the back-out from after every step of the cutover, with users at work."""
+
+    def bring_up() -> Path:
+        up(name, rehearsed=True, ttl=DEMO_TTL)
+        return control.lab_status(name).plan
+
+    say = Progress().say
+    control.lab_down(name, progress=lambda _: None)
+    drilled = []
+    for one in cli_lab_drill.drill(name, bring_up):
+        drilled.append(one)
+        say(
+            f"{one.step:26} {one.wrong or f'production is open again after {one.seconds} s'}",
+            "red" if one.wrong else "green",
+        )
+    if any(one.wrong for one in drilled):
+        raise typer.Exit(1)
+    say(f"\nfor your plan's waivers file:\n{cli_lab_drill.attestation(drilled, who)}")
 
 
 @lab.command()

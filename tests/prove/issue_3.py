@@ -10,7 +10,7 @@ from fixtures import ledger
 from fixtures.evidence import Verdict
 from fixtures.plan import load_plan
 from fixtures.run import Run, runs_of
-from steps.drill import steps_to_drill
+from steps.cli_lab_drill import steps_to_drill
 from tests.labsite import REHEARSED, ROOT, Done, Site, run
 from tests.prove.demonstration import demonstration
 from tests.prove.drafted import draft

@@ -69,7 +69,7 @@ def test_nothing_but_the_lab_command_knows_the_lab():
         for p in modules(f)
         if any(b.startswith("fixtures.lab") for b in imports(p))
     }
-    assert not found or users == {"cli_lab.py"}
+    assert not found or users == {"cli_lab.py", "cli_lab_drill.py"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
