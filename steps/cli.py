@@ -14,6 +14,7 @@ from fixtures.plan import load_plan
 from fixtures.run import Run, runs_of
 from steps import PHASES, STEPS, cli_checklist, cli_run
 from steps.clear_errors import clear_errors
+from steps.cli_discover import discover
 from steps.cli_hosts import hosts
 from steps.cli_lab import lab
 from steps.cli_run import RUNS, PlanFile, after_closing
@@ -22,6 +23,7 @@ from steps.pages import Pages
 from steps.progress import Progress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command()(discover)
 app.command()(cli_run.run)
 app.command()(cli_run.rehearse)
 app.command("back-out")(cli_run.back_out)
