@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fixtures import nginx
 from fixtures.evidence import TargetFacts
 from fixtures.host import Host
 from fixtures.plan import Plan
@@ -117,8 +118,13 @@ def check_headers_reach_the_pack(
     own = str(plan.operator.address)
     if plan.web.headers_page is None:
         names = ("Host", "X-Real-IP", "X-Forwarded-For")
-        configured = target.check(["nginx", "-T"])
-        missing = [name for name in names if f"proxy_set_header {name} " not in configured]
+        tree = nginx.load(target)
+        server = nginx.server_of(tree, web.hostname) if tree else None
+        passed_on = {one.args[0] for one in server.deep("proxy_set_header") if one.args} if server else set()
+        passed_on |= (
+            {one.args[0] for block in tree.all("http") for one in block.all("proxy_set_header")} if tree else set()
+        )
+        missing = [name for name in names if name not in passed_on]
         assert not missing, problem("nginx on the target", expected=names, found=f"no {missing}", remedy=HEADERS)
         return
     answer = landing[0].get(plan.web.headers_page, headers={"Accept": "application/json"})
