@@ -34,7 +34,7 @@ def site():
 
 @pytest.fixture(scope="module")
 def path(site):
-    return drafted.draft(site.plan_path)
+    return drafted.draft(site.plan_path)[0]
 
 
 def test_the_draft_needs_the_marked_decisions_alone(site, path):

@@ -4,6 +4,7 @@ Only decisions are taken over, and what no person would have to say: where the l
 """
 
 import re
+import shutil
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -13,20 +14,25 @@ from typing import Any
 
 from fixtures.discovery import draft as drafting
 from fixtures.plan import UNDECIDED, load_plan
+from fixtures.waivers import waivers_path
 from tests.labsite import run
 
 ONLY_IN_A_LAB = (("target", "endpoint"), ("backup", "endpoint"))
 """Amazon's own addresses need no plan."""
 
 
-def draft(lab_plan: Path) -> Path:
-    """Survey the production of a lab's plan, draft a plan beside it, make its decisions; the path of the result."""
+def draft(lab_plan: Path) -> tuple[Path, int]:
+    """Survey the production of a lab's plan, draft one beside it, decide as the lab does; the result, and how many decisions."""
     discovered = survey(lab_plan)
     with lab_plan.open("rb") as file:
-        decided = fill(discovered.read_text(), tomllib.load(file))
+        undecided = discovered.read_text()
+        decided = fill(undecided, tomllib.load(file))
     path = discovered.with_name("drafted.toml")
     path.write_text(decided)
-    return path
+    signed = waivers_path(load_plan(lab_plan))
+    if signed.exists():  # whoever signs decides as well
+        shutil.copy(signed, waivers_path(load_plan(path)))
+    return path, undecided.count(f' = "{UNDECIDED}"')
 
 
 def survey(lab_plan: Path) -> Path:
@@ -94,4 +100,4 @@ def _flat(part: Any, key: str = "") -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(draft(Path(sys.argv[1])))  # noqa: T201
+    print(draft(Path(sys.argv[1]))[0])  # noqa: T201
