@@ -69,7 +69,7 @@ def follow(plan: Plan, run: Run, dns: Dns, source: Host, target: Host) -> None:
         time.sleep(1)
     if not seen.silent:
         seen.clients = users(plan, source, seen.offsets["source"], _CLIENTS).split()
-    run.record(seen)
+    run.record(seen.model_copy(update={"recorded": now()}))
     log.info("%s", line(seen, held))
 
 

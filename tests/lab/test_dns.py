@@ -1,3 +1,4 @@
+import threading
 import time
 from collections.abc import Iterator
 
@@ -14,6 +15,11 @@ import pytest
 from fixtures.lab.dns import ZONE, NameServers
 from fixtures.lab.images import image
 from fixtures.lab.network import LabNet, Network
+from fixtures.nameservers import Dns
+from fixtures.plan import Dns as DnsPlan
+from steps.names import point
+from steps.providers import Change
+from steps.providers.manual import Manual
 
 CACHE_MAX_TTL = 4
 NET = LabNet("test-dns", 81)
@@ -126,6 +132,27 @@ def test_the_secondary_can_be_made_stale_with_a_ttl_of_a_day(names: NameServers)
     while answer(secondary)[1] != 300:
         assert time.monotonic() - began < 10
         time.sleep(0.1)
+
+
+def test_a_change_by_hand_is_waited_for_on_every_name_server(names: NameServers):
+    facts = names.facts()
+    plan = DnsPlan.model_validate(
+        {
+            "provider": "manual",
+            "zone": ZONE,
+            "primary": {"name": "ns1", "address": facts.servers[0]},
+            "secondaries": [{"name": "ns2", "address": facts.servers[1]}],
+            "ttl": 5,
+            "records": [{"name": f"app.{ZONE}"}],
+        }
+    )
+    person = threading.Timer(1.0, set_address, (names, NET.public(102), 5))
+    person.start()
+    asked = Dns(plan)
+    point(asked, Manual(asked), [Change(plan.records[0], (NET.public(102),), 5)])
+    person.join()
+    for server in facts.servers:
+        assert answer(server) == ([NET.public(102)], 5)
 
 
 def test_an_update_outlives_a_power_cut_and_a_restart_of_the_lab(names: NameServers, network: Network):
