@@ -16,6 +16,7 @@ from fixtures.errors import GonogoError
 from fixtures.evidence import SourceClosure, Users, now
 from fixtures.lab import control, faults, images, snapshots
 from fixtures.lab.ttl import set_ttl
+from fixtures.lab.variants import FIRST, VARIANTS
 from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
 from steps import cli_lab_drill
@@ -26,6 +27,7 @@ from steps.progress import Progress
 
 lab = typer.Typer(no_args_is_help=True, help="A whole migration on this machine: real hosts, only Amazon is imitated.")
 
+VariantName = Annotated[str, typer.Option("--variant", help=f"which migration: {' | '.join(VARIANTS)}")]
 Name = Annotated[str, typer.Option("--name", help="which lab; several can be up side by side")]
 
 RUNS = ROOT / "runs"
@@ -43,6 +45,7 @@ def _say(line: str) -> None:
 @clear_errors
 def up(
     name: Name = "lab",
+    variant: VariantName = FIRST.name,
     rehearsed: Annotated[bool, typer.Option("--rehearsed", help="as it stands before the cutover")] = False,
     ttl: Annotated[
         int | None, typer.Option(min=1, help="of production's DNS records, in seconds", show_default="an hour")
@@ -52,10 +55,10 @@ def up(
     restore = None
     anew = control.lab_status(name).state == "down"
     if rehearsed and anew:
-        restore = snapshots.rehearsed_snapshot(name)
+        restore = snapshots.rehearsed_snapshot(name, variant)
         if not restore.exists():
-            _make_snapshot(name, restore)
-    status = control.lab_up(name, progress=_say, restore=restore)
+            _make_snapshot(name, variant, restore)
+    status = control.lab_up(name, progress=_say, variant=variant, restore=restore)
     if restore is not None:
         _bring_back_run(restore)
     elif anew:
@@ -66,15 +69,15 @@ def up(
     Progress().say(f"lab {name} is up; its plan: {status.plan}", "bold")
 
 
-def _make_snapshot(name: str, to: Path) -> None:
+def _make_snapshot(name: str, variant: str, to: Path) -> None:
     """Run everything before the cutover once, and keep the lab and the run as they then are."""
     Progress().say("the first time, the way to the rehearsal is walked once and kept", "bold")
-    status = control.lab_up(name, progress=_say)
+    status = control.lab_up(name, progress=_say, variant=variant)
     done = subprocess.run(_gonogo("run", "--yes", "--new", "--until", "night_prepared", plan=status.plan), check=False)
     if done.returncode != 0:
         raise typer.Exit(done.returncode)
     run = runs_of(load_plan(status.plan), RUNS)[-1]
-    snapshots.drop_old_snapshots(name, to)
+    snapshots.drop_old_snapshots(name, variant, to)
     shutil.copytree(run.directory, status.directory / "run" / run.name)
     control.lab_call(name, "save", to)
     control.lab_down(name, progress=_say)
@@ -132,7 +135,7 @@ def status(name: Name = "lab") -> None:
     """Say what runs in a lab."""
     found = control.lab_status(name)
     say = Progress().say
-    say(f"lab {name}: {found.state}", "bold")
+    say(f"lab {name}: {found.state}" + (f", the {found.variant} variant" if found.variant else ""), "bold")
     for host in found.hosts:
         say(f"  {host.name:22} {host.address:16} {'running' if host.running else 'stopped'}")
     if found.state == "up":
@@ -200,6 +203,7 @@ def drill(
 @clear_errors
 def demo(
     name: Name = "demo",
+    variant: VariantName = FIRST.name,
     keep: Annotated[bool, typer.Option("--keep", help="leave the lab up afterwards")] = False,
     ttl: Annotated[int, typer.Option(min=1, help="of production's DNS records, in seconds")] = DEMO_TTL,
 ) -> None:
@@ -208,7 +212,7 @@ def demo(
     say = Progress().say
     say(f"1. a lab: production, name servers, users, and an imitation of EC2 ({name})", "bold")
     control.lab_down(name, progress=lambda _: None)
-    lab_status = control.lab_up(name, progress=_say)
+    lab_status = control.lab_up(name, progress=_say, variant=variant)
     set_ttl(name, ttl)
     plan = load_plan(lab_status.plan)
     _set_aside(plan)
