@@ -56,7 +56,7 @@ def up(
     anew = control.lab_status(name).state == "down"
     if rehearsed and anew:
         restore = snapshots.rehearsed_snapshot(name, variant)
-        if not restore.exists():
+        if not snapshots.usable(restore):
             _make_snapshot(name, variant, restore)
     status = control.lab_up(name, progress=_say, variant=variant, restore=restore)
     if restore is not None:

@@ -1,11 +1,13 @@
 """The lab's commands and hashes, without running any of them."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from fixtures.errors import GonogoError
-from fixtures.lab import needs, recipes
+from fixtures.lab import needs, recipes, snapshots
 from fixtures.lab.hosts import nspawn_command
 from fixtures.lab.images import cached, digest_of
 from fixtures.lab.places import claim, error_of, fields_of
@@ -98,3 +100,13 @@ def test_not_being_root_is_one_error(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(needs.os, "geteuid", lambda: 1000)
     with pytest.raises(GonogoError, match="sudo"):
         needs.check()
+
+
+def test_a_snapshot_is_usable_while_its_night_may_begin(tmp_path):
+    assert not snapshots.usable(tmp_path)
+    window = tmp_path / "window"
+    window.write_text("2026-11-23T17:00:00+00:00")
+    assert snapshots.usable(tmp_path)
+    old = time.time() - (snapshots.DAYS + 1) * 86400
+    os.utime(window, (old, old))
+    assert not snapshots.usable(tmp_path)
