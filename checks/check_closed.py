@@ -42,7 +42,7 @@ def check_page_says_when_and_whom(plan: Plan, run: Run, web: Web) -> None:
     mistakes = wording.lint(notices.visible(answer.text), notices.closed_since(plan, closed))
     assert not mistakes, problem(
         f"the maintenance page at {plan.source.public_address}",
-        expected=notices.outage_text(plan, closed),
+        expected=wording.plain(notices.outage_text(plan, closed)),
         found="; ".join(mistakes),
         remedy=f"see {plan.application.maintenance_page} on the source, and the site's error_page 503",
     )

@@ -1,14 +1,16 @@
 """The hosts file: gonogo's block goes in and out, nothing else moves, and a stale entry is seen for what it is."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from checks import check_hosts
 from fixtures import hostsfile
-from fixtures.errors import GonogoError
+from fixtures.errors import CouldNotVerify, GonogoError
 from fixtures.evidence import Entry, TargetFacts
 from fixtures.plan import parse_plan
 from fixtures.run import Run
@@ -68,6 +70,23 @@ def test_gonogos_block_is_fine_before_and_forgotten_after():
     text = f"{BLOCK}192.0.2.4 app.smallpayroll.test\n"
     assert stale(text) == ["line 4: 192.0.2.4 app.smallpayroll.test"]
     assert stale(text, ["192.0.2.4"], fine=False) == ["line 2: 192.0.2.4 app.smallpayroll.test www.smallpayroll.test"]
+
+
+def test_the_operators_own_machine_is_looked_at_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(hostsfile, "PATH", tmp_path / "hosts")
+    desk = SimpleNamespace(plan=PLAN)
+    (tmp_path / "hosts").write_text(TEXT)
+    check_hosts.check_no_hosts_entry_is_forgotten("operator", desk)
+    (tmp_path / "hosts").write_text(BLOCK)
+    check_hosts.check_no_hosts_entry_hides_a_host("operator", desk)
+    with pytest.raises(AssertionError, match="gonogo hosts remove"):
+        check_hosts.check_no_hosts_entry_is_forgotten("operator", desk)
+    (tmp_path / "hosts").write_text("127.0.0.1 app.smallpayroll.test\n")
+    with pytest.raises(AssertionError, match="line 1"):
+        check_hosts.check_no_hosts_entry_hides_a_host("operator", desk)
+    (tmp_path / "hosts").write_text("# END gonogo hosts smallpayroll\n")
+    with pytest.raises(CouldNotVerify, match="stands alone"):
+        check_hosts.check_no_hosts_entry_hides_a_host("operator", desk)
 
 
 # --- the commands -------------------------------------------------------------------------------------------------------
