@@ -53,5 +53,6 @@ def _hosts_file(machine: str, connections: Connections) -> tuple[str, Sequence[s
     if machine == "source":
         own.append(str(connections.plan.source.public_address))
     else:
-        own.append(connections.run.records(TargetFacts).public_address)
+        facts = connections.run.records(TargetFacts)
+        own += [facts.public_address, facts.ipv6_address]
     return host.read_bytes(str(hostsfile.PATH)).decode(errors="surrogateescape"), own

@@ -86,7 +86,9 @@ def _addresses(plan: Plan) -> list[str]:
             found="it was accepted: everybody reaches it by DNS",
             remedy="take an earlier block out: `gonogo hosts remove`",
         )
-    return [runs[-1].records(TargetFacts).public_address]
+    facts = runs[-1].records(TargetFacts)
+    # Without its own line, a machine with IPv6 would still take production's from DNS.
+    return [address for address in (facts.public_address, facts.ipv6_address) if address]
 
 
 def _about(file: Path, text: str, plan: Plan) -> list[hostsfile.HostsLine]:

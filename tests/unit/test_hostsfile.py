@@ -102,11 +102,11 @@ def desk(tmp_path, monkeypatch):
     return tmp_path
 
 
-def launched(desk):
+def launched(desk, ipv6=""):
     run = Run(desk / "runs" / "20261101T000000Z-smallpayroll")
     run.record(
         TargetFacts(instance_id="i", private_address="10.0.0.4", public_address="192.0.2.4", allocation_id="e",
-                    volume_id="v", security_group_id="s")
+                    volume_id="v", security_group_id="s", ipv6_address=ipv6)
     )  # fmt: skip
     return run
 
@@ -149,6 +149,12 @@ def test_add_refuses_beside_a_foreign_entry_without_a_target_and_after_acceptanc
     assert code != 0
     assert "was accepted" in said
     assert (desk / "hosts").read_bytes() == own
+
+
+def test_a_target_with_ipv6_gets_a_line_for_it_too(desk):
+    launched(desk, "2001:db8::4")
+    assert gonogo(desk, "add")[0] == 0
+    assert "\n2001:db8::4 app.smallpayroll.test www.smallpayroll.test\n" in (desk / "hosts").read_text(errors="replace")
 
 
 def test_broken_marks_and_absent_files_are_one_clear_error(desk):

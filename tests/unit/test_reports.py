@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from junitparser import JUnitXml
 
 from fixtures import states as all_states
 from fixtures.evidence import (
+    Attested,
+    Checklist,
     CheckResult,
     DataCopy,
     DnsBefore,
@@ -26,6 +28,7 @@ from fixtures.evidence import (
     Opening,
     Record,
     ResponseTimes,
+    SignedRisk,
     SourceClosure,
     TableCopy,
     TargetFacts,
@@ -745,3 +748,23 @@ def test_the_worst_verdict_wins_and_nothing_is_never_go(verdicts: list[Verdict])
     found = history.worst(verdicts)
     assert (found is GO) == (bool(verdicts) and set(verdicts) == {GO})
     assert (found is NO_GO) == (NO_GO in verdicts)
+
+
+def test_who_signed_for_a_risk_and_what_was_attested_is_shown(made: Made) -> None:
+    made.walk("night_prepared")
+    assert made.sign().attestations == []
+    signed = SignedRisk(name="one-server", meaning="One host.", who="Mara", when=date(2026, 11, 1), reason="bearable")
+    drill = Attested(what="back-out drill", who="Olga", when=date(2026, 11, 2), how="in the lab")
+    unsigned = SignedRisk(name="plain-http", meaning="No HTTPS.")
+    made.record(Checklist(plan="p", sha256="s", risks=[signed, unsigned], attestations=[drill]))
+    sign = made.sign()
+    assert [risk.signed for risk in sign.risks[:2]] == ["Mara, 2026-11-01: bearable", ""]
+    for text in (page.html(sign), page.markdown(sign)):
+        for part in (
+            "one-server",
+            "Signed by Mara, 2026-11-01: bearable",
+            "back-out drill",
+            "Olga, 2026-11-02: in the lab",
+        ):
+            assert part in text
+        assert text.count("Signed by") == 1
