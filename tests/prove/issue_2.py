@@ -122,8 +122,8 @@ def rehearsed_site() -> Site:
     return site
 
 
-def five_faults() -> str:
-    """Five things broken: the matching gate is no-go, names the thing and says what to do."""
+def each_fault() -> str:
+    """One thing broken at a time: the matching gate is no-go, names the thing and says what to do."""
     site = rehearsed_site()
     for name, fault in FAULTS.items():
         break_it(site.name, name)
@@ -201,7 +201,7 @@ def bench() -> str:
 ITEMS = (
     ("warm: make demo, images cached", warm_demo),
     ("card: each item red before its step, green after; a quiet rehearsal", red_then_green),
-    ("faults: five things broken, five gates closed", five_faults),
+    ("faults: each thing broken closes its gate", each_fault),
     ("narrowed: a gate that proves less is never go", narrowed),
     ("refusals: before anything changes", refusals),
     ("errors: one clear one each", errors),
