@@ -351,6 +351,30 @@ def test_a_volume_becomes_a_disk(cloud, ec2, instance, login, second):
     assert not file.exists()
 
 
+def test_an_instance_store_outlasts_a_reboot_and_nothing_else(ec2, cloud, key, group):
+    launched = launch(cloud, ec2, group, InstanceType="m5d.large")
+    login = Login(key, wait(ec2, launched)["PublicIpAddress"], console_keys(ec2, launched))
+    attached = [one["DeviceName"] for one in described(ec2, launched)["BlockDeviceMappings"]]
+    assert "/dev/xvdb" not in attached
+    assert login.run("sudo blockdev --getsize64 /dev/xvdb") == str(75 * 1000**3)
+    login.run("sudo mkfs.ext4 -q /dev/xvdb && sudo mount /dev/xvdb /mnt && echo kept | sudo tee /mnt/file && sync")
+    boot = login.run("cat /proc/sys/kernel/random/boot_id")
+    ec2.reboot_instances(InstanceIds=[launched])
+    deadline = time.monotonic() + 30
+    while login.run_later("cat /proc/sys/kernel/random/boot_id") == boot:
+        assert time.monotonic() < deadline
+    assert login.run_later("sudo mount /dev/xvdb /mnt && cat /mnt/file") == "kept"
+
+    ec2.stop_instances(InstanceIds=[launched])
+    wait(ec2, launched, "stopped")
+    ec2.start_instances(InstanceIds=[launched])
+    login.address = wait(ec2, launched)["PublicIpAddress"]
+    again = Login(key, login.address, console_keys(ec2, launched))
+    assert again.run_later("sudo wipefs --no-act /dev/xvdb; echo blank") == "blank"
+    ec2.terminate_instances(InstanceIds=[launched])
+    wait(ec2, launched, "terminated")
+
+
 def test_an_elastic_address_leads_in_and_out(ec2, key, instance, login):
     before = login.address
     address = ec2.allocate_address(Domain="vpc")

@@ -140,6 +140,13 @@ def second() -> str:
         site.down()
 
 
+def before_second() -> str:
+    """The second variant as it comes up, and its tarball's Ruby on a bare instance."""
+    done = run([sys.executable, "-m", "pytest", "-q", "tests/second"])
+    assert done.code == 0, done.out[-3000:]
+    return done.out.strip().splitlines()[-1]
+
+
 def drill() -> str:
     """The back-out from after every step of the cutover, users at work."""
     done = run([sys.executable, "-m", "steps", "lab", "drill", "--name", REHEARSED], timeout=3600)
@@ -160,6 +167,7 @@ ITEMS = (
     ("rows: the table of A1-A30, and every check seen red", rows),
     ("rehearse: again and again while production is used", rehearse),
     ("drafted: a plan that discover drafted runs through", drafted),
+    ("before_second: bastion, sudo's password, md5, Redis, trixie, a tarball's Ruby", before_second),
     ("second: bookworm to trixie, the other variants", second),
     ("drill: back-out from every step of the cutover", drill),
     ("cold: make demo, nothing cached", cold),
