@@ -5,6 +5,7 @@ The list reads as the article's procedure; the executor walks it from top to bot
 
 from steps import (
     acceptance,
+    ami,
     application,
     checklist,
     cutover,
@@ -13,6 +14,7 @@ from steps import (
     finish,
     firewall,
     gems,
+    image,
     instance,
     names,
     nginx,
@@ -35,7 +37,13 @@ SURVEY = (survey.survey_source,)
 ANNOUNCE = (notices.publish_notice,)
 """Tell users early."""
 
-PROVISION = (instance.create_key_pair, firewall.open_firewall, instance.launch_instance, instance.pin_host_key)
+PROVISION = (
+    instance.create_key_pair,
+    firewall.open_firewall,
+    ami.inspect_ami,
+    instance.launch_instance,
+    instance.pin_host_key,
+)
 """Set up the new environment: key, firewall, machine, login."""
 
 BUILD = (
@@ -63,6 +71,9 @@ REHEARSE = (
 )
 """Test with a copy of production data."""
 
+KEEP = (image.make_image,)
+"""What must be there before the night: an image of the target, and backups."""
+
 PREPARE = (checklist.write_checklist, names.lower_ttl, window.await_window)
 """What must be done a while before the night, and the wait for it."""
 
@@ -87,6 +98,7 @@ PHASES: dict[str, tuple[Step, ...]] = {
     "provision": PROVISION,
     "build": BUILD,
     "rehearse": REHEARSE,
+    "keep": KEEP,
     "prepare": PREPARE,
     "cut over": CUT_OVER,
     "accept": ACCEPT,

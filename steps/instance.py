@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fixtures import facts, places
-from fixtures.cloud import GONE, PLAN_TAG, Cloud, Instance, aws_errors
+from fixtures.cloud import GONE, PLAN_TAG, RUN_TAG, Cloud, Instance, aws_errors
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.evidence import Survey, TargetFacts
 from fixtures.host import Host, open_host
 from fixtures.plan import Plan
 from fixtures.run import Run
 from fixtures.ssh import target_login
+from steps import packages
 from steps.step import step
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-RUN_TAG = "gonogo:run"
-"""Tag of what belongs to one run; its value is the run's name."""
 
 # Read before anything of Debian's, and in sshd the first word counts.
 _SSHD = "/etc/ssh/sshd_config.d/00-gonogo.conf"
@@ -96,7 +94,7 @@ def write_new_key(path: Path) -> None:
             temporary.unlink()
 
 
-@step(needs=["key_pair_present", "firewall_ready"], gives=["instance_running"], harmless=True)
+@step(needs=["key_pair_present", "firewall_ready", "ami_inspected"], gives=["instance_running"], harmless=True)
 def launch_instance(plan: Plan, run: Run, cloud: Cloud) -> None:
     """Launch the instance with its data volume, wait until it runs, and give it a fixed address."""
     cloud.verify_account()
@@ -171,6 +169,8 @@ def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstance
     }
     if plan.dns.moves_ipv6:
         request["Ipv6AddressCount"] = 1
+    if plan.target.instance_profile:
+        request["IamInstanceProfile"] = {"Name": plan.target.instance_profile}
     return request
 
 
@@ -258,7 +258,9 @@ def pin_host_key(plan: Plan, run: Run, cloud: Cloud) -> None:
     )
     target_facts.host_keys = sorted(keys, key=lambda key: not key.startswith("ssh-ed25519"))
     run.record(target_facts)
-    wait_for(lambda: _answers(target_facts.public_address) or None, limit, target_facts.public_address, "an SSH server")
+    wait_for(
+        lambda: ssh_answers(target_facts.public_address) or None, limit, target_facts.public_address, "an SSH server"
+    )
     target = _log_in(plan, target_facts)
     try:
         log.info("waiting for cloud-init")
@@ -266,6 +268,7 @@ def pin_host_key(plan: Plan, run: Run, cloud: Cloud) -> None:
         target.check(["sh", "-c", "cloud-init status --wait; [ $? -ne 1 ]"], timeout=limit)
         target.write_file(_SSHD, _KEYS_ONLY)
         target.check(["sh", "-c", "sshd -t && systemctl reload ssh"])
+        packages.refresh(target, run, "pin_host_key")  # what the sources offer today, security updates too
         zone = run.records(Survey).time_zone
         if facts.time_zone(target) != zone:
             target.check(["timedatectl", "set-timezone", zone])
@@ -288,7 +291,8 @@ def _mark(target: Host, run: Run, target_facts: TargetFacts) -> None:
     target.write_file(path, own)
 
 
-def _answers(address: str) -> bool:
+def ssh_answers(address: str) -> bool:
+    """Whether an SSH server answers at port 22."""
     with suppress(OSError), socket.create_connection((address, 22), timeout=3) as connection:
         return connection.recv(4) == b"SSH-"
     return False

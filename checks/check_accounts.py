@@ -1,0 +1,94 @@
+"""Nobody but us can log in to the target, and it has the security updates that its sources offer."""
+
+import re
+
+import paramiko
+import pytest
+
+from fixtures.errors import CouldNotVerify
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.ssh_ready
+
+# One line an account: name, then whether its password field would let somebody in ("!" and "*" lock it).
+_PASSWORDS = r"""
+while IFS=: read -r name word _; do
+  case $word in "!"* | "*"*) ;; *) echo "$name" ;; esac
+done </etc/shadow
+"""
+# One line a key: the file, then the line. Both names that sshd reads by default, in every home.
+_KEYS = r"""
+getent passwd | cut -d: -f6 | sort -u | while read -r home; do
+  for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do
+    [ -f "$file" ] && sed "s|^|$file\t|" "$file"
+  done
+done
+true
+"""
+_KEY = re.compile(r"(?:^|\s)(?:ssh|ecdsa|sk)-\S+ (AAAA[A-Za-z0-9+/]+=*)")
+_UPDATE = re.compile(r"^Inst (?P<package>\S+) (?:\[[^\]]*\] )?\((?P<version>\S+) (?P<origin>[^)\[]*)", re.MULTILINE)
+
+
+def strangers(listed: str, ours: set[str]) -> list[str]:
+    """Files with authorized keys that are not ours, from the lines "file TAB line"; what is no key counts as one."""
+    found = []
+    for entry in listed.splitlines():
+        file, _, line = entry.partition("\t")
+        key = _KEY.search(line)
+        if line.strip() and not line.lstrip().startswith("#") and (key is None or key[1] not in ours):
+            found.append(file)
+    return sorted(set(found))
+
+
+def security_updates(simulated: str) -> list[str]:
+    """Packages that `apt-get --simulate upgrade` would take from a security archive, with their new versions."""
+    return sorted(
+        f"{match['package']} {match['version']}"
+        for match in _UPDATE.finditer(simulated)
+        if "security" in match["origin"].lower()
+    )
+
+
+def check_no_other_account_has_a_password(target: Host, plan: Plan) -> None:
+    """No account beside the image's own user has a password, or none to ask for."""
+    found = [name for name in target.check(["sh", "-c", _PASSWORDS]).split() if name != plan.target.user]
+    assert not found, problem(
+        "accounts with a password on the target",
+        expected="none",
+        found=", ".join(found),
+        remedy="find out who made them; lock them (passwd -l), or choose another target.image",
+    )
+
+
+def check_no_stranger_is_let_in(target: Host, plan: Plan) -> None:
+    """Every authorized key on the target, whoever's home it lies in, is ours."""
+    path = plan.resolve(plan.target.key_file)
+    try:
+        ours = {paramiko.PKey.from_path(path).get_base64()}
+    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType):
+        raise CouldNotVerify(
+            f"the private key {path}", expected="readable", found="not", remedy="correct target.key_file"
+        ) from None
+    found = strangers(target.check(["sh", "-c", _KEYS]), ours)
+    assert not found, problem(
+        "authorized keys on the target",
+        expected=f"those of {path.name} alone",
+        found=f"others in {', '.join(found)}",
+        remedy="find out whose they are and remove them, or choose another target.image",
+    )
+
+
+def check_security_updates_are_installed(target: Host) -> None:
+    """The target has every security update that its package sources offer."""
+    # The lists were fetched when the instance was new; a source without a security archive offers none.
+    simulated = target.check(["apt-get", "--simulate", "--quiet", "-o", "Debug::NoLocking=1", "upgrade"])
+    pending = security_updates(simulated)
+    assert not pending, problem(
+        "security updates on the target",
+        expected="none pending",
+        found=f"{len(pending)}: {', '.join(pending[:8])}{' ...' if len(pending) > 8 else ''}",
+        remedy="name a newer image in target.image and begin again, or run `apt-get upgrade` on the target now, "
+        "while it serves nobody",
+    )

@@ -1,0 +1,87 @@
+"""The image that the target is launched from is the one we mean, and fit for it."""
+
+import pytest
+
+from fixtures.cloud import Cloud
+from fixtures.errors import CouldNotVerify
+from fixtures.evidence import AmiFacts, now
+from fixtures.images import MachineImage, architectures, find_image, owned_as_planned
+from fixtures.plan import Plan
+from fixtures.run import Run
+from fixtures.verdict import problem
+
+pytestmark = pytest.mark.ami_inspected
+
+CHOOSE = "name another image in target.image"
+
+
+@pytest.fixture
+def ami(cloud: Cloud, plan: Plan) -> MachineImage:
+    """The plan's image, as EC2 shows it now."""
+    found = find_image(cloud, plan.target.image)
+    if found is None:
+        raise CouldNotVerify(
+            f"the image {plan.target.image}", expected="one that we may see", found="none", remedy=CHOOSE
+        )
+    return found
+
+
+def check_owner_is_the_planned_one(ami: MachineImage, plan: Plan) -> None:
+    """The image belongs to the owner that the plan names: anybody can publish one under a trusted name."""
+    found = f"{ami.owner}{f' ({ami.owner_alias})' if ami.owner_alias else ''}"
+    assert owned_as_planned(ami, plan), problem(
+        f"the owner of {ami.id} ({ami.name})",
+        expected=plan.target.image_owner,
+        found=found,
+        remedy=f"{CHOOSE}, or correct target.image_owner if you know that owner",
+    )
+
+
+def check_image_can_be_launched(ami: MachineImage) -> None:
+    """The image is available, and its owner has not deprecated it."""
+    gone = ami.deprecated is not None and ami.deprecated <= now()
+    found = f"deprecated since {ami.deprecated:%Y-%m-%d}" if gone and ami.deprecated else ami.state
+    assert ami.state == "available" and not gone, problem(
+        f"the image {ami.id} ({ami.name})", expected="available, not deprecated", found=found, remedy=CHOOSE
+    )
+
+
+def check_architecture_fits(ami: MachineImage, plan: Plan, cloud: Cloud) -> None:
+    """The image is made for the instance type's processor."""
+    expected = architectures(cloud, plan.target.instance_type)
+    assert ami.architecture in expected, problem(
+        f"the architecture of {ami.id}",
+        expected=f"{' or '.join(expected)}, for {plan.target.instance_type}",
+        found=ami.architecture,
+        remedy=f"{CHOOSE}, or another target.instance_type",
+    )
+
+
+def check_root_is_on_ebs(ami: MachineImage) -> None:
+    """The root disk is an EBS volume: it outlasts a stop, and an image can be made of it."""
+    assert ami.root_type == "ebs", problem(
+        f"the root device of {ami.id}", expected="ebs", found=ami.root_type, remedy=CHOOSE
+    )
+
+
+def check_image_brings_no_further_disk(ami: MachineImage) -> None:
+    """The image brings no disk beside its root: whatever lies there would be somebody else's."""
+    assert not ami.further_disks, problem(
+        f"the disks of {ami.id}",
+        expected=f"{ami.root_device} alone",
+        found=f"also {', '.join(ami.further_disks)}",
+        remedy=CHOOSE,
+    )
+
+
+def check_inspection_was_of_this_image(ami: MachineImage, run: Run) -> None:
+    """What was recorded of the image is what EC2 shows of it now."""
+    known = run.records(AmiFacts)
+    expected = (known.image_id, known.owner, known.created)
+    found = (ami.id, ami.owner, ami.created)
+    assert found == expected, problem(
+        "the inspected image (id, owner, creation)",
+        expected=expected,
+        found=found,
+        remedy="run the same command again: it inspects the image anew",
+    )
