@@ -7,6 +7,7 @@ from steps import (
     acceptance,
     ami,
     application,
+    backups,
     checklist,
     cutover,
     data,
@@ -71,7 +72,7 @@ REHEARSE = (
 )
 """Test with a copy of production data."""
 
-KEEP = (image.make_image,)
+KEEP = (image.make_image, backups.schedule_backups, backups.test_restore)
 """What must be there before the night: an image of the target, and backups."""
 
 PREPARE = (checklist.write_checklist, names.lower_ttl, window.await_window)

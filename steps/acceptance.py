@@ -11,7 +11,7 @@ from fixtures.nameservers import Dns
 from fixtures.plan import Plan, Record, Server
 from fixtures.run import Run
 from fixtures.web import Web
-from steps import firewall, following, guards
+from steps import backups, firewall, following, guards
 from steps.copying import remove_temporary_keys
 from steps.step import step
 
@@ -20,7 +20,7 @@ from steps.step import step
 def accept(
     plan: Plan, run: Run, dns: Dns, cloud: Cloud, source: Host, open_source: Host, target: Host, web: Web
 ) -> None:
-    """Wait until resolvers have forgotten production's address, and take away every temporary key, rule and lock."""
+    """Wait until resolvers have forgotten production's address, back up, and take away every temporary key, rule and lock."""
     facts = guards.prove_target(target, run, plan, cloud)
     for resolver in plan.dns.resolvers:
         for record in plan.dns.records:
@@ -29,6 +29,7 @@ def accept(
         following.follow(plan, run, dns, source, target)
     times = parity.measure(web, {"target": facts.public_address}, plan.smoke, plan.web.pages, plan.parity)
     run.record(run.records(ResponseTimes).model_copy(update={"accepted": times["target"]}))
+    backups.back_up(target, run, "accept")
     remove_temporary_keys(open_source, target, plan)
     firewall.set_ingress(cloud, plan, ingress.when_accepted(plan))
     if not run.happened("accepted"):

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ from fixtures.cloud import GONE, PLAN_TAG, Cloud, Instance, aws_errors, read_ins
 from fixtures.errors import StepFailed
 from fixtures.evidence import GateResult, Image, ScratchBoot, TargetFacts, Verdict
 from fixtures.host import Host, open_host
-from fixtures.ingress import SSH
+from fixtures.ingress import before_opening
 from fixtures.plan import Plan
 from fixtures.run import Run
 from fixtures.ssh import target_login
+from steps.firewall import permission
 from steps.gate import Gates
 from steps.instance import ssh_answers, wait_for, write_new_key
 
@@ -176,7 +178,7 @@ def _launch(plan: Plan, cloud: Cloud, image: Image, key: Path) -> tuple[TargetFa
 
 
 def _group(plan: Plan, cloud: Cloud) -> str:
-    """A group that lets SSH in from the operator, and lets nothing out: a copy of production acts on nobody."""
+    """A group that lets the operator in and nobody else, and lets nothing out: a copy of production acts on nobody."""
     network = cloud.ec2.describe_subnets(SubnetIds=[plan.target.subnet])["Subnets"][0]["VpcId"]
     group = cloud.ec2.create_security_group(
         GroupName=name_of(plan),
@@ -186,14 +188,9 @@ def _group(plan: Plan, cloud: Cloud) -> str:
     )["GroupId"]
     made = cloud.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
     cloud.ec2.revoke_security_group_egress(GroupId=group, IpPermissions=made["IpPermissionsEgress"])
-    address = plan.operator.address
-    ranges: Any = (
-        {"IpRanges": [{"CidrIp": f"{address}/32"}]}
-        if address.version == 4
-        else {"Ipv6Ranges": [{"CidrIpv6": f"{address}/128"}]}
-    )
-    rule: Any = {"IpProtocol": "tcp", "FromPort": SSH, "ToPort": SSH, **ranges}
-    cloud.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    own = str(ip_network(str(plan.operator.address)))
+    rules = sorted(rule for rule in before_opening(plan) if rule.source == own)
+    cloud.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission(rule) for rule in rules])
     return group
 
 
@@ -276,7 +273,7 @@ def remove(plan: Plan, cloud: Cloud) -> None:
             if volume["State"] == "available":
                 cloud.ec2.delete_volume(VolumeId=volume["VolumeId"])
         for pair in cloud.ec2.describe_key_pairs(Filters=ours)["KeyPairs"]:
-            cloud.ec2.delete_key_pair(KeyPairId=pair["KeyPairId"])
+            cloud.ec2.delete_key_pair(KeyName=pair["KeyName"])
         for group in cloud.ec2.describe_security_groups(Filters=ours)["SecurityGroups"]:
             wait_for(
                 lambda group=group["GroupId"]: _delete_group(cloud, group),  # type: ignore[misc]

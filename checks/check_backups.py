@@ -1,0 +1,228 @@
+"""The target backs itself up to S3, and a backup can be restored."""
+
+from datetime import timedelta
+
+import pytest
+
+from fixtures import facts
+from fixtures.backups import CONFIGURATION, JOB, UNIT, Manifest, Store
+from fixtures.cloud import PLAN_TAG, Cloud
+from fixtures.database import Database
+from fixtures.errors import CouldNotVerify
+from fixtures.evidence import Opening, RestoreTest, now
+from fixtures.host import Host
+from fixtures.plan import Plan
+from fixtures.run import Run
+from fixtures.verdict import problem
+
+AGAIN = "run `gonogo run --until backed_up`"
+BACK_UP = f"run `systemctl start {UNIT}` on the target, and see `journalctl -u {UNIT}`"
+EMPTY = 10 * 1024**2
+"""Bytes that PostgreSQL takes for a database without rows."""
+SMALLEST = 0.01
+"""Share of a database's bytes that its compressed dump has at least."""
+
+
+@pytest.fixture
+def store(cloud: Cloud, plan: Plan) -> Store:
+    """The plan's bucket."""
+    found = Store(cloud, plan)
+    if not found.exists():
+        raise CouldNotVerify(f"the bucket {found.name}", expected="present", found="absent", remedy=AGAIN)
+    return found
+
+
+@pytest.fixture
+def newest(store: Store) -> Manifest:
+    """The newest whole backup."""
+    found = store.newest()
+    if found is None:
+        raise CouldNotVerify(
+            f"s3://{store.name}/{store.prefix}", expected="a whole backup", found="none", remedy=BACK_UP
+        )
+    return found
+
+
+@pytest.mark.backed_up
+def check_bucket_is_ours(store: Store, plan: Plan) -> None:
+    """The backups lie in a bucket of the plan's account that gonogo made for this plan."""
+    found = store.tags().get(PLAN_TAG)
+    assert found == plan.name, problem(
+        f"the tag {PLAN_TAG} of {store.name}", expected=plan.name, found=found or "none", remedy=AGAIN
+    )
+
+
+@pytest.mark.backed_up
+def check_bucket_is_closed_to_the_public(store: Store) -> None:
+    """Every kind of public access to the bucket is blocked."""
+    found = store.public_access_blocks()
+    expected = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    opened = [name for name in expected if not found.get(name)]
+    assert not opened, problem(
+        f"public access to {store.name}", expected="blocked", found=f"without {', '.join(opened)}", remedy=AGAIN
+    )
+
+
+@pytest.mark.backed_up
+def check_bucket_encrypts(store: Store, plan: Plan) -> None:
+    """The bucket encrypts what is put into it as the plan says."""
+    expected, found = (plan.backup.encryption, plan.backup.kms_key or ""), store.encryption()
+    assert found == expected, problem(
+        f"the default encryption of {store.name} (algorithm, key)", expected=expected, found=found, remedy=AGAIN
+    )
+
+
+@pytest.mark.backed_up
+def check_bucket_forgets_old_backups(store: Store, plan: Plan) -> None:
+    """The bucket deletes backups after the days that the plan sets."""
+    days = [
+        rule.get("Expiration", {}).get("Days")
+        for rule in store.lifecycle()
+        if rule.get("Status") == "Enabled" and rule.get("Filter", {}).get("Prefix") == f"{store.prefix}/"
+    ]
+    assert days == [plan.backup.keep_days], problem(
+        f"the lifecycle of {store.name}/{store.prefix}/",
+        expected=f"{plan.backup.keep_days} days",
+        found=f"{days or 'no rule'}",
+        remedy=AGAIN,
+    )
+
+
+@pytest.mark.backed_up
+def check_newest_backup_is_recent(newest: Manifest, plan: Plan) -> None:
+    """The newest whole backup is not older than the plan allows."""
+    age = now() - newest.begun
+    assert age <= timedelta(hours=plan.backup.max_age_hours), problem(
+        f"the newest backup, {newest.name}",
+        expected=f"at most {plan.backup.max_age_hours} hours old",
+        found=f"{age.total_seconds() / 3600:.1f} hours",
+        remedy=BACK_UP,
+    )
+
+
+@pytest.mark.backed_up
+def check_newest_backup_is_whole_and_encrypted(newest: Manifest, store: Store, plan: Plan) -> None:
+    """Every part of the newest backup lies in the bucket, as large as its manifest says, and encrypted."""
+    found = store.objects(newest)
+    wrong = [f"{name}: {found[name][0]} bytes" for name, part in newest.objects.items() if found[name][0] != part.bytes]
+    wrong += [
+        f"{name}: encrypted with {how or 'nothing'}"
+        for name, (_, how) in found.items()
+        if how != plan.backup.encryption
+    ]
+    assert not wrong, problem(
+        f"the parts of the backup {newest.name}",
+        expected=f"those of its manifest, encrypted with {plan.backup.encryption}",
+        found="; ".join(wrong),
+        remedy=BACK_UP,
+    )
+
+
+@pytest.mark.backed_up
+def check_newest_backup_is_of_this_database(newest: Manifest, plan: Plan, target_db: Database) -> None:
+    """The newest backup holds this cluster's database with all its tables, and is as large as one would be."""
+    expected = (target_db.identity(), plan.database.name, facts.tables(target_db))
+    absent = sorted(set(expected[2]) - set(newest.tables))
+    size = int(target_db.value("SELECT pg_database_size(current_database())"))
+    least = max(1, int((size - EMPTY) * SMALLEST))
+    dumped = newest.objects["database.dump"].bytes
+    good = (newest.identifier, newest.database) == expected[:2] and not absent and dumped >= least
+    assert good, problem(
+        f"the backup {newest.name}",
+        expected=f"database {expected[1]} of cluster {expected[0]}, {len(expected[2])} tables, {least} bytes at least",
+        found=f"database {newest.database} of cluster {newest.identifier}, without {', '.join(absent) or 'none'}, {dumped} bytes",
+        remedy=BACK_UP,
+    )
+
+
+@pytest.mark.backed_up
+def check_backups_are_scheduled(target: Host, plan: Plan) -> None:
+    """The timer is enabled, runs on the plan's schedule, and makes up for what it missed."""
+    names = ("ActiveState", "UnitFileState", "Persistent", "NeedDaemonReload")
+    shown = _properties(target, f"{UNIT}.timer", *names)
+    written = target.check(["sh", "-c", 'systemctl cat -- "$1" 2>/dev/null || true', "cat", f"{UNIT}.timer"])
+    times = [line.partition("=")[2] for line in written.splitlines() if line.startswith("OnCalendar=")]
+    expected = (["active", "enabled", "yes", "no"], [plan.backup.schedule])
+    found = ([shown.get(name, "") for name in names], times)
+    assert found == expected, problem(
+        f"{UNIT}.timer on the target ({', '.join(names)}; times)", expected=expected, found=found, remedy=AGAIN
+    )
+
+
+@pytest.mark.backed_up
+def check_last_backup_succeeded(target: Host) -> None:
+    """The backup that ran last on the target did not fail."""
+    shown = _properties(target, f"{UNIT}.service", "LoadState", "Result")
+    found = (shown.get("LoadState"), shown.get("Result"))
+    assert found == ("loaded", "success"), problem(
+        f"{UNIT}.service on the target", expected="loaded, success", found=", ".join(map(str, found)), remedy=BACK_UP
+    )
+
+
+@pytest.mark.restore_tested
+def check_restored_backup_was_what_was_backed_up(run: Run) -> None:
+    """A backup was restored: every table, large object and file was what was backed up."""
+    tested = run.records(RestoreTest)
+    assert not tested.differences, problem(
+        f"the restored backup {tested.backup}",
+        expected="no difference",
+        found="; ".join(tested.differences),
+        remedy="run `gonogo run --until restore_tested` again; if it stays: see the backup's journal on the target",
+    )
+
+
+@pytest.mark.restore_tested
+def check_restore_covered_everything(run: Run, target_db: Database) -> None:
+    """The restored backup held every table of the database, and files."""
+    tested = run.records(RestoreTest)
+    absent = sorted(set(facts.tables(target_db)) - set(tested.tables))
+    assert not absent and tested.files, problem(
+        f"the restored backup {tested.backup}",
+        expected="every table of today, and files",
+        found=f"without {', '.join(absent) or 'no table'}; {tested.files} files",
+        remedy=f"{BACK_UP}, then run `gonogo run --until restore_tested`",
+    )
+
+
+@pytest.mark.restore_tested
+def check_backups_are_still_made_that_way(run: Run, target: Host, newest: Manifest) -> None:
+    """The newest backup was made by the very job whose backup was restored, and that job is what runs next."""
+    tested = run.records(RestoreTest)
+    installed = target.check(["sh", "-c", 'cat -- "$1" "$2" | sha256sum', "job", str(JOB), str(CONFIGURATION)]).split()[
+        0
+    ]
+    assert tested.job == installed == newest.job, problem(
+        "the backup job (SHA-256 of script and settings)",
+        expected=f"{tested.job[:12]}..., as tested",
+        found=f"{installed[:12]}... installed, {newest.job[:12]}... made {newest.name}",
+        remedy="run `gonogo run --until restore_tested`: it tests what is made today",
+    )
+
+
+@pytest.mark.restore_tested
+def check_restore_left_nothing(target_db: Database) -> None:
+    """The restore test left no database behind."""
+    rows = target_db.rows(
+        "SELECT datname::text FROM pg_database WHERE datname LIKE 'gonogo_restore_test_%%'", dbname="postgres"
+    )
+    found = [name for (name,) in rows]
+    assert not found, problem(
+        "databases of restore tests on the target", expected="none", found=", ".join(found), remedy="drop them"
+    )
+
+
+@pytest.mark.accepted
+def check_production_was_backed_up_after_the_move(run: Run, newest: Manifest) -> None:
+    """The newest backup is younger than the opening: what users entered since is in it."""
+    opened = run.records(Opening).recorded
+    assert newest.begun > opened, problem(
+        f"the newest backup, {newest.name}",
+        expected=f"begun after the target opened at {opened:%Y-%m-%d %H:%M:%S} UTC",
+        found=f"begun {newest.begun:%Y-%m-%d %H:%M:%S} UTC",
+        remedy=BACK_UP,
+    )
+
+
+def _properties(target: Host, unit: str, *names: str) -> dict[str, str]:
+    shown = target.check(["systemctl", "show", f"--property={','.join(names)}", "--", unit])
+    return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
