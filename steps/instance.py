@@ -21,7 +21,6 @@ from fixtures.host import Host, open_host
 from fixtures.plan import Plan
 from fixtures.run import Run
 from fixtures.ssh import target_login
-from steps import packages
 from steps.step import step
 
 if TYPE_CHECKING:
@@ -268,7 +267,6 @@ def pin_host_key(plan: Plan, run: Run, cloud: Cloud) -> None:
         target.check(["sh", "-c", "cloud-init status --wait; [ $? -ne 1 ]"], timeout=limit)
         target.write_file(_SSHD, _KEYS_ONLY)
         target.check(["sh", "-c", "sshd -t && systemctl reload ssh"])
-        packages.refresh(target, run, "pin_host_key")  # what the sources offer today, security updates too
         zone = run.records(Survey).time_zone
         if facts.time_zone(target) != zone:
             target.check(["timedatectl", "set-timezone", zone])

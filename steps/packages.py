@@ -26,19 +26,18 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 apt="apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Options::=--force-confold"
 dpkg --force-unsafe-io --force-confold --configure -a
 """
-_APT_REFRESH = f"""{_APT}
+_APT_INSTALL = f"""{_APT}
 for try in 1 2 3 4 5; do
   if $apt update -o APT::Update::Error-Mode=any; then break; fi
   [ "$try" != 5 ] || exit 1
   sleep 3
 done
+exec $apt install --yes --no-install-recommends -- {{packages}}
 """
-_APT_INSTALL = f"{_APT_REFRESH}exec $apt install --yes --no-install-recommends -- {{packages}}\n"
 # --no-auto-remove: what nobody needs any more stays too; only what the plan lists goes.
 _APT_REMOVE = f"{_APT}exec $apt remove --yes --no-auto-remove -- {{packages}}\n"
 # dnf itself waits for another dnf. Not cleaning what nobody needs any more: only what the plan lists goes.
 _DNF = 'set -eu\nexport LC_ALL=C.UTF-8\ndnf="dnf --assumeyes --setopt=install_weak_deps=False --setopt=clean_requirements_on_remove=False"\n'
-_DNF_REFRESH = f"{_DNF}exec $dnf --quiet makecache\n"
 _DNF_INSTALL = f"{_DNF}exec $dnf install -- {{packages}}\n"
 _DNF_REMOVE = f"{_DNF}exec $dnf remove -- {{packages}}\n"
 
@@ -48,8 +47,6 @@ class Family:
     """How one family of distributions is asked: scripts with {packages}, and commands that take the packages behind."""
 
     name: str
-    refresh: str
-    """The script that fetches the lists of what the sources offer."""
     installed: tuple[str, ...]
     """Prints a line "installed NAME" for each of the packages that is."""
     install: str
@@ -82,7 +79,6 @@ class Family:
 
 APT = Family(
     name="apt",
-    refresh=_APT_REFRESH,
     installed=("sh", "-c", 'dpkg-query -W -f "\\${db:Status-Status} \\${Package}\\n" -- "$@" 2>/dev/null || true', "-"),
     install=_APT_INSTALL,
     simulate=("env", "LC_ALL=C.UTF-8", "apt-get", "--simulate", "--no-auto-remove", "remove", "--"),
@@ -91,7 +87,6 @@ APT = Family(
 )
 DNF = Family(
     name="dnf",
-    refresh=_DNF_REFRESH,
     installed=("sh", "-c", 'rpm -q --qf "installed %{NAME}\\n" -- "$@" 2>/dev/null || true', "-"),
     install=_DNF_INSTALL,
     # What rpm would refuse is what dnf would take along. dnf's own table breaks long names over two lines.
@@ -116,12 +111,6 @@ def family(os_release: str) -> Family:
             remedy="choose another image in target.image",
         )
     return found
-
-
-def refresh(target: Host, run: Run, step: str) -> None:
-    """Fetch the lists of what the package sources offer. Raises `StepFailed` with the tool's last words."""
-    tool = family(target.read_file("/etc/os-release"))
-    run_unit(target, run, f"{step}-{tool.name}", tool.refresh, LIMIT)
 
 
 def install(target: Host, run: Run, step: str, packages: Sequence[str]) -> None:

@@ -165,16 +165,6 @@ def test_strangers_keys():
     assert check_accounts.strangers(listed + foreign, ours) == ["/root/.ssh/authorized_keys2", "/x"]
 
 
-def test_security_updates():
-    simulated = (
-        "Inst libc6 [2.36-9] (2.36-10 Debian:12.5/stable [amd64])\n"
-        "Inst openssl [3.0.9-1] (3.0.11-1~deb12u2 Debian-Security:12/stable-security [amd64]) []\n"
-        "Inst linux-image-6.1 (6.1.55-1 Debian-Security:12/stable-security [amd64])\n"
-        "Conf openssl (3.0.11-1~deb12u2 Debian-Security:12/stable-security [amd64])\n"
-    )
-    assert check_accounts.security_updates(simulated) == ["linux-image-6.1 6.1.55-1", "openssl 3.0.11-1~deb12u2"]
-
-
 def test_image_with_data_disk_or_foreign_tags_or_gone(run):
     good = replace(AMI, tags={"gonogo:plan": PLAN.name, "gonogo:run": run.name})
     check_image.check_image_is_available(good, run)
