@@ -74,6 +74,11 @@ def test_up_twice_changes_nothing():
     assert len(before) >= 2
 
 
+def test_another_variant_is_not_what_is_up():
+    with pytest.raises(GonogoError, match="the first one is up"):
+        up(ONE, variant="second")
+
+
 def test_hosts_are_asked_and_moved():
     assert lab_call(ONE, "run", "production", ["cat"], b"through")[:2] == (0, b"through")
     boot = lab_call(ONE, "run", "ns2", ["cat", "/proc/sys/kernel/random/boot_id"])
