@@ -83,7 +83,7 @@ def try_image(plan: Plan, run: Run, cloud: Cloud, image: Image) -> ScratchBoot:
     What an attempt that died left behind is removed first.
     """
     begun = time.monotonic()
-    directory = run.directory / "scratch"
+    directory = run.directory.resolve() / "scratch"
     remove(plan, cloud)
     shutil.rmtree(directory, ignore_errors=True)
     (directory / "gates").mkdir(parents=True, mode=0o700)

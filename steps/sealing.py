@@ -9,7 +9,7 @@ HELD = "/run/gonogo-sealed"
 """Where it waits: memory, which no image holds. A reboot meanwhile is survived too: without its own data cloud-init takes
 the host for a new one, and lets the key pair in again."""
 UNIT = "gonogo-unseal"
-SECONDS = 300
+SECONDS = 120
 """After which the target takes everything back by itself."""
 
 IN_HOMES = (
