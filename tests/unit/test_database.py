@@ -1,6 +1,5 @@
 """Sessions over SSH on a real PostgreSQL, and what a server's refusal looks like."""
 
-import io
 import os
 import shutil
 import tempfile
@@ -81,13 +80,9 @@ def test_rows_and_values(database):
 
 
 def test_ten_megabytes_each_way(database):
+    # Not by COPY: psycopg2 keeps the interpreter's lock while it flushes the end of one, and the relay needs it.
     data = os.urandom(5_000_000).hex()
-    with closing(database.connect(read_only=False)) as session, session.cursor() as cursor:
-        cursor.execute("CREATE TEMP TABLE big (t text)")
-        cursor.copy_expert("COPY big FROM STDIN", io.StringIO(data + "\n"))
-        out = io.StringIO()
-        cursor.copy_expert("COPY big TO STDOUT", out)
-    assert out.getvalue() == data + "\n"
+    assert database.rows("SELECT %s", (data,)) == [(data,)]
 
 
 def test_reading_never_writes(database, read_only):
