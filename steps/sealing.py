@@ -9,6 +9,8 @@ HELD = "/run/gonogo-sealed"
 """Where it waits: memory, which no image holds. A reboot meanwhile is survived too: without its own data cloud-init takes
 the host for a new one, and lets the key pair in again."""
 UNIT = "gonogo-unseal"
+LOCK = "/run/gonogo-unseal.lock"
+"""Held while things are hidden or taken back: what was taken back already is never hidden."""
 SECONDS = 120
 """After which the target takes everything back by itself."""
 
@@ -39,17 +41,21 @@ done
 tar -C / --null --files-from="$directory/paths" --acls --xattrs -cpf "$directory/held.tar"
 tar -C / --acls --xattrs --compare -f "$directory/held.tar"
 """
-# $1 directory. What was packed goes, its blocks overwritten: an image of a disk holds deleted blocks too.
+# $1 directory, $2 lock. What was packed goes, its blocks overwritten: an image of a disk holds deleted blocks too. Stopping
+# units may have taken so long that the target has taken everything back: without the pack, what goes now is gone for good.
 _HIDE = r"""
 set -eu
 cd /
+exec 9>"$2"
+flock 9
+[ -e "$1/held.tar" ] || { echo "the target has taken its keys back already: stopping took too long" >&2; exit 1; }
 xargs -0 -r -a "$1/paths" sh -c 'find "$@" -type f -exec shred --iterations=1 --remove=unlink -- {} +; rm -rf -- "$@"' hide
 sync
 """
-# The directory and the units are put before it. Can be run at any moment, and by two at once.
+# The directory, the lock and the units are put before it. Can be run at any moment, and by two at once.
 _UNSEAL = r"""
 set -eu
-exec 9>/run/gonogo-unseal.lock
+exec 9>"$lock"
 flock 9
 if [ -e "$directory/held.tar" ]; then
   tar -C / --acls --xattrs -xpf "$directory/held.tar"
@@ -67,7 +73,7 @@ def pack_command(further: Sequence[str]) -> list[str]:
 
 def unseal_script(units: Sequence[str]) -> str:
     """The script that puts everything back and starts the units."""
-    return f"directory={HELD}\nunits={shlex.quote(shlex.join(units))}\n{_UNSEAL}"
+    return f"directory={HELD}\nlock={LOCK}\nunits={shlex.quote(shlex.join(units))}\n{_UNSEAL}"
 
 
 def arm_command(seconds: int) -> list[str]:
@@ -82,12 +88,12 @@ def seal(target: Host, units: Sequence[str], further: Sequence[str]) -> None:
     target.write_file(f"{HELD}/unseal.sh", unseal_script(units), mode="0500")
     target.check(arm_command(SECONDS))
     target.check(["systemctl", "stop", "--", *units], timeout=180)
-    target.check(["bash", "-c", _HIDE, "hide", HELD])
+    target.check(["bash", "-c", _HIDE, "hide", HELD, LOCK], timeout=SECONDS)
 
 
 def is_sealed(target: Host) -> bool:
-    """Whether everything is still put aside."""
-    return target.succeeds(["test", "-e", f"{HELD}/held.tar"])
+    """Whether everything is still put aside: taking it back has not even begun."""
+    return target.succeeds(["flock", LOCK, "test", "-e", f"{HELD}/held.tar"])
 
 
 def unseal(target: Host) -> None:

@@ -89,9 +89,10 @@ def test_without_secrets_the_settings_and_tls_keys_are_put_aside_too():
     assert image.secrets(bare) == ["/etc/smallpayroll.env", "/etc/ssl/smallpayroll/privkey.pem"]
 
 
-def test_what_is_packed_hidden_and_unpacked_is_what_was_there(tmp_path):
-    # The same scripts, on a directory in the root's place.
-    root, held = tmp_path / "root", tmp_path / "held"
+@pytest.fixture
+def sealed_root(tmp_path):
+    """A directory in the root's place, what is packed of it, and the scripts that hide and take back."""
+    root, held, lock = tmp_path / "root", tmp_path / "held", tmp_path / "lock"
     (root / "home/.ssh").mkdir(parents=True)
     (root / "home/.ssh/authorized_keys").write_text("key")
     (root / "home/.ssh/authorized_keys").chmod(0o600)
@@ -101,16 +102,32 @@ def test_what_is_packed_hidden_and_unpacked_is_what_was_there(tmp_path):
         "getent passwd", f"echo a:b:c:d:e:/{here}/home"
     )
     subprocess.run(["bash", "-c", pack, "pack", str(held), ".ssh .aws", "/nothing/there"], check=True)
-    subprocess.run(["bash", "-c", sealing._HIDE, "hide", str(held)], check=True)
+    script = sealing.unseal_script(["true.service"]).replace(sealing.HELD, str(held))
+    script = script.replace(sealing.LOCK, str(lock)).replace("systemctl start", "true")
+    return root, held, ["bash", "-c", sealing._HIDE, "hide", str(held), str(lock)], ["bash", "-c", script]
+
+
+def test_what_is_packed_hidden_and_unpacked_is_what_was_there(sealed_root):
+    root, held, hide, unseal = sealed_root
+    subprocess.run(hide, check=True)
     assert not (root / "key").exists()
     assert not (root / "home/.ssh").exists()
-    script = sealing.unseal_script(["true.service"]).replace(sealing.HELD, str(held))
-    script = script.replace("/run/gonogo-unseal.lock", str(tmp_path / "lock")).replace("systemctl start", "true")
     for _ in range(2):
-        subprocess.run(["bash", "-c", script], check=True)
+        subprocess.run(unseal, check=True)
     assert (root / "key").read_text() == "host key"
     assert (root / "home/.ssh/authorized_keys").stat().st_mode & 0o777 == 0o600
     assert not (held / "held.tar").exists()
+
+
+def test_what_was_taken_back_already_is_never_hidden(sealed_root):
+    # Stopping the units took so long that the target's own timer came first: nothing could give the keys back again.
+    root, _, hide, unseal = sealed_root
+    subprocess.run(unseal, check=True)
+    done = subprocess.run(hide, check=False, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "taken its keys back" in done.stderr
+    assert (root / "key").read_text() == "host key"
+    assert (root / "home/.ssh/authorized_keys").read_text() == "key"
 
 
 # --- the checks, red ----------------------------------------------------------------------------------------------------
