@@ -98,7 +98,7 @@ def check_instance_of_the_image_is_as_built(run: Run) -> None:
 
 
 def check_image_holds_no_keys(run: Run) -> None:
-    """On an instance of the image there was no SSH, host or AWS key, no data, and the quarantine held."""
+    """On an instance of the image there was no SSH, host or AWS key, nothing below the data mount; the quarantine held."""
     known = run.records(Image)
     boot = known.scratch
     found = ["it was not tried"] if boot is None else boot.leftovers

@@ -1,4 +1,4 @@
-"""The image: taken of the finished target at rest, without keys or data, and tried."""
+"""The image: taken of the finished target at rest, without keys and without the data mount, and tried."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ SNAPSHOT_SECONDS = 60
 
 @step(needs=["rehearsed", "target_quarantined"], gives=["image_made"], harmless=True)
 def make_image(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
-    """Take an image of the target at rest, without keys or data, and try an instance of it."""
+    """Take an image of the target at rest, without keys and the data mount, and try an instance of it."""
     facts = guards.prove_target(target, run, plan, cloud)
     guards.refuse_after_opening(run, target)
     target.lock(run.name, "making an image")
@@ -101,8 +101,8 @@ def _take(plan: Plan, run: Run, target: Host, cloud: Cloud, facts: TargetFacts) 
     begun = now()
     name = f"{plan.image.name}-{begun:%Y%m%dT%H%M%SZ}"
     log.info("taking the image %s", name)
-    sealing.seal(target, units(plan), secrets(plan))
     try:
+        sealing.seal(target, units(plan), secrets(plan))
         with aws_errors("taking the image"):
             image_id = cloud.ec2.create_image(**create_request(plan, run, facts.instance_id, name))["ImageId"]
         wait_for(lambda: _has_begun(cloud, image_id) or None, SNAPSHOT_SECONDS, image_id, "its snapshot to begin")
