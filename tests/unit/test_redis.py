@@ -111,3 +111,25 @@ def test_versions_are_read():
     assert redis._version("# Server\nredis_version:7.0.15\n") == (7, 0, 15)
     assert redis._version("Redis server v=8.0.2 sha=0:0 malloc=x") == (8, 0, 2)
     assert redis._version("") == (0,)
+
+
+def load(directory, file, append):
+    script = redis._LOAD.replace("systemctl", "true systemctl")
+    words = ["sh", "-c", script, "load", "redis.service", str(directory), file, "", append]
+    return subprocess.run(words, check=False, capture_output=True, text=True)
+
+
+def test_only_redis_own_files_go_before_the_data_is_loaded(tmp_path):
+    for name in ("dump.rdb", "appendonlydir", "other"):
+        (tmp_path / name).mkdir()
+    assert load(tmp_path, "dump.rdb", "appendonlydir").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize(("file", "append"), [("", "appendonlydir"), ("dump.rdb", "")])
+def test_without_a_name_nothing_goes(tmp_path, file, append):
+    # An old Redis does not tell its appendfilename: the path would be that of the directory itself.
+    (tmp_path / "other").touch()
+    done = load(tmp_path, file, append)
+    assert (done.returncode != 0, "is" in done.stderr) == (True, True), done
+    assert (tmp_path / "other").exists()
