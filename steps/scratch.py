@@ -97,8 +97,8 @@ def try_image(plan: Plan, run: Run, cloud: Cloud, image: Image) -> ScratchBoot:
         leftovers += _inspect(plan, facts, image, key)
         result = _gate(plan, run, directory, facts, image)
     finally:
-        remove(plan, cloud)
         key.unlink(missing_ok=True)
+        remove(plan, cloud)
     return ScratchBoot(
         instance_id=instance,
         states=result.states,
