@@ -6,6 +6,7 @@ import pytest
 from psycopg2 import sql
 
 from fixtures import likeness, listeners, nginx, updates
+from fixtures.errors import StepFailed
 from fixtures.plan import Deviation
 from steps import finish
 
@@ -115,6 +116,24 @@ def test_statements_and_lines_that_carry():
     assert (
         finish.nginx_lines({"client_max_body_size": "20m", "send_timeout": "not set"}) == "client_max_body_size 20m;\n"
     )
+
+
+def test_lines_that_nginx_refuses_are_taken_away_again():
+    class Target:
+        files: ClassVar = {}
+
+        def write_file(self, path, content):
+            self.files[path] = content
+
+        def check(self, argv):
+            if argv[0] == "nginx":
+                raise StepFailed("nginx", expected="0", found='"send_timeout" directive is duplicate', remedy="")
+            assert argv[:3] == ["rm", "-f", "--"], "nothing is reloaded"
+            del self.files[argv[3]]
+
+    with pytest.raises(StepFailed, match="duplicate"):
+        finish._web(Target(), "send_timeout 60s;\n")
+    assert Target.files == {}
 
 
 # --- nginx ------------------------------------------------------------------------------------------------------------
