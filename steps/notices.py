@@ -95,6 +95,8 @@ def _page(source: Host, page: Page, delivery: Delivery, book: Book) -> None:
             remedy="move it away, or name another file in notice.channels; it was not changed",
         )
     if old != wanted:
+        # In the record before it is on production, so that a back-out knows of it whatever becomes of us.
+        book.keep()
         # Only from now on can it be seen, whatever an earlier run showed.
         source.write_file(path, wanted)
         delivery.published = now()

@@ -19,6 +19,7 @@ from fixtures.evidence import Delivery, Notices, now
 from fixtures.plan import Plan, parse_plan
 from fixtures.run import Run
 from steps import notices as publishing
+from steps.back_out import plan_back_out
 from tests.unit.loopback import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -421,6 +422,18 @@ def test_a_page_is_written_once_and_again_when_it_was_taken_down(page_plan, run)
     source.files.clear()
     publish(page_plan, run, source)
     assert delivery(run).published > first
+
+
+def test_a_page_whose_writer_died_is_known_to_the_back_out(page_plan, run):
+    class Dies(Source):
+        def write_file(self, path, content):
+            super().write_file(path, content)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish(page_plan, run, Dies())
+    assert any("notice is taken off production" in sentence for sentence in plan_back_out(run))
+    assert delivery(run).published is None
 
 
 def test_a_foreign_file_is_never_overwritten(page_plan, run):
