@@ -22,9 +22,9 @@ def install_gems(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     packages.install(target, run, "install_gems", plan.application.packages)
     survey = run.records(Survey)
     wanted = {gem: (version, survey.features[gem]) for gem, version in survey.gems.items()}
-    missing = missing_gems(wanted, facts.bundle(target, plan, wanted))
-    if missing:
-        run_unit(target, run, "install_gems", install_script(plan.application.gem_source, missing), 1800)
+    lacking = to_install(wanted, facts.bundle(target, plan, wanted))
+    if lacking:
+        run_unit(target, run, "install_gems", install_script(plan.application.gem_source, lacking), 1800)
     if plan.ruby.tarball is not None:
         ruby.link_programs(target, plan.ruby.tarball.prefix)
     after = facts.bundle(target, plan, wanted)
@@ -47,6 +47,11 @@ def missing_gems(wanted: Mapping[str, tuple[str, str]], bundle: facts.Bundle) ->
         for gem, (version, _) in wanted.items()
         if gem not in present or present[gem].version != version or present[gem].error is not None
     }
+
+
+def to_install(wanted: Mapping[str, tuple[str, str]], bundle: facts.Bundle) -> dict[str, str]:
+    """Gem -> version of production's gems that are missing, and of what else the release's lock names and is not there."""
+    return {**bundle.lacks, **missing_gems(wanted, bundle)}
 
 
 def install_script(source: str, gems: Mapping[str, str]) -> str:

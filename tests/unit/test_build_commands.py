@@ -386,6 +386,15 @@ def test_a_gem_is_missing_when_absent_of_another_version_or_broken():
     assert gems.missing_gems(wanted, found) == {"b": "1", "c": "1", "d": "1"}
 
 
+def test_what_only_the_lock_names_is_installed_too():
+    # Production was deployed after the survey: every surveyed gem loads, and the bundle is incomplete all the same.
+    loads = {"a": {"version": "1"}}
+    found = facts.Bundle.model_validate({"bundle": "Could not find e-2", "lacks": {"e": "2"}, "gems": loads})
+    wanted = {"a": ("1", "a")}
+    assert gems.to_install(wanted, found) == {"e": "2"}
+    assert gems.to_install(wanted, facts.Bundle.model_validate({"bundle": None, "gems": loads})) == {}
+
+
 def test_a_site_of_sites_available_needs_a_link():
     assert nginx.enabled_link(PurePosixPath("/etc/nginx/sites-available/app")) == PurePosixPath(
         "/etc/nginx/sites-enabled/app"
