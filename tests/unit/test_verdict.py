@@ -67,10 +67,10 @@ def test_expected_checks_come_from_the_catalogue():
 def test_composites_hold_what_holds_together():
     before, after = states.COMPOSITES["pre_cutover"], states.COMPOSITES["post_cutover"]
     assert before[0] == "source_surveyed"
-    assert before[-1] == "ttl_lowered"
+    assert before[-1] == "window_open"
     assert "source_closed" in after
     assert not {"target_quarantined", "data_copied", "final_data_copied", "target_stopped", "backed_out"} & set(after)
-    assert states.names().index(states.FIRST_OF_CUTOVER) > states.names().index("ttl_lowered")
+    assert states.names().index(states.FIRST_OF_CUTOVER) > states.names().index("window_open")
 
 
 def test_every_ending_names_a_later_state():
