@@ -16,6 +16,7 @@ from fixtures.evidence import (
     Entry,
     FileCount,
     FilesCopy,
+    Image,
     Notices,
     SourceClosure,
     Survey,
@@ -63,6 +64,12 @@ def plan_back_out(run: Run) -> list[str]:
     if run.has(Notices):
         sentences.append(
             "The notice is taken off production. Mails cannot be taken back: tell their readers that the move is off."
+        )
+    if run.has(Image):
+        image = run.records(Image)
+        trial = "" if image.scratch else " Its trial broke off: terminate what is tagged gonogo:scratch, too."
+        sentences.append(
+            f"The image {image.image_id} stays in EC2: it holds production's code; remove it by hand.{trial}"
         )
     return sentences or ["Nothing was changed on production or in DNS: the run only ends."]
 
@@ -219,6 +226,11 @@ def files_since(copied: Mapping[str, FileCount], live: Mapping[str, FileCount]) 
     return {path: f"{change:+d} files" for path, change in changes.items() if change}
 
 
+def redis_since(plan: Plan) -> dict[str, str]:
+    """What is said of the target's Redis: jobs and sessions there are neither counted nor saved."""
+    return {plan.redis.unit: "whatever was put there: not counted, and kept in Redis alone"} if plan.redis else {}
+
+
 def loss_text(written: Mapping[str, str], directory: PurePosixPath) -> str:
     """What the operator reads before giving up what the target took in."""
     if not written:
@@ -233,7 +245,7 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
         sameness.pin(session)
         written = written_since(run.records(DataCopy).tables, sameness.read_tables(session))
     counts = {str(upload.path): facts.count_files(connections.target, str(upload.path)) for upload in plan.files}
-    written |= files_since(run.records(FilesCopy).counts, counts)
+    written |= files_since(run.records(FilesCopy).counts, counts) | redis_since(plan)
     word = plan.web.hostnames[0]
     try:
         agreed = confirm(loss_text(written, saved_directory(plan, run)), word)

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from fixtures.evidence import DnsBefore, Entry, FileCount, SourceClosure, TableCopy, TargetFacts
-from fixtures.plan import Plan, load_plan
+from fixtures.evidence import DnsBefore, Entry, FileCount, Image, SourceClosure, TableCopy, TargetFacts
+from fixtures.plan import Plan, Redis, load_plan
 from fixtures.run import Run
 from steps import back_out, cutover, fence
 
@@ -53,6 +53,14 @@ def test_after_the_opening_it_says_what_it_costs(run: Run) -> None:
     assert any("saved" in s for s in sentences)
 
 
+def test_what_stays_in_the_cloud_is_said(run: Run) -> None:
+    run.record(_facts())
+    run.record(Image(image_id="ami-2", name="web-1", instance_id="i-1", made=CLOSED, secrets=True))
+    said = back_out.plan_back_out(run)[-1]
+    assert "ami-2 stays" in said
+    assert "gonogo:scratch" in said, "the trial may have left its instance running"
+
+
 def _table(rows: int, digest: str = "d") -> TableCopy:
     return TableCopy(rows=rows, digest=digest)
 
@@ -69,6 +77,12 @@ def test_new_files_are_counted_too() -> None:
     before = {"/u": FileCount(files=3, links=0, bytes=1), "/v": FileCount(files=1, links=0, bytes=1)}
     now = {"/u": FileCount(files=5, links=0, bytes=9), "/v": FileCount(files=1, links=0, bytes=1)}
     assert back_out.files_since(before, now) == {"/u": "+2 files"}
+
+
+def test_what_went_into_redis_is_part_of_the_loss(plan: Plan) -> None:
+    assert back_out.redis_since(plan.model_copy(update={"redis": None})) == {}
+    told = back_out.redis_since(plan.model_copy(update={"redis": Redis(mode="copied")}))
+    assert "redis-server.service: whatever was put there" in back_out.loss_text(told, PurePosixPath("/mnt/x"))
 
 
 def test_the_loss_is_said_in_words() -> None:
