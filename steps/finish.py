@@ -76,10 +76,16 @@ def to_carry(plan: Plan, listed: Mapping[str, str], found: Mapping[str, str]) ->
         other = likeness.deviation(plan, key)
         expected[key] = other.expected if other else value
     given = ("os.locale", "postgresql.settings.", "nginx.", "sysctl.", "hosts.")
+    differing = {key for key, value in expected.items() if value != found.get(key)}
+    # Our file is written anew: with the differing ones alone it would lose those that an earlier attempt put there.
+    whole = tuple(kind for kind in ("sysctl.", "hosts.") if any(key.startswith(kind) for key in differing))
     return {
         key: value
         for key, value in expected.items()
-        if value != found.get(key) and key.startswith(given) and key != _LIBRARIES and value != "none"
+        if (key in differing or key.startswith(whole))
+        and key.startswith(given)
+        and key != _LIBRARIES
+        and value != "none"
     }
 
 

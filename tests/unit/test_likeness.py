@@ -109,6 +109,12 @@ def test_what_is_carried_over_is_production_s_word_or_the_deviation_s():
     }
 
 
+def test_what_an_earlier_attempt_carried_into_our_file_stays_in_it():
+    listed = {"hosts.mail": "10.0.0.9", "hosts.queue": "10.0.0.8", "sysctl.vm.swappiness": "10"}
+    found = {**listed, "hosts.queue": "none"}
+    assert finish.to_carry(_Plan, listed, found) == {"hosts.mail": "10.0.0.9", "hosts.queue": "10.0.0.8"}
+
+
 def test_statements_and_lines_that_carry():
     name, value = sql.Identifier("statement_timeout"), sql.Literal("30s")
     assert finish.set_statement("statement_timeout", "30s") == sql.SQL("ALTER SYSTEM SET {} = {}").format(name, value)
