@@ -3,7 +3,7 @@
 import pytest
 
 from checks.check_data import AGAIN, Side, copied, production
-from fixtures.evidence import DataCopy, FilesCopy, SourceClosure
+from fixtures.evidence import DataCopy, FilesCopy, RedisCopy, SourceClosure
 from fixtures.host import Host
 from fixtures.plan import Upload
 from fixtures.run import Run
@@ -13,17 +13,22 @@ from fixtures.verdict import problem
 __all__ = ["copied", "production"]  # the fixtures, for pytest to find
 
 
-@pytest.mark.final_data_copied
-def check_data_was_copied_after_closing(run: Run, copied: DataCopy) -> None:
-    """The last copy of the database was made after production had closed."""
+def made_after_closing(subject: str, copied: DataCopy | FilesCopy | RedisCopy, run: Run) -> None:
+    """Assert that a copy is a final one, made after the run closed production."""
     closed = run.records(SourceClosure).closed
     after = copied.final and copied.recorded > closed
     assert after, problem(
-        "the copy of the database",
+        subject,
         expected=f"made after production closed at {closed:%H:%M:%S} UTC",
         found=f"{'a final' if copied.final else 'a rehearsal'} copy of {copied.recorded:%Y-%m-%d %H:%M:%S} UTC",
         remedy=AGAIN,
     )
+
+
+@pytest.mark.final_data_copied
+def check_data_was_copied_after_closing(run: Run, copied: DataCopy) -> None:
+    """The last copy of the database was made after production had closed."""
+    made_after_closing("the copy of the database", copied, run)
 
 
 @pytest.mark.final_data_copied
@@ -53,14 +58,7 @@ def check_production_sequences_still_equal_the_copy(copied: DataCopy, production
 @pytest.mark.final_files_copied
 def check_files_were_copied_after_closing(run: Run) -> None:
     """The last copy of the files was made after production had closed."""
-    closed, files = run.records(SourceClosure).closed, run.records(FilesCopy)
-    after = files.final and files.recorded > closed
-    assert after, problem(
-        "the copy of the files",
-        expected=f"made after production closed at {closed:%H:%M:%S} UTC",
-        found=f"{'a final' if files.final else 'a rehearsal'} copy of {files.recorded:%Y-%m-%d %H:%M:%S} UTC",
-        remedy=AGAIN,
-    )
+    made_after_closing("the copy of the files", run.records(FilesCopy), run)
 
 
 @pytest.mark.final_files_copied

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from checks.check_final_copy import made_after_closing
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import RedisCopy, SourceClosure
+from fixtures.evidence import RedisCopy
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
@@ -164,14 +165,7 @@ def check_queue_is_drained(queue: str, planned: Planned, source: Host) -> None:
 @pytest.mark.final_redis_copied
 def check_redis_was_copied_after_closing(redis_unit: str, run: Run) -> None:
     """The last copy of Redis was made after production had closed."""
-    closed, copied = run.records(SourceClosure).closed, run.records(RedisCopy)
-    after = copied.final and copied.recorded > closed
-    assert after, problem(
-        f"the copy for {redis_unit}",
-        expected=f"made after production closed at {closed:%H:%M:%S} UTC",
-        found=f"{'a final' if copied.final else 'a rehearsal'} copy of {copied.recorded:%Y-%m-%d %H:%M:%S} UTC",
-        remedy=AGAIN,
-    )
+    made_after_closing(f"the copy for {redis_unit}", run.records(RedisCopy), run)
 
 
 @pytest.mark.final_redis_copied
