@@ -2,7 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -75,10 +76,17 @@ def _advance(plan: Plan, current: Run, until: str, *, resumed: bool, each: bool,
     if resumed:
         current.journal(Entry(kind="resumed"))
     progress.say(f"{'resuming' if resumed else 'run'} {current.directory.relative_to(ROOT)}", "bold")
-    try:
+    with _whatever_stops_it(plan, current, progress):
         if not yes:
             _somebody_answers(current, until, each=each)
         _walk(plan, current, progress, until, _asker(plan, each=each, yes=yes))
+
+
+@contextmanager
+def _whatever_stops_it(plan: Plan, current: Run, progress: Progress) -> Iterator[None]:
+    """Say with every failure and interruption what an operator with production closed needs."""
+    try:
+        yield
     except GonogoError as error:
         after_closing(plan, current, progress)
         stop(error, progress)
@@ -184,14 +192,8 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
             raise Refused("the back-out", expected="your word", found="no", remedy="nothing was changed")
         connections = Connections(plan, current, may_change=True)
         try:
-            with progress.working("backing out"):
+            with _whatever_stops_it(plan, current, progress), progress.working("backing out"):
                 way_back.back_out(connections, confirm)
-        except GonogoError as error:
-            after_closing(plan, current, progress)
-            stop(error, progress)
-        except (OSError, KeyboardInterrupt):
-            after_closing(plan, current, progress)
-            raise
         finally:
             connections.close()
             Pages(current).finish()
