@@ -67,9 +67,9 @@ def number(count: int) -> str:
     return f"{count:,}".replace(",", _NBSP)
 
 
-def counted(count: int, one: str, many: str = "") -> str:
+def counted(count: int, one: str) -> str:
     """`1 file`, `512 files`."""
-    return f"{number(count)}{_NBSP}{one if count == 1 else many or one + 's'}"
+    return f"{number(count)}{_NBSP}{one if count == 1 else one + 's'}"
 
 
 def size(count: int) -> str:

@@ -145,14 +145,12 @@ def rsync_command(
     *,
     delete: bool = False,
     max_delete: int = 0,
-    exclude: Sequence[str] = (),
     dry_run: bool = False,
 ) -> list[str]:
     """The rsync command on the source. Owners go by name, and by number where the target has no such name."""
     deletion = ["--delete-delay", *([] if dry_run else [f"--max-delete={max_delete}"])] if delete else []
     return [
         "rsync", "-aHAXS", "--timeout=120", "--rsh", shlex.join(ssh[:-1]), *deletion,
-        *(f"--exclude={pattern}" for pattern in exclude),
         *(["--dry-run", "--itemize-changes"] if dry_run else []),
         "--", f"{source_dir.rstrip('/')}/", f"{ssh[-1]}:/",
     ]  # fmt: skip
@@ -180,7 +178,6 @@ def rsync_push(
     target_dir: str,
     delete: bool = False,
     max_delete: int = 0,
-    exclude: Sequence[str] = (),
     timeout: float = 6 * 3600,
 ) -> None:
     """Make `target_dir` on the target hold what `source_dir` on the source holds; owners by name, modes, ACLs, links.
@@ -197,9 +194,9 @@ def rsync_push(
         if open_source.unit_result(unit_name(run, purpose)).state == "running":
             open_source.wait_unit(unit_name(run, purpose), timeout)
         if delete:
-            asked = rsync_command(ssh, source_dir, delete=True, exclude=exclude, dry_run=True)
+            asked = rsync_command(ssh, source_dir, delete=True, dry_run=True)
             _refuse_many(deletions(open_source.check(asked, timeout=timeout)), max_delete, target_dir)
-        command = rsync_command(ssh, source_dir, delete=delete, max_delete=max_delete, exclude=exclude)
+        command = rsync_command(ssh, source_dir, delete=delete, max_delete=max_delete)
         run_unit(open_source, run, purpose, rsync_script(command), timeout)
 
 
