@@ -14,9 +14,11 @@ from steps import (
     files,
     finish,
     firewall,
+    first_login,
     gems,
     image,
     instance,
+    key_pair,
     names,
     nginx,
     notices,
@@ -39,11 +41,11 @@ ANNOUNCE = (notices.publish_notice,)
 """Tell users early."""
 
 PROVISION = (
-    instance.create_key_pair,
+    key_pair.create_key_pair,
     firewall.open_firewall,
     ami.inspect_ami,
     instance.launch_instance,
-    instance.pin_host_key,
+    first_login.pin_host_key,
 )
 """Set up the new environment: key, firewall, machine, login."""
 

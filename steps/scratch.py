@@ -20,8 +20,10 @@ from fixtures.plan import Plan
 from fixtures.run import Run
 from fixtures.ssh import target_login
 from steps.firewall import permission
+from steps.first_login import await_cloud_init, await_ssh, console_host_keys
 from steps.gate import Gates
-from steps.instance import ssh_answers, wait_for, write_new_key
+from steps.instance import wait_for
+from steps.key_pair import write_new_key
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import RunInstancesRequestTypeDef, TagTypeDef
@@ -90,7 +92,7 @@ def try_image(plan: Plan, run: Run, cloud: Cloud, image: Image) -> ScratchBoot:
     key = directory / "key"
     try:
         facts, instance = _launch(plan, cloud, image, key)
-        shown = _host_keys(plan, cloud, instance)
+        shown = console_host_keys(plan, cloud, instance)
         facts.host_keys = shown
         known = run.records(TargetFacts).host_keys
         leftovers = ["the target's own SSH host key"] if set(shown) & set(known) else []
@@ -211,21 +213,12 @@ def _running(cloud: Cloud, instance_id: str) -> Instance | None:
     return instance if instance.state == "running" and instance.public_address else None
 
 
-def _host_keys(plan: Plan, cloud: Cloud, instance_id: str) -> list[str]:
-    limit = plan.target.launch_minutes * 60
-    keys = wait_for(
-        lambda: cloud.console_host_keys(instance_id) or None, limit, f"the console of {instance_id}", "host keys on it"
-    )
-    return sorted(keys, key=lambda key: not key.startswith("ssh-ed25519"))
-
-
 def _inspect(plan: Plan, facts: TargetFacts, image: Image, key: Path) -> list[str]:
-    limit = plan.target.launch_minutes * 60
-    wait_for(lambda: ssh_answers(facts.public_address) or None, limit, facts.public_address, "an SSH server")
+    await_ssh(plan, facts.public_address)
     login = target_login(plan, facts.public_address, facts.host_keys[0]).model_copy(update={"key_file": key})
     host = open_host("scratch", login, plan.resolve)
     try:
-        host.check(["sh", "-c", "cloud-init status --wait; [ $? -ne 1 ]"], timeout=limit)
+        await_cloud_init(plan, host)
         return _found(host, plan, image, paramiko.PKey.from_path(key).get_base64())
     finally:
         host.close()

@@ -21,7 +21,7 @@ from fixtures.evidence import Entry, Survey, TargetFacts
 from fixtures.ingress import Ingress
 from fixtures.plan import Tarball, load_plan
 from fixtures.run import Run
-from steps import firewall, gems, guards, instance, nginx, packages, postgresql, release, ruby, units, volume
+from steps import firewall, gems, guards, instance, key_pair, nginx, packages, postgresql, release, ruby, units, volume
 
 PLAN = load_plan(Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml")
 VOLUME = "vol-0123456789abcdef0"
@@ -134,12 +134,12 @@ def test_a_group_that_somebody_else_made_is_refused():
 
 def test_a_private_key_is_ours_alone_and_never_overwritten(tmp_path):
     path = tmp_path / "keys" / "new.pem"
-    instance.write_new_key(path)
+    key_pair.write_new_key(path)
     text = path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert paramiko.PKey.from_path(path).get_name() == "ssh-ed25519"
     with pytest.raises(FileExistsError):
-        instance.write_new_key(path)
+        key_pair.write_new_key(path)
     assert path.read_bytes() == text
     assert [entry.name for entry in path.parent.iterdir()] == ["new.pem"]
 
