@@ -8,29 +8,18 @@ import subprocess
 import time
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from fixtures.lab.cloud import Cloud
 from fixtures.lab.images import image
 from fixtures.lab.network import LabNet, Network
+from tests.lab.clients import client
 
 NET = LabNet("test-cloud", 94)
 OPERATOR = NET.public(254)
 USER = "admin"
 QUICK = {"Delay": 1, "MaxAttempts": 90}
-
-
-def client(cloud, service="ec2"):
-    facts = cloud.facts()
-    return boto3.client(
-        service,
-        endpoint_url=facts.endpoint,
-        region_name=facts.region,
-        aws_access_key_id="lab",
-        aws_secret_access_key="lab",
-    )
 
 
 @pytest.fixture(scope="module")

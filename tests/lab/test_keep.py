@@ -3,7 +3,6 @@
 import json
 import time
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -14,6 +13,7 @@ from fixtures.lab.network import LabNet, Network
 from fixtures.lab.places import S3
 from fixtures.lab.storage import Storage
 from steps import sealing
+from tests.lab.clients import client
 
 NET = LabNet("test-keep", 97)
 QUICK = {"Delay": 1, "MaxAttempts": 120}
@@ -56,20 +56,9 @@ def cloud(lab_tree, tmp_path_factory):
     cgroups.remove_lab(NET.name)
 
 
-def client(cloud, service):
-    facts = cloud.facts()
-    return boto3.client(
-        service,
-        endpoint_url=facts.endpoint,
-        region_name=facts.region,
-        aws_access_key_id="lab",
-        aws_secret_access_key="lab",
-    )
-
-
 @pytest.fixture(scope="module")
 def ec2(cloud):
-    return client(cloud, "ec2")
+    return client(cloud)
 
 
 @pytest.fixture(scope="module")

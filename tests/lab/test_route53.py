@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import boto3
 import pytest
 
 from fixtures.errors import Refused
@@ -16,6 +15,7 @@ from fixtures.plan import Dns as DnsPlan
 from steps.names import point
 from steps.providers import Change
 from steps.providers.route53 import Route53
+from tests.lab.clients import client
 
 NET = LabNet("test-route53", 85)
 OLD, NEW = NET.public(10), NET.public(100)
@@ -64,13 +64,10 @@ class Account:
     """What the provider needs of `fixtures.cloud.Cloud`."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self.facts = cloud.facts()
+        self.cloud = cloud
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service, endpoint_url=self.facts.endpoint, region_name=self.facts.region,
-            aws_access_key_id="lab", aws_secret_access_key="lab",
-        )  # fmt: skip
+        return client(self.cloud, service)
 
 
 def test_both_name_servers_answer_what_route53_was_told_and_the_way_back(plan, cloud):

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from checks import check_backups
 from fixtures.backups import Manifest, Store
@@ -24,14 +23,6 @@ from steps import backups
 
 EXAMPLE = load_plan(Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml")
 ACCOUNT = "123456789012"
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    server.stop()
 
 
 def with_(plan, **changes):

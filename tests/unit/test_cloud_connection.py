@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 
 from fixtures.cloud import PLAN_TAG, Cloud, parse_console_host_keys
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
@@ -45,14 +44,6 @@ def test_half_a_block_counts_for_nothing():
 @given(before=st.text(max_size=80), after=st.text(max_size=80))
 def test_whatever_stands_around_it(before, after):
     assert parse_console_host_keys(before + "\n" + BLOCK.format(ED25519) + after) == [ED25519]
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    server.stop()
 
 
 def cloud(endpoint, **changes):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from checks import check_instance, check_ttl
 from fixtures import ingress
@@ -85,32 +84,27 @@ def test_users_are_let_in_by_ipv6_as_the_plan_says(plan):
     assert of_permissions([firewall.permission(rule, "users")]) == {rule}
 
 
-def test_the_instance_is_asked_for_with_an_ipv6_address_and_gets_one(plan, run):
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        ec2 = boto3.client(
-            "ec2", endpoint_url=f"http://127.0.0.1:{server.get_host_and_port()[1]}", region_name="eu-central-1",
-            aws_access_key_id="a", aws_secret_access_key="b",
-        )  # fmt: skip
-        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]
-        whole = vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]
-        part = whole.replace("/56", "/64")
-        subnet = ec2.create_subnet(VpcId=vpc["VpcId"], CidrBlock="10.0.0.0/24", Ipv6CidrBlock=part)["Subnet"]
-        group = ec2.create_security_group(GroupName="g", Description="g", VpcId=vpc["VpcId"])["GroupId"]
-        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-        asked = instance.launch_request(plan, run, group, 0)
-        assert asked["Ipv6AddressCount"] == 1
-        assert "Ipv6AddressCount" not in instance.launch_request(load_plan(EXAMPLE), run, group, 0)
-        ec2.import_key_pair(
-            KeyName="k",
-            PublicKeyMaterial=b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
-        )
-        del asked["IamInstanceProfile"]  # moto has none of that name
-        ec2.run_instances(**(asked | {"ImageId": image, "SubnetId": subnet["SubnetId"], "KeyName": "k"}))
-        described = ec2.describe_instances()["Reservations"][0]["Instances"][0]
-    finally:
-        server.stop()
+def test_the_instance_is_asked_for_with_an_ipv6_address_and_gets_one(plan, run, endpoint):
+    ec2 = boto3.client(
+        "ec2", endpoint_url=endpoint, region_name="eu-central-1",
+        aws_access_key_id="a", aws_secret_access_key="b",
+    )  # fmt: skip
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]
+    whole = vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]
+    part = whole.replace("/56", "/64")
+    subnet = ec2.create_subnet(VpcId=vpc["VpcId"], CidrBlock="10.0.0.0/24", Ipv6CidrBlock=part)["Subnet"]
+    group = ec2.create_security_group(GroupName="g", Description="g", VpcId=vpc["VpcId"])["GroupId"]
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    asked = instance.launch_request(plan, run, group, 0)
+    assert asked["Ipv6AddressCount"] == 1
+    assert "Ipv6AddressCount" not in instance.launch_request(load_plan(EXAMPLE), run, group, 0)
+    ec2.import_key_pair(
+        KeyName="k",
+        PublicKeyMaterial=b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
+    )
+    del asked["IamInstanceProfile"]  # moto has none of that name
+    ec2.run_instances(**(asked | {"ImageId": image, "SubnetId": subnet["SubnetId"], "KeyName": "k"}))
+    described = ec2.describe_instances()["Reservations"][0]["Instances"][0]
     made = read_instance(described)
     assert made.ipv6_address
     assert instance.ipv6_address(plan, made) == made.ipv6_address

@@ -239,13 +239,6 @@ def mail_plan(directory, port, more=""):
     return parse_plan(text, directory / "plan.toml")
 
 
-@pytest.fixture
-def run(tmp_path):
-    made = Run(tmp_path / "runs" / "20261101T000000Z-smallpayroll")
-    made.directory.mkdir(parents=True)
-    return made
-
-
 def publish(plan, run, source=None):
     publishing.publish_notice.function(plan, run, source)
 

@@ -51,13 +51,6 @@ def plan(tmp_path):
     return parse_plan(EXAMPLE, tmp_path / "plan.toml")
 
 
-@pytest.fixture
-def run(tmp_path):
-    made = Run(tmp_path / "runs" / "20261101T000000Z-smallpayroll")
-    made.directory.mkdir(parents=True)
-    return made
-
-
 def sign(plan: Plan, text: str) -> None:
     plan.path.with_suffix(".waivers.toml").write_text(text)
 

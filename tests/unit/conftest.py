@@ -1,0 +1,31 @@
+"""What several unit tests start from."""
+
+from contextlib import closing
+from http.client import HTTPConnection
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from fixtures.run import Run
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    """The address of an imitation of Amazon, empty for each module."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = f"127.0.0.1:{server.get_host_and_port()[1]}"
+    # Every server of one process shows the same imitation, with what another module left in it.
+    with closing(HTTPConnection(address)) as connection:
+        connection.request("POST", "/moto-api/reset")
+        assert connection.getresponse().status == 200
+    yield f"http://{address}"
+    server.stop()
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of the example plan that has not recorded anything yet."""
+    made = Run(tmp_path / "runs" / "20261101T000000Z-smallpayroll")
+    made.directory.mkdir(parents=True)
+    return made
