@@ -11,14 +11,13 @@ from fixtures.evidence import TargetFacts
 from fixtures.plan import Plan, load_plan
 from fixtures.run import runs_of
 from steps.clear_errors import clear_errors
-from steps.gate import ROOT
+from steps.cli_run import RUNS, PlanFile
 from steps.progress import Progress
 
 hosts = typer.Typer(
     no_args_is_help=True, help="A block in this machine's hosts file that names the target, until DNS does."
 )
 
-PlanFile = Annotated[Path, typer.Option("--plan", envvar="GONOGO_PLAN", help="the plan", show_default="plan.toml")]
 HostsFile = Annotated[Path, typer.Option("--file", help="another hosts file")]
 
 
@@ -71,7 +70,7 @@ def show(plan_file: PlanFile = Path("plan.toml"), file: HostsFile = hostsfile.PA
 
 
 def _addresses(plan: Plan) -> list[str]:
-    runs = runs_of(plan, ROOT / "runs")
+    runs = runs_of(plan, RUNS)
     if not runs or not runs[-1].has(TargetFacts):
         raise Refused(
             f"the plan {plan.name}",

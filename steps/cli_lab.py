@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from fixtures.plan import Plan, load_plan
 from fixtures.run import Run, runs_of
 from steps import cli_lab_drill
 from steps.clear_errors import clear_errors
+from steps.cli_run import RUNS
 from steps.executor import ended
 from steps.gate import ROOT
 from steps.progress import Progress
@@ -30,7 +30,6 @@ lab = typer.Typer(no_args_is_help=True, help="A whole migration on this machine:
 VariantName = Annotated[str, typer.Option("--variant", help=f"which migration: {' | '.join(VARIANTS)}")]
 Name = Annotated[str, typer.Option("--name", help="which lab; several can be up side by side")]
 
-RUNS = ROOT / "runs"
 DEMO_TTL = 20
 """Seconds: longer than the plan's own, so that there is an old TTL to wait for, but not for long."""
 USERS_AFTER_SECONDS = 5
@@ -73,7 +72,9 @@ def _make_snapshot(name: str, variant: str, to: Path) -> None:
     """Run everything before the cutover once, and keep the lab and the run as they then are."""
     Progress().say("the first time, the way to the rehearsal is walked once and kept", "bold")
     status = control.lab_up(name, progress=_say, variant=variant)
-    done = subprocess.run(_gonogo("run", "--yes", "--new", "--until", "night_prepared", plan=status.plan), check=False)
+    done = subprocess.run(
+        cli_lab_drill.gonogo(status.plan, "run", "--yes", "--new", "--until", "night_prepared"), check=False
+    )
     if done.returncode != 0:
         raise typer.Exit(done.returncode)
     run = runs_of(load_plan(status.plan), RUNS)[-1]
@@ -218,7 +219,7 @@ def demo(
     _set_aside(plan)
     control.lab_call(name, "users", "start")
     say("2. the migration", "bold")
-    done = subprocess.run(_gonogo("run", "--yes", "--new", plan=lab_status.plan), check=False)
+    done = subprocess.run(cli_lab_drill.gonogo(lab_status.plan, "run", "--yes", "--new"), check=False)
     if done.returncode != 0:
         say(f"the lab stays up: gonogo lab shell HOST --name {name}; gonogo status --plan {lab_status.plan}", "yellow")
         raise typer.Exit(done.returncode)
@@ -228,7 +229,9 @@ def demo(
     say("3. what the users saw", "bold")
     seen = measure_users(name, run)
     subprocess.run(
-        _gonogo("report", "--run", str(run.directory), plan=lab_status.plan), check=True, stdout=subprocess.DEVNULL
+        cli_lab_drill.gonogo(lab_status.plan, "report", "--run", str(run.directory)),
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     say(
         f"  write gap {_seconds(seen.write_gap_seconds)}, outage {_seconds(seen.outage_seconds)}; "
@@ -286,7 +289,3 @@ def _stored_references(name: str) -> set[str]:
 
 def _seconds(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.1f} s"
-
-
-def _gonogo(*arguments: str, plan: Path) -> list[str]:
-    return [sys.executable, "-m", "steps", arguments[0], "--plan", str(plan), *arguments[1:]]

@@ -15,11 +15,11 @@ from fixtures.lab import control
 from fixtures.plan import Plan, load_plan
 from fixtures.run import runs_of
 from steps import CUT_OVER, exits
+from steps.cli_run import RUNS
 from steps.executor import ended
 from steps.gate import ROOT
 from steps.step import Step
 
-RUNS = ROOT / "runs"
 SETTLE_SECONDS = 3.0
 """How long users work on after each back-out, so that their requests tell who serves them."""
 
@@ -61,9 +61,14 @@ def drill(name: str, bring_up: Callable[[], Path]) -> Iterator[Drilled]:
         yield Drilled(step.name, round(seconds, 1), wrong)
 
 
+def gonogo(plan: Path, *arguments: str) -> list[str]:
+    """The command line of a gonogo of its own, about this plan."""
+    return [sys.executable, "-m", "steps", arguments[0], "--plan", str(plan), *arguments[1:]]
+
+
 def _gonogo(plan: Path, wanted: int, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "steps", arguments[0], "--plan", str(plan), *arguments[1:]],
+        gonogo(plan, *arguments),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -95,7 +95,7 @@ def test_the_operators_own_machine_is_looked_at_too(tmp_path, monkeypatch):
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """An operator's desk: a plan, a run with a target, and a hosts file."""
-    monkeypatch.setattr(cli_hosts, "ROOT", tmp_path)
+    monkeypatch.setattr(cli_hosts, "RUNS", tmp_path / "runs")
     (tmp_path / "plan.toml").write_text(EXAMPLE)
     (tmp_path / "hosts").write_bytes(TEXT.encode() + b"\n10.0.0.1 caf\xe9\r\n")
     (tmp_path / "hosts").chmod(0o640)
