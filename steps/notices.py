@@ -67,15 +67,17 @@ class Book:
     def __init__(self, run: Run, plan: Plan) -> None:
         self._run = run
         self._deliveries: dict[str, Delivery] = {}
+        self._earlier: dict[str, Delivery] = {}
         for one in runs_of(plan, run.directory.parent):
             if one.name <= run.name and one.has(Notices):
-                self._deliveries |= one.records(Notices).deliveries
+                self._earlier |= one.records(Notices).deliveries
 
     def find(self, channel: Channel, text: str) -> Delivery:
         """The delivery of this text through this channel: the earlier one, or a new one."""
         key = notices.delivery_key(channel, text)
         if key not in self._deliveries:
-            self._deliveries[key] = Delivery(channel=channel.name, audience=channel.audience, text=text)
+            new = Delivery(channel=channel.name, audience=channel.audience, text=text)
+            self._deliveries[key] = self._earlier.get(key, new)
         return self._deliveries[key]
 
     def keep(self) -> None:
