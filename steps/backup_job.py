@@ -64,7 +64,7 @@ class Sql:
             self.ask(f"SELECT set_config('{name}', '{value}', false);")
 
     def ask(self, statement: str) -> list[list[str]]:
-        """The rows that the statements give."""
+        """The rows that the statements give; raises `Failure` when psql ends over them."""
         assert self._psql.stdin is not None
         assert self._psql.stdout is not None
         try:
@@ -148,7 +148,7 @@ class Bucket:
         )
 
     def stream(self, key: str, command: list[str], about: int, good: Iterable[int] = (0,)) -> Facts:
-        """Upload what the command prints, roughly `about` bytes; one that fails leaves no object behind."""
+        """Upload what the command prints, roughly `about` bytes; one that fails leaves no object behind: `Failure`."""
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
 
@@ -337,7 +337,7 @@ def back_up(configuration: Facts, job: str) -> Facts:
 
 
 def test(configuration: Facts, job: str) -> Facts:
-    """Restore the newest backup beside the living database and compare; gives what was found."""
+    """Restore the newest backup beside the living database and compare; gives what was found. `Failure` without any."""
     begun = time.monotonic()
     bucket = Bucket(configuration)
     name = bucket.newest()

@@ -1,4 +1,4 @@
-"""The command line: `gonogo plan | run | rehearse | status | back-out | report | checklist | hosts | lab ...`."""
+"""The command line: `gonogo discover | plan | run | rehearse | status | back-out | lock | report | checklist | hosts | lab`."""
 
 import json
 from collections.abc import Mapping
