@@ -1,7 +1,6 @@
 """`make prove-2`: what the first release promises, a line each. Names as arguments choose items: `... issue_2 kills`."""
 
 import json
-import os
 import re
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from fixtures.lab.faults import FAULTS, break_it, mend
 from steps.cli_lab import measure_users
 from tests.bench.__main__ import lines as bench_lines
 from tests.bench.__main__ import measure
-from tests.labsite import CARD, REHEARSED, ROOT, Site, finished, run, started
+from tests.labsite import CARD, REHEARSED, Site, finished, run, started
 from tests.prove.demonstration import demonstration, same_rows_as_closed
 from tests.prove.proof import main
 
@@ -212,9 +211,4 @@ ITEMS = (
 )
 
 if __name__ == "__main__":
-    os.chdir(ROOT)
-    try:
-        main("prove-2", ITEMS)
-    finally:
-        for name in ("prove", REHEARSED):
-            Site(name).down()
+    main("prove-2", ITEMS, ("prove", REHEARSED))

@@ -1,6 +1,5 @@
 """`make prove-3`: the whole article, a line each. Names as arguments choose items: `... issue_3 drill`."""
 
-import os
 import re
 import sys
 import tempfile
@@ -174,8 +173,4 @@ ITEMS = (
 )
 
 if __name__ == "__main__":
-    os.chdir(ROOT)
-    try:
-        main("prove-3", ITEMS)
-    finally:
-        Site("prove").down()
+    main("prove-3", ITEMS, ("prove",))

@@ -1,6 +1,7 @@
 """A proof: named items, each a function that returns its figure or raises; one line each, and a last line that counts."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.labsite import ROOT
+from tests.labsite import ROOT, Site
 
 MEASURED = ROOT / "docs" / "measured"
 
@@ -59,6 +60,11 @@ def _memory() -> int:
     return int(Path("/proc/meminfo").read_text().split()[1]) // 2**20
 
 
-def main(issue: str, items: Sequence[Item]) -> None:
-    """Enter as a script."""
-    sys.exit(prove(issue, items, sys.argv[1:]))
+def main(issue: str, items: Sequence[Item], labs: Sequence[str]) -> None:
+    """Enter as a script; afterwards the labs that the items left up are taken down."""
+    os.chdir(ROOT)
+    try:
+        sys.exit(prove(issue, items, sys.argv[1:]))
+    finally:
+        for name in labs:
+            Site(name).down()
