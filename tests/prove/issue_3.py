@@ -9,7 +9,7 @@ from fixtures import ledger
 from fixtures.evidence import Verdict
 from fixtures.plan import load_plan
 from fixtures.run import Run, runs_of
-from steps.cli_lab_drill import steps_to_drill
+from steps import CUT_OVER
 from tests.labsite import REHEARSED, ROOT, Done, Site, run
 from tests.prove.demonstration import demonstration
 from tests.prove.drafted import draft
@@ -151,7 +151,7 @@ def drill() -> str:
     done = run([sys.executable, "-m", "steps", "lab", "drill", "--name", REHEARSED], timeout=3600)
     assert done.code == 0, done.out[-3000:]
     lines = re.findall(r"^\s*(\w+)\s+production is open again after ([\d.]+) s", done.out, re.MULTILINE)
-    wanted = [step.name for step in steps_to_drill(load_plan(Site(REHEARSED).plan_path))]
+    wanted = [step.name for step in CUT_OVER if not step.only_with]  # the lab is down by now, and its plan with it
     assert [name for name, _ in lines] == wanted, done.out[-2000:]
     slowest = max(float(seconds) for _, seconds in lines)
     return f"{len(lines)} back-outs, from after {', '.join(n for n, _ in lines)}; production open again each time, slowest {slowest} s"
