@@ -18,7 +18,6 @@ from steps import CUT_OVER, exits
 from steps.cli_run import RUNS
 from steps.executor import ended
 from steps.gate import ROOT
-from steps.step import Step
 
 SETTLE_SECONDS = 3.0
 """How long users work on after each back-out, so that their requests tell who serves them."""
@@ -33,11 +32,6 @@ class Drilled:
     wrong: str
 
 
-def steps_to_drill(plan: Plan) -> list[Step]:
-    """The steps of the cutover that the plan has."""
-    return [step for step in CUT_OVER if step.concerns(plan)]
-
-
 def drill(name: str, bring_up: Callable[[], Path]) -> Iterator[Drilled]:
     """Back out after each step of the cutover, each time in a rehearsed lab that `bring_up` brings up (its plan's path).
 
@@ -45,7 +39,7 @@ def drill(name: str, bring_up: Callable[[], Path]) -> Iterator[Drilled]:
     """
     plan_path = bring_up()
     plan = load_plan(plan_path)
-    for number, step in enumerate(steps_to_drill(plan)):
+    for number, step in enumerate(step for step in CUT_OVER if step.concerns(plan)):
         if number:
             bring_up()
         control.lab_call(name, "users", "start")

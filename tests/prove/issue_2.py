@@ -12,26 +12,15 @@ from steps.cli_lab import measure_users
 from tests.bench.__main__ import lines as bench_lines
 from tests.bench.__main__ import measure
 from tests.labsite import CARD, REHEARSED, Site, finished, run, started
-from tests.prove.demonstration import demonstration, same_rows_as_closed
+from tests.prove.demonstration import WARM_MINUTES, cold_demo, demonstration, same_rows_as_closed
 from tests.prove.proof import main
 
-# The demonstration has grown since: image, backups, the DNS clock and HTTPS came to it.
-COLD_MINUTES, WARM_MINUTES, TEST_MINUTES = 10, 6, 25
+TEST_MINUTES = 25
 
 
 def warm_demo() -> str:
     """The demonstration with every image in the cache."""
     return demonstration(Site("prove"), WARM_MINUTES)
-
-
-def cold_demo() -> str:
-    """The demonstration with an empty cache."""
-    with tempfile.TemporaryDirectory(prefix="gonogo-cold-") as cache:
-        site = Site("cold")
-        try:
-            return demonstration(site, COLD_MINUTES, GONOGO_CACHE=cache)
-        finally:
-            site.down()
 
 
 def red_then_green() -> str:

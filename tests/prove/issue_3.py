@@ -2,7 +2,6 @@
 
 import re
 import sys
-import tempfile
 import time
 
 from fixtures import ledger
@@ -11,12 +10,11 @@ from fixtures.plan import load_plan
 from fixtures.run import Run, runs_of
 from steps import CUT_OVER
 from tests.labsite import REHEARSED, ROOT, Done, Site, run
-from tests.prove.demonstration import demonstration
+from tests.prove.demonstration import WARM_MINUTES, cold_demo, demonstration
 from tests.prove.drafted import draft
 from tests.prove.proof import main
 from tests.unit.test_rows import BEFORE, ROWS, quoted
 
-COLD_MINUTES, WARM_MINUTES = 10, 6
 REHEARSALS = 3
 IN_THE_DEMO = ("notice_published", "ami_inspected", "image_made", "backed_up", "restore_tested", "window_open")
 """What the article owes beside the move itself; the survey and HTTPS are looked at by name."""
@@ -28,16 +26,6 @@ def warm() -> str:
     figure = demonstration(site, WARM_MINUTES)
     _holds_the_article(site)
     return figure
-
-
-def cold() -> str:
-    """The demonstration with an empty cache."""
-    with tempfile.TemporaryDirectory(prefix="gonogo-cold-") as cache:
-        site = Site("cold")
-        try:
-            return demonstration(site, COLD_MINUTES, GONOGO_CACHE=cache)
-        finally:
-            site.down()
 
 
 def _holds_the_article(site: Site) -> None:
@@ -169,7 +157,7 @@ ITEMS = (
     ("before_second: bastion, sudo's password, md5, Redis, trixie, a tarball's Ruby", before_second),
     ("second: bookworm to trixie, the other variants", second),
     ("drill: back-out from every step of the cutover", drill),
-    ("cold: make demo, nothing cached", cold),
+    ("cold: make demo, nothing cached", cold_demo),
 )
 
 if __name__ == "__main__":
