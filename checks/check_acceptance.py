@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from fixtures import facts, ingress, sameness
+from fixtures import facts, ingress
 from fixtures.cloud import Cloud
 from fixtures.database import Database
 from fixtures.errors import CouldNotVerify
@@ -14,6 +14,7 @@ from fixtures.host import LOCK, Host
 from fixtures.nameservers import Answer, Dns
 from fixtures.plan import Plan, Record, Server
 from fixtures.run import Run
+from fixtures.sameness import differences, pinned, tables
 from fixtures.verdict import problem
 from fixtures.web import Web
 
@@ -99,8 +100,8 @@ def check_old_host_takes_no_writes(run: Run, source_db: Database) -> None:
     copied = run.records(DataCopy).tables
     session = source_db.connect(statement_timeout=3600)
     try:
-        sameness.pin(session)
-        told = sameness.differences(copied, sameness.read_tables(session))
+        pinned.pin(session)
+        told = differences.differences(copied, tables.read_tables(session))
     finally:
         session.close()
     assert not told, problem(

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
-from fixtures import roles, sameness
+from fixtures import roles
 from fixtures.database import Database
 from fixtures.evidence import DataCopy, SourceClosure, Survey, TableCopy
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
+from fixtures.sameness import catalog, differences, pinned, tables
 from fixtures.verdict import problem
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
@@ -44,7 +45,7 @@ class Side:
     def table(self, name: str) -> TableCopy | None:
         """Rows and digest of a table, None when there is none of that name."""
         if name not in self._tables:
-            self._tables[name] = sameness.read_tables(self.session, name).get(name)
+            self._tables[name] = tables.read_tables(self.session, name).get(name)
         return self._tables[name]
 
 
@@ -59,7 +60,7 @@ def side(run: Run, target_db: Database, source_db: Database) -> Iterator[Side]:
     """The database to compare with the record."""
     name, db = ("production", source_db) if run.happened("target_open") else ("the target", target_db)
     with closing(db.connect(statement_timeout=HOURS)) as session:
-        sameness.pin(session)
+        pinned.pin(session)
         yield Side(name, session)
 
 
@@ -67,7 +68,7 @@ def side(run: Run, target_db: Database, source_db: Database) -> Iterator[Side]:
 def production(source_db: Database) -> Iterator[Side]:
     """Production as it is now."""
     with closing(source_db.connect(statement_timeout=HOURS)) as session:
-        sameness.pin(session)
+        pinned.pin(session)
         yield Side("production", session)
 
 
@@ -104,7 +105,7 @@ def check_rows_match(table: str, copied: DataCopy, side: Side) -> None:
 def check_no_other_tables(copied: DataCopy, target_db: Database) -> None:
     """The target has production's tables, no more and no fewer."""
     with closing(target_db.connect(statement_timeout=HOURS)) as session:
-        found = set(sameness.table_names(session))
+        found = set(tables.table_names(session))
     expected = set(copied.tables)
     assert found == expected, problem(
         "the tables on the target",
@@ -116,13 +117,13 @@ def check_no_other_tables(copied: DataCopy, target_db: Database) -> None:
 
 def check_sequences_match(copied: DataCopy, side: Side) -> None:
     """Every sequence stands where production's stood while it was copied: no number is given twice."""
-    found = sameness.read_sequences(side.session)
+    found = catalog.read_sequences(side.session)
     # A closed production's stand still; a live one's may have moved while the dump ran, and the dump saw some moment of it.
     nearest = {
         name: found[name] if name in found and _between(found[name], before, copied.sequences_after[name]) else before
         for name, before in copied.sequences.items()
     }
-    told = sameness.differences(nearest, found)
+    told = differences.differences(nearest, found)
     assert not told, problem(
         f"sequences on {side.name}", expected="last_value and is_called as on production", found=told, remedy=AGAIN
     )
@@ -136,7 +137,7 @@ def _between(found: tuple[int, bool], before: tuple[int, bool], after: tuple[int
 def check_large_objects_match(copied: DataCopy, side: Side) -> None:
     """Every large object is there with its content, owner and grants."""
     expected = (copied.large_objects, copied.large_objects_digest)
-    found = sameness.read_large_objects(side.session)
+    found = tables.read_large_objects(side.session)
     assert found == expected, problem(
         f"large objects on {side.name}",
         expected=f"{expected[0]}, digest {expected[1]}",
@@ -178,12 +179,12 @@ def check_owners_and_grants_match(source_db: Database, target_db: Database) -> N
     sides = []
     for db in (source_db, target_db):
         with closing(db.connect()) as session:
-            sameness.pin(session)
-            sides.append((session.server_version, sameness.read_grants(session)))
+            pinned.pin(session)
+            sides.append((session.server_version, catalog.read_grants(session)))
     (_, expected), (_, found) = sides
     if min(version for version, _ in sides) < MAINTAIN:
-        expected, found = sameness.without_maintain(expected), sameness.without_maintain(found)
-    told = sameness.differences(expected, found)
+        expected, found = catalog.without_maintain(expected), catalog.without_maintain(found)
+    told = differences.differences(expected, found)
     assert not told, problem("owners and grants on the target", expected="production's", found=told, remedy=AGAIN)
 
 
@@ -197,7 +198,7 @@ def check_extensions_match(plan: Plan, run: Run, target_db: Database) -> None:
     if plan.postgresql.version > int(survey.server_version.split(".")[0]):
         later = [name for name in expected if name in found and is_later(found[name], expected[name])]
         expected |= {name: found[name] for name in later}
-    told = sameness.differences(expected, found)
+    told = differences.differences(expected, found)
     assert not told, problem(
         "extensions on the target",
         expected="as surveyed on production",

@@ -8,7 +8,8 @@ from fixtures.evidence import FilesCopy
 from fixtures.host import Host
 from fixtures.plan import Upload
 from fixtures.run import Run
-from fixtures.sameness import Manifest, differences, kept_manifest, read_manifest
+from fixtures.sameness.differences import differences
+from fixtures.sameness.manifest import Manifest, kept_manifest, read_manifest
 from fixtures.verdict import problem
 
 pytestmark = [pytest.mark.files_copied, pytest.mark.final_files_copied]

@@ -7,7 +7,10 @@ from fixtures.evidence import DataCopy, FilesCopy, RedisCopy, SourceClosure
 from fixtures.host import Host
 from fixtures.plan import Upload
 from fixtures.run import Run
-from fixtures.sameness import differences, kept_manifest, read_large_objects, read_manifest, read_sequences
+from fixtures.sameness.catalog import read_sequences
+from fixtures.sameness.differences import differences
+from fixtures.sameness.manifest import kept_manifest, read_manifest
+from fixtures.sameness.tables import read_large_objects
 from fixtures.verdict import problem
 
 __all__ = ["copied", "production"]  # the fixtures, for pytest to find

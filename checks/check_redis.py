@@ -12,7 +12,7 @@ from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
 from fixtures.redis import RedisRefusal, opened, unlike
 from fixtures.run import Run
-from fixtures.sameness import kept_manifest
+from fixtures.sameness.manifest import kept_manifest
 from fixtures.verdict import problem
 
 AGAIN = "copy again: `gonogo run` (before the target opened)"

@@ -7,7 +7,7 @@ from contextlib import closing
 from ipaddress import ip_address, ip_network
 from pathlib import PurePosixPath
 
-from fixtures import facts, ingress, notices, sameness
+from fixtures import facts, ingress, notices
 from fixtures.connections import Connections
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.evidence import (
@@ -27,6 +27,7 @@ from fixtures.ingress import Ingress
 from fixtures.places import HELD, STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.run import Run
+from fixtures.sameness import pinned, tables
 from steps import cutover, fence, firewall, guards, quarantine
 from steps.application import start_pack, stop_pack, stop_pack_if_there
 from steps.names import restore
@@ -242,8 +243,8 @@ def loss_text(written: Mapping[str, str], directory: PurePosixPath) -> str:
 def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
     plan, run = connections.plan, connections.run
     with closing(connections.target_db.connect(statement_timeout=LIMIT)) as session:
-        sameness.pin(session)
-        written = written_since(run.records(DataCopy).tables, sameness.read_tables(session))
+        pinned.pin(session)
+        written = written_since(run.records(DataCopy).tables, tables.read_tables(session))
     counts = {str(upload.path): facts.count_files(connections.target, str(upload.path)) for upload in plan.files}
     written |= files_since(run.records(FilesCopy).counts, counts) | redis_since(plan)
     word = plan.web.hostnames[0]

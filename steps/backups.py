@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fixtures import sameness
 from fixtures.backups import CONFIGURATION, JOB, UNIT, Store
 from fixtures.cloud import PLAN_TAG, Cloud, aws_errors
 from fixtures.database import SUPERUSER
@@ -13,6 +12,7 @@ from fixtures.evidence import RestoreTest
 from fixtures.host import UNIT_SCRIPTS, Host
 from fixtures.plan import Plan
 from fixtures.run import Run
+from fixtures.sameness import pinned, tables
 from steps import guards, packages
 from steps.postgresql import server_unit
 from steps.step import step
@@ -97,9 +97,9 @@ def configuration(plan: Plan) -> str:
             "database": plan.database.name,
             "port": plan.postgresql.port,
             "directories": [str(upload.path) for upload in plan.files],
-            "settings": sameness.PINNED,
-            "tables": sameness.DIGESTS,
-            "large_objects": sameness.LARGE_OBJECTS,
+            "settings": pinned.PINNED,
+            "tables": tables.DIGESTS,
+            "large_objects": tables.LARGE_OBJECTS,
         },
         indent=1,
     )

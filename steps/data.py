@@ -12,7 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
-from fixtures import roles, sameness
+from fixtures import roles
 from fixtures.cloud import Cloud
 from fixtures.database import SUPERUSER, Database
 from fixtures.errors import Refused, StepFailed
@@ -20,6 +20,7 @@ from fixtures.evidence import DataCopy, SourceClosure, Survey
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
+from fixtures.sameness import catalog, pinned, tables
 from steps import guards
 from steps.application import stop_pack_if_there
 from steps.copying import channel
@@ -137,7 +138,7 @@ class _Copy:
                 self.open_source.wait_unit(self._unit(copied.snapshot), LIMIT)
         self._finish()
         with closing(self.source_db.connect(read_only=True)) as session:
-            after = sameness.read_sequences(session)
+            after = catalog.read_sequences(session)
         seconds = round(time.monotonic() - begun, 3)
         self.run.record(copied.model_copy(update={"seconds": seconds, "sequences_after": after}))
         # Only now: a unit that is still known tells a later process that the copy was not finished.
@@ -243,16 +244,16 @@ class _Copy:
             snapshot = _export(session)
             unit = self._unit(snapshot)
             # Sequences stand outside every snapshot: they are read before the dump reads them, and once more after it.
-            sequences = sameness.read_sequences(session)
+            sequences = catalog.read_sequences(session)
             self.open_source.start_unit(unit, dump_script(self.plan, snapshot, ssh))
-            sameness.pin(session)
-            count, digest = sameness.read_large_objects(session)
+            pinned.pin(session)
+            count, digest = tables.read_large_objects(session)
             copied = DataCopy(
                 final=final,
                 snapshot=snapshot,
                 source_identifier=self.source_db.identity(),
                 target_identifier=self.target_db.identity(),
-                tables=sameness.read_tables(session),
+                tables=tables.read_tables(session),
                 sequences=sequences,
                 sequences_after=sequences,
                 large_objects=count,

@@ -8,7 +8,8 @@ from fixtures.evidence import FilesCopy, Survey
 from fixtures.host import Host
 from fixtures.plan import Plan, Upload
 from fixtures.run import Run
-from fixtures.sameness import Manifest, differences, keep_manifest, read_manifest
+from fixtures.sameness.differences import differences
+from fixtures.sameness.manifest import Manifest, keep_manifest, read_manifest
 from steps import guards
 from steps.copying import refuse_empty, rsync_push
 from steps.step import step

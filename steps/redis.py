@@ -15,7 +15,7 @@ from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
 from fixtures.redis import Redis, alike, opened, unlike
 from fixtures.run import Run
-from fixtures.sameness import Manifest, keep_manifest
+from fixtures.sameness.manifest import Manifest, keep_manifest
 from steps import guards, packages
 from steps.application import stop_pack_if_there
 from steps.copying import channel

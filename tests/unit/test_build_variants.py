@@ -4,8 +4,9 @@ import pytest
 from psycopg2.extensions import encrypt_password
 
 from checks.check_data import is_later
-from fixtures import roles, sameness
+from fixtures import roles
 from fixtures.errors import Refused, StepFailed
+from fixtures.sameness import catalog
 from steps import instance, postgresql, volume
 from tests.unit.test_build_commands import FACTS, PLAN, Target, cloud_with
 from tests.unit.test_build_commands import run as run_fixture
@@ -118,7 +119,7 @@ def test_the_privilege_of_later_servers_is_left_out():
         "relation b": "o =m/o g=a*r*w*d*D*x*t*m*/o o=arwdDxtm/o",
         "schema c": "(default)",
     }
-    assert sameness.without_maintain(later) == {
+    assert catalog.without_maintain(later) == {
         "relation a.m": "m m=arwdDxt/m map=r/m",
         "relation b": "o =/o g=a*r*w*d*D*x*t*/o o=arwdDxt/o",
         "schema c": "(default)",

@@ -10,7 +10,9 @@ from fixtures.errors import CouldNotVerify, Refused
 from fixtures.evidence import FileCount
 from fixtures.plan import Plan, load_plan
 from fixtures.roles import Role, Setting, alter, apply_setting, differing
-from fixtures.sameness import Manifest, differences, digest_query, kept_manifest, manifest_path
+from fixtures.sameness.differences import differences
+from fixtures.sameness.manifest import Manifest, kept_manifest, manifest_path
+from fixtures.sameness.tables import digest_query
 from steps import copying, data
 from steps.files import mount_points
 

@@ -8,7 +8,7 @@ import pytest
 from fixtures.errors import StepFailed
 from fixtures.plan import Redis as Planned
 from fixtures.redis import RefusedError, alike, encode, label, read_answer, unlike
-from fixtures.sameness import Manifest
+from fixtures.sameness.manifest import Manifest
 from fixtures.secrets import Secret
 from steps import redis
 
