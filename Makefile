@@ -8,7 +8,7 @@ help:
 	@echo "make demo     move SmallPayroll in the lab, from production to a launched instance; ends with the report's path"
 	@echo "make test     every test: unit, lab, a whole migration, faults"
 	@echo "make lint     ruff and mypy --strict"
-	@echo "make bench    times, as ratios"
+	@echo "make bench    times and memory, as ratios"
 	@echo "make prove-2  what the first release promises, a line each with figure and verdict"
 	@echo "make prove-3  the whole article, a line each"
 	@echo "make clean    end the labs and forget their images"

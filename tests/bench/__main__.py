@@ -1,57 +1,24 @@
-"""`make bench`: how long the pre_cutover gate takes over gonogo's shell and over testinfra's backends, and the ratios."""
+"""`make bench`: times and memory, as ratios. Names as arguments choose benchmarks: `python -m tests.bench files`."""
 
 import argparse
-import statistics
 import sys
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from tests.labsite import REHEARSED, Site
+from tests.bench import gates
 
-ROUNDS = 3
-BACKENDS = ("gonogo's shell", "paramiko", "ssh")
-
-
-def measure(site: Site, rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Seconds of the gate, `rounds` times each backend in turn, on one lab in one run."""
-    seconds: dict[str, list[float]] = {name: [] for name in BACKENDS}
-    for _ in range(rounds):
-        for name in BACKENDS:
-            done = site.checks(
-                "pre_cutover",
-                "-q",
-                "-p",
-                "tests.bench.backends",
-                GONOGO_BENCH_BACKEND="" if name == BACKENDS[0] else name,
-            )
-            assert done.code == 0, done.out
-            seconds[name].append(done.seconds)
-    return seconds
-
-
-def lines(seconds: dict[str, list[float]]) -> list[str]:
-    """The table: median, range, and how many times as long as over our shell."""
-    ours = statistics.median(seconds[BACKENDS[0]])
-    text = [f"{'pre_cutover gate over':24} {'median s':>9} {'min':>7} {'max':>7} {'ratio':>7}"]
-    for name, values in seconds.items():
-        median = statistics.median(values)
-        text.append(f"{name:24} {median:9.2f} {min(values):7.2f} {max(values):7.2f} {median / ours:7.1f}")
-    return text
+BENCHMARKS: Mapping[str, Callable[[], list[str]]] = {"gates": gates.main}
+"""Name -> what measures, and gives the lines of its table."""
 
 
 def main(arguments: list[str]) -> int:
-    options: Any = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--name", default=REHEARSED, help="the lab to use; it is brought up rehearsed")
-    options.add_argument("--rounds", type=int, default=ROUNDS)
-    chosen = options.parse_args(arguments)
-    site = Site(chosen.name)
-    site.down()
-    site.up(rehearsed=True)
-    try:
-        ready = site.gonogo("run", "--yes", "--until", "window_open")
-        assert ready.code == 0, ready.out
-        print("\n".join(lines(measure(site, chosen.rounds))))  # noqa: T201 - the benchmark's output
-    finally:
-        site.down()
+    options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    options.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all without one")
+    chosen = options.parse_args(arguments).names or list(BENCHMARKS)
+    unknown = [name for name in chosen if name not in BENCHMARKS]
+    if unknown:
+        options.error(f"no benchmark {', '.join(unknown)}")
+    for name in chosen:
+        print(f"\n{name}", *BENCHMARKS[name](), sep="\n", flush=True)  # noqa: T201 - the benchmark's output
     return 0
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from fixtures.evidence import Verdict
 from fixtures.lab.faults import FAULTS, break_it, mend
 from steps.cli_lab import measure_users
-from tests.bench.__main__ import lines as bench_lines
-from tests.bench.__main__ import measure
+from tests.bench.gates import lines as bench_lines
+from tests.bench.gates import measure
 from tests.labsite import CARD, REHEARSED, Site, finished, run, started
 from tests.prove.demonstration import WARM_MINUTES, cold_demo, demonstration, same_rows_as_closed
 from tests.prove.proof import main
