@@ -22,7 +22,7 @@ demo: setup
 test:
 	@.ci/setup test
 	@$(MAKE) --no-print-directory lint
-	@$(ROOT) .venv/bin/python -m pytest -q tests/unit tests/lab -n 2 --dist loadfile
+	@$(ROOT) .venv/bin/python -m pytest -q tests/unit tests/lab tests/sameness -n 2 --dist loadfile
 	@$(ROOT) .venv/bin/python -m pytest -q tests/faults tests/night
 
 lint:

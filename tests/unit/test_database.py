@@ -15,8 +15,8 @@ from psycopg2 import sql
 from fixtures.database import Database, error_code
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.host import open_host
+from tests.servers import running
 from tests.unit.loopback import running_sshd
-from tests.unit.postgresql import running_postgresql
 
 
 def message(kind, body):
@@ -48,7 +48,7 @@ def host(tmp_path_factory):
 def server():
     directory = Path(tempfile.mkdtemp())  # pytest's own are closed to the user postgres
     directory.chmod(0o755)
-    with running_postgresql(directory / "pg") as server:
+    with running(15, directory / "pg") as server:
         yield server
     shutil.rmtree(directory)
 
@@ -157,7 +157,7 @@ def test_threads_share_a_database(database):
 
 def test_a_restarted_server_is_met_again_and_a_stopped_one_is_told(database, server):
     assert database.value("SELECT 1") == 1
-    server.ctl("-m", "fast", "stop")
+    server.stop()
     with pytest.raises(CouldNotVerify, match="No such file"):
         database.value("SELECT 1")
     with pytest.raises(CouldNotVerify, match="refused"):
