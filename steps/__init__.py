@@ -28,6 +28,7 @@ from steps import (
     redis,
     release,
     ruby,
+    sampling,
     survey,
     volume,
     window,
@@ -66,6 +67,7 @@ BUILD = (
 """Install what the application needs, and the application."""
 
 REHEARSE = (
+    sampling.sample_pages,
     data.copy_database,
     redis.copy_redis,
     files.copy_uploads,

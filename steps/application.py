@@ -7,7 +7,7 @@ from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
 from fixtures.web import Web
-from steps import guards
+from steps import guards, sampling
 from steps.step import step
 
 
@@ -31,10 +31,11 @@ def start_application(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     start_pack(target, plan)
 
 
-@step(needs=["application_running"], gives=["rehearsed"])
+@step(needs=["application_running", "pages_sampled"], gives=["rehearsed"])
 def rehearse(plan: Plan, run: Run, web: Web) -> None:
-    """Try the target under production's name, and time the same pages on both hosts; the checks do the judging."""
+    """Try the target under production's name: pages that must be equal, and their times; the checks do the judging."""
     facts = run.records(TargetFacts)
+    sampling.ask_again(plan, run, web)
     hosts = {"source": str(plan.source.public_address), "target": facts.public_address}
     times = parity.measure(web, hosts, plan.smoke, plan.web.pages, plan.parity)
     run.record(ResponseTimes(source=times["source"], target=times["target"]))

@@ -1,0 +1,147 @@
+"""Pages that users ask for are shown by the target as production shows them."""
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from fixtures import accesslog, replay
+from fixtures.errors import CouldNotVerify
+from fixtures.evidence import PagesReplayed, PagesSampled, ReplayedPage, TargetFacts
+from fixtures.plan import Plan
+from fixtures.replay import Comparison
+from fixtures.run import Run
+from fixtures.verdict import problem
+from fixtures.web import Web
+
+AGAIN = "rehearse again: `gonogo rehearse`"
+SEE = "see the page on both hosts; what may differ (a date, a number of its own) is declared in pages.normalise"
+NAMED = 4
+
+
+@pytest.fixture(scope="session")
+def sampled(run: Run) -> PagesSampled:
+    """The pages as production showed them before it was copied."""
+    return run.records(PagesSampled)
+
+
+@pytest.fixture(scope="session")
+def compared(run: Run, plan: Plan, web: Web) -> Comparison:
+    """The stable pages, as the target shows them now."""
+    replayed, target = of_the_latest_sample(run), run.records(TargetFacts).public_address
+    return replay.compare(web, target, str(plan.source.public_address), replayed, plan)
+
+
+def of_the_latest_sample(run: Run) -> PagesReplayed:
+    """The pages that production showed twice; raises `CouldNotVerify` where it was sampled anew since."""
+    replayed, sampled = run.records(PagesReplayed), run.records(PagesSampled)
+    if replayed.sampled != sampled.recorded:
+        raise CouldNotVerify(
+            "the pages that production showed after the copy",
+            expected=f"those of the sample of {sampled.recorded:%Y-%m-%d %H:%M:%S} UTC",
+            found=f"those of the sample of {replayed.sampled:%Y-%m-%d %H:%M:%S} UTC",
+            remedy=AGAIN,
+        )
+    return replayed
+
+
+@pytest.mark.pages_sampled
+def check_only_allowed_pages_are_asked(plan: Plan, sampled: PagesSampled) -> None:
+    """Production was asked only for pages that the plan names or allows."""
+    own = {*plan.web.static, *plan.web.cached, *plan.web.pages, replay.ABSENT}
+    other = [page.url for page in sampled.pages if page.url not in own and not accesslog.allowed(page.url, plan.pages)]
+    assert not other, problem(
+        "pages asked for on production", expected="those of pages.allow and [web]", found=_few(other), remedy=AGAIN
+    )
+
+
+@pytest.mark.pages_sampled
+def check_every_page_was_recorded(plan: Plan, sampled: PagesSampled) -> None:
+    """Every page of the plan was recorded as production showed it before the copy."""
+    seen = {page.url for page in sampled.pages if page.print is not None}
+    missing = sorted({*plan.web.static, *plan.web.cached, *plan.web.pages, replay.ABSENT} - seen)
+    assert not missing, problem("pages recorded", expected="all of [web]", found=f"not {_few(missing)}", remedy=AGAIN)
+
+
+@pytest.mark.pages_sampled
+def check_log_was_sampled(sampled_log: PurePosixPath, sampled: PagesSampled) -> None:
+    """The sample holds pages that users really ask for, taken from production's access log."""
+    if not any(page.times for page in sampled.pages):
+        raise CouldNotVerify(
+            f"{sampled_log} on production",
+            expected="requests whose paths pages.allow matches",
+            found=f"none among {sampled.lines} lines ({sampled.malformed} of no known format, {sampled.own} our own, "
+            f"{sampled.other_methods} neither GET nor HEAD)",
+            remedy="correct web.access_log or pages.allow in the plan (or empty it), then run again",
+        )
+
+
+@pytest.mark.rehearsed
+def check_sampled_pages_match(sampled_log: PurePosixPath, compared: Comparison, run: Run) -> None:  # noqa: ARG001
+    """Pages that users ask for are shown to a visitor as production shows them, word for word."""
+    _match("sampled", compared, run, SEE)
+
+
+@pytest.mark.rehearsed
+def check_signed_in_pages_match(compared: Comparison, run: Run) -> None:
+    """Pages behind the login are shown as production shows them, word for word."""
+    _match("signed in", compared, run, SEE)
+
+
+@pytest.mark.rehearsed
+def check_static_files_match(compared: Comparison, run: Run) -> None:
+    """Static files and cached pages are shown as production shows them, byte for byte."""
+    _match("static", compared, run, "see public/ of the release on the target, and what was cached there")
+
+
+@pytest.mark.rehearsed
+def check_error_page_matches(compared: Comparison, run: Run) -> None:
+    """A page that does not exist is answered as production answers it."""
+    _match("error", compared, run, "see error_page in the site's configuration on the target")
+
+
+@pytest.mark.rehearsed
+def check_headers_match(compared: Comparison, run: Run) -> None:
+    """Every page carries the headers that production sends with it: type, caching, protection."""
+    found = [f"{_name(one.page)}: {one.headers}" for one in compared.differing if one.headers]
+    assert not found, problem(
+        "headers on the target",
+        expected=f"those of production; on {len(compared.equal)} pages they are",
+        found=_few(found),
+        remedy="see the site's configuration on the target; a header that may differ is left out of pages.headers",
+    )
+    _some_are_equal([*compared.equal, *(one.page for one in compared.differing)], "headers", compared, run)
+
+
+def _match(kind: str, compared: Comparison, run: Run, remedy: str) -> None:
+    differing = [one for one in compared.differing if one.page.kind == kind]
+    found = [f"{_name(one.page)}: {one.body}" for one in differing if one.body]
+    # A page whose headers alone differ is equal as a page.
+    equal = [page for page in compared.equal if page.kind == kind] + [one.page for one in differing if not one.body]
+    assert not found, problem(
+        f"pages on the target ({kind})",
+        expected=f"as on production; {len(equal)} are",
+        found=_few(found),
+        remedy=remedy,
+    )
+    _some_are_equal(equal, f"pages ({kind})", compared, run, kind)
+
+
+def _some_are_equal(equal: list[ReplayedPage], what: str, compared: Comparison, run: Run, kind: str = "") -> None:
+    """Nothing is proven where production changed every page itself. Raises `CouldNotVerify` then."""
+    if equal:
+        return
+    changed = [*compared.changed, *run.records(PagesReplayed).changed]
+    raise CouldNotVerify(
+        f"{what} on the target",
+        expected="at least one that production itself left unchanged since it was copied",
+        found=f"it changed {_few([_name(page) for page in changed if kind in ('', page.kind)]) or 'none, none was asked'}",
+        remedy="declare in pages.normalise what is new every time, or allow pages that rest, then rehearse again",
+    )
+
+
+def _name(page: ReplayedPage) -> str:
+    return page.url if page.method == "GET" else f"{page.method} {page.url}"
+
+
+def _few(words: list[str]) -> str:
+    return "; ".join(words[:NAMED]) + (f"; and {len(words) - NAMED} more" if len(words) > NAMED else "")
