@@ -1,0 +1,269 @@
+"""Generated tables: how they look, how they are made and filled, and the one change that is made in them."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+from tests.sameness.values import KINDS, TEXTUAL, Kind
+
+NAMES = (
+    "t", "q", "s", "k", "row", "select", "UPPER", "Üñï", "漢字", 'a"b', '"', "per%cent", "%s", "{}", "x y", " ", "'", "\\",
+    "$1", "a.b", "new\nline", "tab\t", "--", "/*", "::text", "bucket", "count", "hash", "md5", "ROW", "n" * 63, "ö" * 31,
+)  # fmt: skip
+SHAPES = ("plain", "plain", "unlogged", "partitioned", "inherited", "materialised", "secured")
+PADDING = 3000  # rows that make a table long enough for more than one chunk
+
+Row = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is generated. A row holds a text or NULL for each column, in the columns' order."""
+
+    schema: str
+    name: str
+    shape: str
+    columns: tuple[tuple[str, Kind], ...]
+    key: tuple[str, ...]
+    generated: str | None
+    padded: bool
+    rows: tuple[Row, ...]
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        return sql.Identifier(self.schema, self.name)
+
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """Names of what holds its rows and is proven."""
+        other = {"inherited": f"{self.name[:20]} child", "materialised": f"{self.name[:20]} view"}.get(self.shape)
+        return tuple(f"{self.schema}.{name}" for name in (self.name, other) if name)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that is made different; numbers choose rows and columns, modulo what is there."""
+
+    kind: str
+    row: int
+    other: int
+    column: int
+    values: Row
+
+
+@st.composite
+def tables(draw: DrawFn, version: int = 15, schema: str | None = None) -> Table:
+    """A table that both sides of at least this version can hold."""
+    possible = [kind for kind in KINDS if kind.since <= version]
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=2, max_size=7, unique=True))
+    name = draw(st.sampled_from(NAMES) | st.sampled_from(names))  # a column may bear the table's own name
+    kinds = [draw(st.sampled_from(possible)) for _ in names]
+    if draw(st.booleans()):
+        kinds[-1] = kinds[-2]  # so that values can change places
+    shape = draw(st.sampled_from(SHAPES))
+    columns = tuple(zip(names, kinds, strict=True))
+    orderly = [column for column, kind in columns[:-1] if kind.key]
+    key = tuple(orderly[: draw(st.integers(0, 2))]) if shape != "inherited" else ()
+    if shape == "partitioned" and key and not dict(columns)[key[0]].hashed:
+        shape = "plain"
+    row = st.tuples(*(_value(kind, nullable=column not in key) for column, kind in columns))
+    rows = draw(st.lists(row, min_size=draw(st.sampled_from([0, 2, 4])), max_size=8))
+    if rows and not key:
+        rows += [rows[0]] * draw(st.integers(0, 3))
+    return Table(
+        schema=schema or draw(st.sampled_from(NAMES)),
+        name=name,
+        shape=shape,
+        columns=columns,
+        key=key,
+        generated=draw(st.sampled_from([None, "gen %"])),
+        padded=(not key or [dict(columns)[name].sql for name in key] == ["integer"]) and draw(st.integers(0, 9)) == 0,
+        rows=tuple(rows),
+    )
+
+
+def _value(kind: Kind, *, nullable: bool) -> st.SearchStrategy[str | None]:
+    return kind.values if not nullable else st.none() | kind.values
+
+
+@st.composite
+def changes(draw: DrawFn, table: Table) -> Change:
+    kinds = ["value", "value", "value", "null", "missing", "extra", "columns swapped", "rows swapped"]
+    kinds += ["empty"] if any(kind.sql in TEXTUAL for _, kind in table.columns) else []
+    kinds += [] if table.key else ["duplicate", "missing"]
+    small = st.integers(0, 50)
+    row = st.tuples(*(kind.values for _, kind in table.columns))
+    return Change(draw(st.sampled_from(kinds)), draw(small), draw(small), draw(small), draw(row))
+
+
+# -- making and filling -----------------------------------------------------------------------------------------------
+
+
+def make(cursor: Cursor, table: Table, order: random.Random | None = None) -> None:
+    """Create the table, empty; with an order, its columns stand shuffled after one that was dropped."""
+    columns = list(table.columns)
+    if order:
+        order.shuffle(columns)
+    parts = [_definition(name, kind) for name, kind in columns]
+    if order:
+        parts.insert(0, sql.SQL("dropped int"))
+    if table.generated:
+        parts.append(
+            sql.SQL("{} boolean GENERATED ALWAYS AS ({} IS NULL) STORED").format(
+                sql.Identifier(table.generated), sql.Identifier(table.columns[-1][0])
+            )
+        )
+    if table.key:
+        parts.append(sql.SQL("PRIMARY KEY ({})").format(_list(table.key)))
+    cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.schema)))
+    unlogged = sql.SQL("UNLOGGED " if table.shape == "unlogged" else "")
+    by = sql.SQL(
+        " PARTITION BY {}".format("HASH ({})" if table.key else "LIST (({} IS NULL))")
+        if table.shape == "partitioned"
+        else ""
+    ).format(sql.Identifier(table.key[0] if table.key else table.columns[0][0]))
+    cursor.execute(
+        sql.SQL("CREATE {}TABLE {} ({}){}").format(unlogged, table.identifier, sql.SQL(", ").join(parts), by)
+    )
+    if order:
+        cursor.execute(sql.SQL("ALTER TABLE {} DROP COLUMN dropped").format(table.identifier))
+    if table.shape == "partitioned":
+        bounds = [f"WITH (MODULUS 3, REMAINDER {n})" for n in range(3)] if table.key else ["IN (true)", "IN (false)"]
+        for number, bound in enumerate(bounds):
+            part = sql.Identifier(table.schema, f"{table.name[:20]} part {number}")
+            cursor.execute(
+                sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES " + bound).format(part, table.identifier)
+            )
+    if table.shape == "inherited":
+        cursor.execute(sql.SQL("CREATE TABLE {} () INHERITS ({})").format(_other(table), table.identifier))
+    if table.shape == "secured":
+        cursor.execute(
+            sql.SQL(
+                "ALTER TABLE {t} ENABLE ROW LEVEL SECURITY; ALTER TABLE {t} FORCE ROW LEVEL SECURITY;"
+                "CREATE POLICY nobody ON {t} USING (false)"
+            ).format(t=table.identifier)
+        )
+
+
+def _definition(name: str, kind: Kind) -> sql.Composable:
+    return sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind.sql))
+
+
+def _list(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _other(table: Table) -> sql.Identifier:
+    return sql.Identifier(table.schema, table.relations[1].removeprefix(f"{table.schema}."))
+
+
+def fill(cursor: Cursor, table: Table, order: random.Random | None = None) -> Table:
+    """Insert its rows, shuffled with an order; gives the table with those rows alone that had a place."""
+    numbered = list(enumerate(table.rows))
+    if order:
+        order.shuffle(numbered)
+    taken = [(number, row) for number, row in numbered if insert(cursor, table, row, number)]
+    if table.padded:
+        cursor.execute(
+            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM generate_series(1, {}) g ON CONFLICT DO NOTHING").format(
+                table.identifier,
+                sql.Identifier(table.columns[0][0]),
+                sql.SQL("g" if table.key else "NULL"),
+                sql.Literal(PADDING),
+            )
+        )
+    return replace(table, rows=tuple(row for _, row in sorted(taken, key=lambda pair: pair[0])))
+
+
+def insert(cursor: Cursor, table: Table, row: Row, number: int = 0) -> bool:
+    """Whether the row found a place: its key was not there yet. Odd ones go into the child of an inherited table."""
+    into = _other(table) if table.shape == "inherited" and number % 2 else table.identifier
+    values = [
+        sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(kind.sql))
+        for value, (_, kind) in zip(row, table.columns, strict=True)
+    ]
+    cursor.execute(
+        sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING").format(
+            into, _list([name for name, _ in table.columns]), sql.SQL(", ").join(values)
+        )
+    )
+    return cursor.rowcount == 1
+
+
+def finish(cursor: Cursor, table: Table) -> None:
+    """Make what is computed from its rows."""
+    if table.shape == "materialised":
+        cursor.execute(sql.SQL("CREATE MATERIALIZED VIEW {} AS TABLE {}").format(_other(table), table.identifier))
+
+
+# -- changing ---------------------------------------------------------------------------------------------------------
+
+
+def apply(session: Session, table: Table, change: Change) -> bool:
+    """Make the change; False where the table's own rules forbid it, or there is nothing to change."""
+    try:
+        with session, session.cursor() as cursor:
+            made = _apply(cursor, table, change)
+            if made and table.shape == "materialised" and change.other % 2:
+                # In the view alone: its rows are those of a table that has its old ones back.
+                cursor.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(_other(table)))
+                cursor.execute(sql.SQL("TRUNCATE {}").format(table.identifier))
+                fill(cursor, table)
+            return made
+    except errors.UniqueViolation:
+        return False
+
+
+def _apply(cursor: Cursor, table: Table, change: Change) -> bool:
+    if change.kind == "extra":
+        return insert(cursor, table, change.values, change.row)
+    cursor.execute(sql.SQL("SELECT tableoid, ctid::text FROM {} ORDER BY 1, 2 LIMIT 50").format(table.identifier))
+    places = [
+        sql.SQL("(tableoid = {} AND ctid = {}::tid)").format(sql.Literal(oid), sql.Literal(ctid))
+        for oid, ctid in cursor.fetchall()
+    ]
+    if not places:
+        return False
+    here, there = places[change.row % len(places)], places[change.other % len(places)]
+    if change.kind == "missing":
+        cursor.execute(sql.SQL("DELETE FROM {} WHERE {}").format(table.identifier, here))
+        return True
+    if change.kind == "duplicate":
+        names = _list([name for name, _ in table.columns])
+        statement = "INSERT INTO {t} ({names}) SELECT {names} FROM {t} WHERE {here}"
+        cursor.execute(sql.SQL(statement).format(t=table.identifier, names=names, here=here))
+        return True
+    where, values = here, _new_values(table, change, here, there)
+    if change.kind == "rows swapped":
+        where = sql.SQL("{} OR {}").format(here, there)
+    words = [sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in values.items()]
+    if not words:
+        return False
+    cursor.execute(sql.SQL("UPDATE {} SET {} WHERE {}").format(table.identifier, sql.SQL(", ").join(words), where))
+    return True
+
+
+def _new_values(table: Table, change: Change, here: sql.Composable, there: sql.Composable) -> dict[str, sql.Composable]:
+    at = change.column % len(table.columns)
+    name, kind = table.columns[at]
+    if change.kind == "empty":
+        textual = [(name, kind) for name, kind in table.columns if kind.sql in TEXTUAL]
+        name, kind = textual[change.column % len(textual)]
+        text = "CASE WHEN {c}::text = '' THEN NULL ELSE ''::{kind} END"
+        return {name: sql.SQL(text).format(c=sql.Identifier(name), kind=sql.SQL(kind.sql))}
+    if change.kind == "value":
+        return {name: sql.SQL("{}::{}").format(sql.Literal(change.values[at]), sql.SQL(kind.sql))}
+    if change.kind == "null":
+        return {name: sql.NULL} if name not in table.key else {}
+    if change.kind == "columns swapped":
+        alike = [other for other, its in table.columns if its.sql == kind.sql and other != name]
+        return {name: sql.Identifier(alike[0]), alike[0]: sql.Identifier(name)} if alike else {}
+    text = "CASE WHEN {here} THEN (SELECT {c} FROM {t} WHERE {there}) ELSE (SELECT {c} FROM {t} WHERE {here}) END"
+    one = sql.SQL(text).format(here=here, there=there, c=sql.Identifier(name), t=table.identifier)
+    return {name: one}
