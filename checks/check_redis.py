@@ -12,7 +12,7 @@ from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
 from fixtures.redis import RedisRefusal, opened, unlike
 from fixtures.run import Run
-from fixtures.sameness.manifest import kept_manifest
+from fixtures.sameness.keys import kept_keys
 from fixtures.verdict import problem
 
 AGAIN = "copy again: `gonogo run` (before the target opened)"
@@ -121,12 +121,12 @@ def check_redis_holds_what_was_copied(
 ) -> None:  # fmt: skip
     """Redis holds every key that was copied, its content and expiry; drained production leaves an empty one."""
     copied = run.records(RedisCopy)
-    expected = kept_manifest(run.directory, copied.copied)
+    expected = kept_keys(run.directory, copied.copied)
     started = target.check(["sh", "-c", _STARTED, "started", *plan.application.pack]).strip()
     found: Mapping[str, str]
     if int(started or 0) * 1000 > copied.loaded_at or run.happened("target_open"):
         # The application has written since; what was loaded was read before it began.
-        found, clock = kept_manifest(run.directory, copied.loaded), copied.loaded_at
+        found, clock = kept_keys(run.directory, copied.loaded), copied.loaded_at
     else:
         with opened(target, planned) as session:
             found, clock = session.keys(), session.clock()
@@ -173,7 +173,7 @@ def check_closed_redis_still_equals_the_copy(copied_redis: str, planned: Planned
     """Closed production's Redis still holds, key by key, what was copied: nobody wrote there since."""
     copied = run.records(RedisCopy)
     with opened(source, planned) as session:
-        told = unlike(kept_manifest(run.directory, copied.copied), session.keys(), session.clock(), whole=True)
+        told = unlike(kept_keys(run.directory, copied.copied), session.keys(), session.clock(), whole=True)
     assert not told, problem(
         f"{copied_redis} on closed production",
         expected="as copied",

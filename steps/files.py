@@ -1,18 +1,23 @@
 """The users' files: pushed from the source, and proven by a manifest of both sides."""
 
+import logging
 import time
+from pathlib import Path
+from typing import Literal
 
 from fixtures.cloud import Cloud
-from fixtures.errors import Refused, StepFailed
+from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.evidence import FilesCopy, Survey
 from fixtures.host import Host
 from fixtures.plan import Plan, Upload
 from fixtures.run import Run
-from fixtures.sameness.differences import differences
-from fixtures.sameness.manifest import Manifest, keep_manifest, read_manifest
+from fixtures.sameness.listing import Listing, list_directory, scratch
+from fixtures.sameness.manifest import Made, Manifest, at_once, keep_manifest, kept_manifest, read_manifest
 from steps import guards
 from steps.copying import refuse_empty, rsync_push
 from steps.step import step
+
+log = logging.getLogger(__name__)
 
 
 @step(
@@ -43,46 +48,78 @@ def _copy(
     begun = time.monotonic()
     for upload in plan.files:
         refuse_vanished(source, run.records(Survey), str(upload.path))
-    copied = {str(upload.path): _one(plan, run, open_source, source, target, upload, final) for upload in plan.files}
-    for manifest in copied.values():
-        keep_manifest(run.directory, manifest)
+    copying = _Copying(plan, run, open_source, source, target, final=final)
+    copied = {str(upload.path): copying.one(upload) for upload in plan.files}
     run.record(
         FilesCopy(
             final=final,
-            manifests={path: manifest.sha256 for path, manifest in copied.items()},
-            counts={path: manifest.count for path, manifest in copied.items()},
+            manifests={path: here.sha256 for path, (here, _) in copied.items()},
+            arrived={path: there.sha256 for path, (_, there) in copied.items()},
+            counts={path: here.count for path, (here, _) in copied.items()},
+            unclaimed={path: here.moved for path, (here, _) in copied.items()},
             seconds=round(time.monotonic() - begun, 3),
         )
     )
 
 
-def _one(
-    plan: Plan, run: Run, open_source: Host, source: Host, target: Host, upload: Upload, final: bool
-) -> Manifest:  # fmt: skip
-    """Push one directory; the manifest of what was there before the push and is there, unchanged, after it."""
-    path = str(upload.path)
-    before = read_manifest(source, path)
-    rsync_push(
-        open_source,
-        target,
-        plan,
-        run,
-        purpose=f"copy_uploads-{'-'.join(upload.path.parts[1:])}",
-        source_dir=path,
-        target_dir=path,
-        delete=True,
-        max_delete=upload.max_delete,
-    )
-    after = read_manifest(source, path)
-    if final and before != after:
-        raise StepFailed(
-            f"{path} on closed production",
-            expected="no change: production is closed",
-            found=differences(before, after),
-            remedy="find who still writes there (lsof +D), stop it, and run the same command again",
-        )
-    # On the living source users go on: what they changed meanwhile is not claimed.
-    return Manifest({name: facts for name, facts in before.items() if after.get(name) == facts})
+class _Copying:
+    """The copy of upload directories, and the manifests of both sides."""
+
+    def __init__(
+        self, plan: Plan, run: Run, open_source: Host, source: Host, target: Host, *, final: bool
+    ) -> None:  # fmt: skip
+        self.plan, self.run, self.open_source, self.source, self.target = plan, run, open_source, source, target
+        self.final = final
+
+    def one(self, upload: Upload) -> tuple[Made, Made]:
+        """Push one directory; the manifests of what the source held all the while, and of what the target holds.
+
+        The rehearsal hashes every file of both sides. The final copy, for which users wait, takes over the hashes of the
+        rehearsal and hashes what changed since.
+        """
+        path = str(upload.path)
+        with scratch(self.run.directory) as into:
+            before = list_directory(self.source, path, into, log.info)
+            rsync_push(
+                self.open_source,
+                self.target,
+                self.plan,
+                self.run,
+                purpose=f"copy_uploads-{'-'.join(upload.path.parts[1:])}",
+                source_dir=path,
+                target_dir=path,
+                delete=True,
+                max_delete=upload.max_delete,
+            )
+            here, there = at_once([lambda: self._source(before, path, into), lambda: self._target(path, into)])
+            if self.final and here.moved:
+                raise StepFailed(
+                    f"{path} on closed production",
+                    expected="no change: production is closed",
+                    found=f"{here.moved} entries changed while they were copied: {here.names}",
+                    remedy="find who still writes there (lsof +D), stop it, and run the same command again",
+                )
+            for manifest in (here, there):
+                keep_manifest(self.run.directory, manifest)
+        return here, there
+
+    def _source(self, before: Listing, path: str, into: Path) -> Made:
+        # On the living source users go on: what they changed since the push began is not claimed.
+        earlier = self._earlier(path, "manifests")
+        return read_manifest(before, into, earlier=earlier, repeat=True, living=not self.final, tell=log.info)
+
+    def _target(self, path: str, into: Path) -> Made:
+        listing = list_directory(self.target, path, into, log.info)
+        return read_manifest(listing, into, earlier=self._earlier(path, "arrived"), tell=log.info)
+
+    def _earlier(self, path: str, side: Literal["manifests", "arrived"]) -> Manifest | None:
+        if not self.final or not self.run.has(FilesCopy):
+            return None
+        try:
+            return kept_manifest(self.run.directory, getattr(self.run.records(FilesCopy), side).get(path, "none"))
+        except CouldNotVerify as error:
+            log.info("every file is hashed anew: %s: %s", error.subject, error.found)
+            return None
 
 
 def refuse_vanished(source: Host, survey: Survey, path: str) -> None:

@@ -15,7 +15,7 @@ from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
 from fixtures.redis import Redis, alike, opened, unlike
 from fixtures.run import Run
-from fixtures.sameness.manifest import Manifest, keep_manifest
+from fixtures.sameness.keys import Keys, keep_keys
 from steps import guards, packages
 from steps.application import stop_pack_if_there
 from steps.copying import channel
@@ -86,7 +86,7 @@ def _copy(
     with opened(source, planned) as production:
         wanted = production.settings()
         _refuse_older(production, target)
-        copied = Manifest()
+        copied = Keys()
         # The append-only file comes later: with it, Redis would not look at the data that it is given.
         _configure(target, planned, {**wanted, "appendonly": "no"})
         if planned.mode == "copied":
@@ -102,8 +102,8 @@ def _copy(
         if wanted["appendonly"] == "yes":
             _append(session)
     _write_settings(target, planned, wanted)
-    for manifest in (copied, loaded):
-        keep_manifest(run.directory, manifest)
+    for keys in (copied, loaded):
+        keep_keys(run.directory, keys)
     run.record(
         RedisCopy(
             final=final,
@@ -143,7 +143,7 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _unchanged(before: Manifest, after: Manifest, clock: int, *, final: bool) -> Manifest:
+def _unchanged(before: Keys, after: Keys, clock: int, *, final: bool) -> Keys:
     """The keys that were the same before and after the data was read; on closed production none may differ."""
     told = unlike(before, after, clock, whole=True) if final else []
     if told:
@@ -153,7 +153,7 @@ def _unchanged(before: Manifest, after: Manifest, clock: int, *, final: bool) ->
             found="; ".join(told[:5]),
             remedy="find who still writes there (redis-cli CLIENT LIST), stop it, and run the same command again",
         )
-    return Manifest({key: facts for key, facts in before.items() if key in after and alike(facts, after[key])})
+    return Keys({key: facts for key, facts in before.items() if key in after and alike(facts, after[key])})
 
 
 def _refuse_older(production: Redis, target: Host) -> None:

@@ -1,17 +1,14 @@
 """The commands of the copies, to the letter; and what they are compared by."""
 
-import gzip
 import shlex
 from pathlib import Path
 
 import pytest
 
-from fixtures.errors import CouldNotVerify, Refused
-from fixtures.evidence import FileCount
+from fixtures.errors import Refused
 from fixtures.plan import Plan, load_plan
 from fixtures.roles import Role, Setting, alter, apply_setting, differing
 from fixtures.sameness.differences import differences
-from fixtures.sameness.manifest import Manifest, kept_manifest, manifest_path
 from fixtures.sameness.tables import digest_query
 from steps import copying, data
 from steps.files import mount_points
@@ -172,36 +169,6 @@ def test_partitions_are_read_by_their_root() -> None:
     assert 'FROM ONLY "public"."t"' in shown(digest_query("public", "t", "r", ["a", "t"]))
     assert 'FROM "public"."p"' in shown(digest_query("public", "p", "p", ["a"]))
     assert 'ROW("t"."a", "t"."t")::text' in shown(digest_query("public", "t", "r", ["a", "t"]))
-
-
-HASH = "0" * 64
-OUTPUT = (
-    "d\tpayroll\tpayroll\t750\t4096\t\t\n"
-    "f\tpayroll\tpayroll\t640\t3\t\ta\tb.pdf\n"
-    "l\tpayroll\tpayroll\t777\t5\tb.pdf\tlink\n"
-    "f\tpayroll\tpayroll\t640\t9\t\tgone\n"
-    f"\x02\n{HASH}  a\tb.pdf\n"
-)
-
-
-def test_a_manifest_holds_hashes_and_no_sizes_of_directories() -> None:
-    manifest = Manifest.of_output(OUTPUT)
-    assert manifest["."] == "d\tpayroll\tpayroll\t750\t-\t\t-"
-    assert manifest["a\tb.pdf"] == f"f\tpayroll\tpayroll\t640\t3\t\t{HASH}"
-    assert manifest["link"] == "l\tpayroll\tpayroll\t777\t-\tb.pdf\t-"
-    assert manifest["gone"].endswith("\tunread")
-    assert manifest.count == FileCount(files=2, links=1, bytes=12)
-
-
-def test_a_manifest_is_kept_and_known_by_its_hash(tmp_path: Path) -> None:
-    manifest = Manifest({"a": "f\tu\tg\t640\t3\t\tx", "b": "d\tu\tg\t750\t-\t\t-"})
-    path = manifest_path(tmp_path, manifest.sha256)
-    path.parent.mkdir()
-    path.write_bytes(gzip.compress(manifest.text.encode()))
-    assert kept_manifest(tmp_path, manifest.sha256) == manifest
-    path.write_bytes(gzip.compress(b"a\tother\n"))
-    with pytest.raises(CouldNotVerify, match=r"another text"):
-        kept_manifest(tmp_path, manifest.sha256)
 
 
 def test_differences_are_named_a_few_at_most() -> None:

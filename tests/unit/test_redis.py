@@ -8,7 +8,7 @@ import pytest
 from fixtures.errors import StepFailed
 from fixtures.plan import Redis as Planned
 from fixtures.redis import RefusedError, alike, encode, label, read_answer, unlike
-from fixtures.sameness.manifest import Manifest
+from fixtures.sameness.keys import Keys
 from fixtures.secrets import Secret
 from steps import redis
 
@@ -70,7 +70,7 @@ def test_what_is_missing_other_or_more_is_named():
 
 
 def test_closed_production_may_not_change_and_open_production_keeps_what_did_not():
-    before, after = Manifest({"a": "string 1 -", "b": "string 2 -"}), Manifest({"a": "string 1 -", "b": "string 3 -"})
+    before, after = Keys({"a": "string 1 -", "b": "string 2 -"}), Keys({"a": "string 1 -", "b": "string 3 -"})
     assert redis._unchanged(before, after, 0, final=False) == {"a": "string 1 -"}
     with pytest.raises(StepFailed, match="b differs"):
         redis._unchanged(before, after, 0, final=True)
