@@ -1,0 +1,122 @@
+"""The step that copies files: what it claims of a living production, and of a closed one. rsync runs here, not over SSH."""
+
+import subprocess
+import time
+
+import pytest
+
+from checks import check_files, check_final_copy
+from fixtures.errors import StepFailed
+from fixtures.evidence import FilesCopy
+from fixtures.host import open_host
+from fixtures.plan import Upload
+from fixtures.run import Run
+from fixtures.sameness.manifest import kept_manifest
+from steps import files
+from steps.files import _Copying
+from tests.unit.loopback import running_sshd
+
+
+class Moved:
+    """A host whose directory stands elsewhere: on one machine two hosts would share it."""
+
+    def __init__(self, host, there):
+        self.name, self.check, self.there, self.host = host.name, host.check, str(there), host
+        self.shell = self
+
+    def channel(self, argv):
+        return self.host.shell.channel([*argv[:-1], self.there])
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory):
+    with running_sshd(tmp_path_factory.mktemp("sshd") / "a") as server:
+        yield server
+
+
+@pytest.fixture
+def copy(sshd, tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    (here / "sub").mkdir(parents=True)
+    for name in ("a", "b", "sub/c"):
+        (here / name).write_text(f"content of {name}")
+    (tmp_path / "run").mkdir()
+    run, upload = Run(tmp_path / "run"), Upload(path="/srv/files")
+    source = open_host("source", sshd.login(), lambda path: path, read_only=True)
+    target = open_host("target", sshd.login(), lambda path: path)
+    meanwhile = []
+
+    def push(*_args, **_options):
+        subprocess.run(["rsync", "-aHAXS", "--delete", f"{here}/", f"{there}/"], check=True)
+        for work in meanwhile:
+            work()
+
+    monkeypatch.setattr(files, "rsync_push", push)
+    sides = Moved(source, here), Moved(target, there)
+
+    def copied(*, final):
+        one, other = _Copying(None, run, None, *sides, final=final).one(upload)
+        path = str(upload.path)
+        made = FilesCopy(
+            final=final, manifests={path: one.sha256}, arrived={path: other.sha256}, counts={path: one.count}
+        )
+        run.record(made)
+        return one
+
+    copied.here, copied.there, copied.meanwhile, copied.run = here, there, meanwhile, run
+    copied.rehearsed = lambda: check_files.check_files_match(upload, run, sides[1])
+    copied.closed = lambda: check_final_copy.check_uploads_equal_closed_production(upload, run, *sides)
+    yield copied
+    source.close()
+    target.close()
+
+
+def test_what_users_change_during_a_rehearsal_is_not_claimed(copy):
+    copy.meanwhile += [lambda: (copy.here / "a").write_text("later"), (copy.here / "new").touch]
+    made = copy(final=False)
+    assert (made.moved, made.names) == (2, "a, new")
+    assert made.count.files == 2
+    copy.rehearsed()
+    (copy.there / "b").unlink()
+    with pytest.raises(AssertionError, match="b: absent"):
+        copy.rehearsed()
+
+
+def test_a_closed_production_that_changes_stops_the_copy(copy):
+    copy(final=False)
+    copy.meanwhile.append(lambda: (copy.here / "sub" / "c").chmod(0o600))
+    with pytest.raises(StepFailed, match="1 entries changed while they were copied: sub/c"):
+        copy(final=True)
+
+
+def test_the_final_copy_hashes_what_changed_and_its_gate_finds_the_rest(copy, monkeypatch):
+    asked = []
+    real = files.read_manifest
+    time.sleep(3)
+    copy(final=False)
+    time.sleep(3)
+
+    def reading(listing, into, **options):
+        made = real(listing, into, **options)
+        asked.append((listing.host.name, options["earlier"] is not None))
+        return made
+
+    monkeypatch.setattr(files, "read_manifest", reading)
+    (copy.here / "b").write_text("another content")
+    (copy.here / "a").unlink()
+    made = copy(final=True)
+    assert sorted(asked) == [("source", True), ("target", True)]
+    assert made.moved == 0
+    assert kept_manifest(copy.run.directory, made.sha256).entries == 4
+    copy.closed()
+    for side, name in ((copy.there, "target"), (copy.here, "source")):
+        before = (side / "sub/c").stat()
+        (side / "sub/c").write_text("content of sub/C")
+        subprocess.run(["touch", "-d", f"@{before.st_mtime_ns / 1e9:.9f}", str(side / "sub/c")], check=True)
+        with pytest.raises(AssertionError, match=f"{name}: sub/c: other content"):
+            copy.closed()
+    copy(final=True)
+    copy.closed()
+    (copy.there / "more").touch()
+    with pytest.raises(AssertionError, match="target: more: more than was expected"):
+        copy.closed()
