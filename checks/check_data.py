@@ -2,26 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
-from fixtures import roles
 from fixtures.database import Database
-from fixtures.evidence import DataCopy, SourceClosure, Survey, TableCopy
+from fixtures.evidence import DataCopy, Survey, TableCopy
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
-from fixtures.sameness import catalog, differences, pinned, tables
+from fixtures.sameness import pinned, tables
 from fixtures.verdict import problem
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 HOURS = 3600.0
-MAINTAIN = 170000
-"""The first server version with the privilege MAINTAIN, which is part of ALL there."""
 
 # $1 database. pg_dump's archives begin with PGDMP; only files of somebody who copies databases are looked at.
 _DUMPS = r"""
@@ -115,25 +111,6 @@ def check_no_other_tables(copied: DataCopy, target_db: Database) -> None:
     )
 
 
-def check_sequences_match(copied: DataCopy, side: Side) -> None:
-    """Every sequence stands where production's stood while it was copied: no number is given twice."""
-    found = catalog.read_sequences(side.session)
-    # A closed production's stand still; a live one's may have moved while the dump ran, and the dump saw some moment of it.
-    nearest = {
-        name: found[name] if name in found and _between(found[name], before, copied.sequences_after[name]) else before
-        for name, before in copied.sequences.items()
-    }
-    told = differences.differences(nearest, found)
-    assert not told, problem(
-        f"sequences on {side.name}", expected="last_value and is_called as on production", found=told, remedy=AGAIN
-    )
-
-
-def _between(found: tuple[int, bool], before: tuple[int, bool], after: tuple[int, bool]) -> bool:
-    first, last = sorted((before[0], after[0]))
-    return first <= found[0] <= last and found[1] in {before[1], after[1]}
-
-
 def check_large_objects_match(copied: DataCopy, side: Side) -> None:
     """Every large object is there with its content, owner and grants."""
     expected = (copied.large_objects, copied.large_objects_digest)
@@ -143,100 +120,6 @@ def check_large_objects_match(copied: DataCopy, side: Side) -> None:
         expected=f"{expected[0]}, digest {expected[1]}",
         found=f"{found[0]}, digest {found[1]}",
         remedy=AGAIN,
-    )
-
-
-def check_roles_match(plan: Plan, run: Run, source_db: Database, target_db: Database) -> None:
-    """The application's roles are production's: attributes, groups, limits and passwords."""
-    before = run.records(SourceClosure).logins if run.has(SourceClosure) else {}
-    wanted = roles.names(plan)
-    expected = roles.read_roles(source_db, wanted, before)
-    found = roles.read_roles(target_db, wanted)
-    own, password = plan.database.role, plan.database.password.reveal()
-    anew = own in expected and own in found and roles.made_anew(plan, own, expected[own].password)
-    # Where production's hash is of another form, the same password must open the new one.
-    if anew and roles.opens(found[own].password, own, password):
-        expected[own] = replace(expected[own], password=found[own].password)
-    told = {name: roles.differing(role, found.get(name)) for name, role in expected.items()}
-    differing = "; ".join(f"{name}: {', '.join(how)}" for name, how in told.items() if how)
-    absent = sorted(set(wanted) - set(expected))
-    words = differing or (f"production has no role {', '.join(absent)}" if absent else "")
-    assert not words, problem("roles on the target", expected="as on production", found=words, remedy=AGAIN)
-
-
-def check_settings_match(plan: Plan, source_db: Database, target_db: Database) -> None:
-    """What roles and database have set for themselves is set on the target too."""
-    wanted, name = roles.names(plan), plan.database.name
-    expected = {(s.role, s.database): s.values for s in roles.read_settings(source_db, wanted, name)}
-    found = {(s.role, s.database): s.values for s in roles.read_settings(target_db, wanted, name)}
-    assert found == expected, problem(
-        "ALTER ROLE and ALTER DATABASE settings", expected=expected, found=found, remedy=AGAIN
-    )
-
-
-def check_owners_and_grants_match(source_db: Database, target_db: Database) -> None:
-    """Every object has production's owner and grants."""
-    sides = []
-    for db in (source_db, target_db):
-        with closing(db.connect()) as session:
-            pinned.pin(session)
-            sides.append((session.server_version, catalog.read_grants(session)))
-    (_, expected), (_, found) = sides
-    if min(version for version, _ in sides) < MAINTAIN:
-        expected, found = catalog.without_maintain(expected), catalog.without_maintain(found)
-    told = differences.differences(expected, found)
-    assert not told, problem("owners and grants on the target", expected="production's", found=told, remedy=AGAIN)
-
-
-def check_extensions_match(plan: Plan, run: Run, target_db: Database) -> None:
-    """Every extension of production is installed in its version, or in a later one of a later server."""
-    survey = run.records(Survey)
-    expected = dict(survey.extensions)
-    found = {
-        str(name): str(version) for name, version in target_db.rows("SELECT extname, extversion FROM pg_extension")
-    }
-    if plan.postgresql.version > int(survey.server_version.split(".")[0]):
-        later = [name for name in expected if name in found and is_later(found[name], expected[name])]
-        expected |= {name: found[name] for name in later}
-    told = differences.differences(expected, found)
-    assert not told, problem(
-        "extensions on the target",
-        expected="as surveyed on production",
-        found=told,
-        remedy="add their packages to postgresql.packages in the plan, then copy again",
-    )
-
-
-def is_later(version: str, than: str) -> bool:
-    """Whether a version as extensions have it, numbers between dots, is a later one; other words are never later."""
-    numbers = [[int(part) if part.isdigit() else -1 for part in text.split(".")] for text in (version, than)]
-    return all(-1 not in part for part in numbers) and numbers[0] > numbers[1]
-
-
-def check_statistics_are_there(copied: DataCopy, target_db: Database) -> None:
-    """The planner knows the tables: a restored database without statistics is slow on its first morning."""
-    rows = target_db.rows("SELECT DISTINCT schemaname || '.' || tablename FROM pg_stats")
-    bare = sorted({name for name, t in copied.tables.items() if t.rows} - {name for (name,) in rows})
-    assert not bare, problem(
-        "statistics on the target",
-        expected="of every table with rows",
-        found=f"none of {', '.join(bare[:5])}",
-        remedy="run ANALYZE in the application's database on the target",
-    )
-
-
-def check_indexes_are_valid(target_db: Database) -> None:
-    """Every index and every constraint on the target is valid."""
-    rows = target_db.rows(
-        "SELECT 'index ' || indexrelid::regclass FROM pg_index WHERE NOT indisvalid OR NOT indisready"
-        " UNION ALL SELECT 'constraint ' || conname FROM pg_constraint WHERE NOT convalidated"
-    )
-    invalid = [name for (name,) in rows]
-    assert not invalid, problem(
-        "indexes and constraints on the target",
-        expected="all valid",
-        found=", ".join(invalid),
-        remedy="REINDEX, or ALTER TABLE ... VALIDATE CONSTRAINT, on the target",
     )
 
 

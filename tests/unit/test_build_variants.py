@@ -3,7 +3,7 @@
 import pytest
 from psycopg2.extensions import encrypt_password
 
-from checks.check_data import is_later
+from checks.check_schema import is_later
 from fixtures import roles
 from fixtures.errors import Refused, StepFailed
 from fixtures.sameness import catalog

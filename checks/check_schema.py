@@ -1,0 +1,94 @@
+"""The target's schema is production's: every object with its definition, owner and grants."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
+
+from checks.check_data import AGAIN, copied
+from fixtures.database import Database
+from fixtures.evidence import DataCopy, Survey
+from fixtures.plan import Plan
+from fixtures.run import Run
+from fixtures.sameness import catalog, differences, pinned, schema
+from fixtures.verdict import problem
+
+__all__ = ["copied"]  # the fixture, for pytest to find
+
+pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
+
+MAINTAIN = 170000
+"""The first server version with the privilege MAINTAIN, which is part of ALL there."""
+
+
+@pytest.fixture(scope="session")
+def both(source_db: Database, target_db: Database) -> Iterator[tuple[Session, Session]]:
+    """A session on production and one on the target."""
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(closing(db.connect())) for db in (source_db, target_db)]
+        for session in sessions:
+            session.autocommit = True  # one query that fails is one check's
+            pinned.pin(session)
+        yield sessions[0], sessions[1]
+
+
+def check_schema_matches(schema_kind: str, both: tuple[Session, Session]) -> None:
+    """Every object of this kind is on the target as production defines it, and none is there that production lacks."""
+    told = schema.schema_differences(schema_kind, *both)
+    assert not told, problem(f"{schema_kind} on the target", expected="as on production", found=told, remedy=AGAIN)
+
+
+def check_owners_and_grants_match(both: tuple[Session, Session]) -> None:
+    """Every object has production's owner and grants."""
+    expected, found = (catalog.read_grants(session) for session in both)
+    if min(session.server_version for session in both) < MAINTAIN:
+        expected, found = catalog.without_maintain(expected), catalog.without_maintain(found)
+    told = differences.unified(expected, found)
+    assert not told, problem("owners and grants on the target", expected="production's", found=told, remedy=AGAIN)
+
+
+def check_extensions_match(plan: Plan, run: Run, target_db: Database) -> None:
+    """Every extension of production is installed in its version, or in a later one of a later server."""
+    survey = run.records(Survey)
+    expected = dict(survey.extensions)
+    found = {
+        str(name): str(version) for name, version in target_db.rows("SELECT extname, extversion FROM pg_extension")
+    }
+    if plan.postgresql.version > int(survey.server_version.split(".")[0]):
+        later = [name for name in expected if name in found and is_later(found[name], expected[name])]
+        expected |= {name: found[name] for name in later}
+    told = differences.differences(expected, found)
+    assert not told, problem(
+        "extensions on the target",
+        expected="as surveyed on production",
+        found=told,
+        remedy="add their packages to postgresql.packages in the plan, then copy again",
+    )
+
+
+def is_later(version: str, than: str) -> bool:
+    """Whether a version as extensions have it, numbers between dots, is a later one; other words are never later."""
+    numbers = [[int(part) if part.isdigit() else -1 for part in text.split(".")] for text in (version, than)]
+    return all(-1 not in part for part in numbers) and numbers[0] > numbers[1]
+
+
+def check_statistics_are_there(copied: DataCopy, target_db: Database) -> None:
+    """The planner knows the tables: a restored database without statistics is slow on its first morning."""
+    rows = target_db.rows("SELECT DISTINCT schemaname || '.' || tablename FROM pg_stats")
+    bare = sorted({name for name, t in copied.tables.items() if t.rows} - {name for (name,) in rows})
+    assert not bare, problem(
+        "statistics on the target",
+        expected="of every table with rows",
+        found=f"none of {', '.join(bare[:5])}",
+        remedy="run ANALYZE in the application's database on the target",
+    )
+
+
+def check_indexes_are_valid(target_db: Database) -> None:
+    """Every index on the target is valid."""
+    rows = target_db.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid OR NOT indisready")
+    invalid = [name for (name,) in rows]
+    assert not invalid, problem(
+        "indexes on the target", expected="all valid", found=", ".join(invalid), remedy="REINDEX them on the target"
+    )

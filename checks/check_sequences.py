@@ -1,0 +1,47 @@
+"""Sequences go on where production's stood."""
+
+from contextlib import closing
+
+import pytest
+
+from checks.check_data import AGAIN, HOURS, Side, copied, side
+from fixtures.database import Database
+from fixtures.evidence import DataCopy
+from fixtures.sameness import catalog, differences, pinned
+from fixtures.verdict import problem
+
+__all__ = ["copied", "side"]  # the fixtures, for pytest to find
+
+pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
+
+
+def check_sequences_match(copied: DataCopy, side: Side) -> None:
+    """Every sequence stands where production's stood while it was copied: no number is given twice."""
+    found = catalog.read_sequences(side.session)
+    # A closed production's stand still; a live one's may have moved while the dump ran, and the dump saw some moment of it.
+    nearest = {
+        name: found[name] if name in found and _between(found[name], before, copied.sequences_after[name]) else before
+        for name, before in copied.sequences.items()
+    }
+    told = differences.differences(nearest, found)
+    assert not told, problem(
+        f"sequences on {side.name}", expected="last_value and is_called as on production", found=told, remedy=AGAIN
+    )
+
+
+def _between(found: tuple[int, bool], before: tuple[int, bool], after: tuple[int, bool]) -> bool:
+    first, last = sorted((before[0], after[0]))
+    return first <= found[0] <= last and found[1] in {before[1], after[1]}
+
+
+def check_sequences_are_ahead(target_db: Database) -> None:
+    """Every sequence that numbers a column will give a number that the column does not hold yet."""
+    with closing(target_db.connect(statement_timeout=HOURS)) as session:
+        pinned.pin(session)
+        behind = catalog.read_sequences_behind(session)
+    assert not behind, problem(
+        "sequences on the target",
+        expected="ahead of the columns that they number",
+        found="; ".join(behind[:5]) + (f"; and {len(behind) - 5} more" if len(behind) > 5 else ""),
+        remedy="find out whether production's stand so too: then set them there (setval), and copy again",
+    )
