@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import gates
+from tests.bench import files, gates
 
-BENCHMARKS: Mapping[str, Callable[[], list[str]]] = {"gates": gates.main}
+BENCHMARKS: Mapping[str, Callable[[], list[str]]] = {"gates": gates.main, "files": files.main}
 """Name -> what measures, and gives the lines of its table."""
 
 
