@@ -143,5 +143,6 @@ def _name(page: ReplayedPage) -> str:
     return page.url if page.method == "GET" else f"{page.method} {page.url}"
 
 
-def _few(words: list[str]) -> str:
+def _few(found: list[str]) -> str:
+    words = list(dict.fromkeys(found))  # a page that visitors and users are shown alike is named once
     return "; ".join(words[:NAMED]) + (f"; and {len(words) - NAMED} more" if len(words) > NAMED else "")
