@@ -224,6 +224,13 @@ class SpeedRow(_Part):
     p95: float
 
 
+class PagesRow(_Part):
+    """Pages asked for on both hosts: how many had to be equal, and those that production changed itself meanwhile."""
+
+    compared: int
+    changed: list[str]
+
+
 class Outage(_Part):
     """What users felt. `measured`: by users of the lab; otherwise from the journal's own moments."""
 
@@ -293,6 +300,7 @@ class SignOff(_Part):
     dns: list[DnsRow]
     outage: Outage | None
     speed: list[SpeedRow] = []
+    pages: PagesRow | None = None
     waivers: list[WaiverRow]
     risks: list[Risk]
     attestations: list[AttestationRow] = []

@@ -10,6 +10,7 @@ from fixtures.evidence import (
     Entry,
     FilesCopy,
     Opening,
+    PagesReplayed,
     ResponseTimes,
     SourceClosure,
     TargetFacts,
@@ -24,6 +25,7 @@ from reports.models import (
     DnsRow,
     Files,
     Outage,
+    PagesRow,
     Risk,
     SignOff,
     SpeedRow,
@@ -81,7 +83,7 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
         started=stored.entries[0].at if stored.entries else None, last=last, figures=[], events=history.events(stored),
         steps=steps, gates=history.gates(stored, owner), states=states, data=_data(stored),
         files=_files(stored), dns=_dns(stored, target), outage=outage, waivers=_waivers(states),
-        risks=[*_risks(stored, target), *([] if speed else [NOT_TIMED])], attestations=_attestations(stored), speed=speed,
+        risks=[*_risks(stored, target), *([] if speed else [NOT_TIMED])], attestations=_attestations(stored), speed=speed, pages=_pages(stored),
         not_done=[], unreadable=[*stored.unreadable, *_missing_gates(stored)],
     )  # fmt: skip
     return draft.model_copy(
@@ -184,6 +186,14 @@ def _speed(stored: Stored) -> list[SpeedRow]:
         return []
     rows = {"old host": times.source, "target, rehearsed": times.target, "target, in use": times.accepted}
     return [SpeedRow(host=host, n=row.n, p50=row.p50, p95=row.p95) for host, row in rows.items() if row]
+
+
+def _pages(stored: Stored) -> PagesRow | None:
+    replayed = stored.record(PagesReplayed)
+    if replayed is None:
+        return None
+    changed = dict.fromkeys(page.url for page in replayed.changed)
+    return PagesRow(compared=len(replayed.pages), changed=list(changed))
 
 
 def _last(entries: list[Entry], *kinds: str) -> datetime | None:

@@ -17,6 +17,7 @@ from fixtures.evidence import (
     FilesCopy,
     GateResult,
     Opening,
+    PagesReplayed,
     Record,
     ResponseTimes,
     SourceClosure,
@@ -39,6 +40,7 @@ KINDS: tuple[type[Record], ...] = (
     SourceClosure,
     Opening,
     ResponseTimes,
+    PagesReplayed,
     Users,
     Checklist,
 )

@@ -26,7 +26,10 @@ from fixtures.evidence import (
     FilesCopy,
     GateResult,
     Opening,
+    PagePrint,
+    PagesReplayed,
     Record,
+    ReplayedPage,
     ResponseTimes,
     SignedRisk,
     SourceClosure,
@@ -299,6 +302,20 @@ def test_response_times_stand_beside_the_old_hosts(made: Made) -> None:
     ]  # fmt: skip
     assert "Performance not compared yet" not in [risk.name for risk in sign.risks]
     assert "| target, in use | 40 | 19 ms | 91 ms |" in page.markdown(sign)
+
+
+def test_pages_that_production_changed_itself_are_named(made: Made) -> None:
+    made.walk()
+    assert made.sign().pages is None
+    shown = PagePrint(status=200, headers={}, length=1, sha256="", lines="")
+    rests, moves = (
+        ReplayedPage(kind="sampled", method="GET", url=url, print=shown) for url in ("/rests", "/moves?a=<b>")
+    )
+    made.record(PagesReplayed(sampled=BEGIN, pages=[rests], changed=[moves, moves]))
+    sign = made.sign()
+    assert (sign.pages.compared, sign.pages.changed) == (1, ["/moves?a=<b>"])
+    assert "nothing is claimed of them: /moves?a=&lt;b\\>." in page.markdown(sign)
+    assert "/moves?a=&lt;b&gt;" in page.html(sign)
 
 
 def test_a_lost_write_is_no_go_whatever_the_gates_said(made: Made) -> None:
