@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from checks.check_data import AGAIN, Side, copied, production
+from checks.check_data import AGAIN, recorded
 from fixtures.evidence import DataCopy, FilesCopy, RedisCopy, SourceClosure
 from fixtures.host import Host
 from fixtures.plan import Upload
@@ -13,10 +13,9 @@ from fixtures.sameness.catalog import read_sequences
 from fixtures.sameness.differences import differences
 from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import Manifest, at_once, compare, kept_manifest, read_manifest, silent
-from fixtures.sameness.tables import read_large_objects
+from fixtures.sameness.side import Side
+from fixtures.sameness.tables import LARGE_OBJECTS
 from fixtures.verdict import problem
-
-__all__ = ["copied", "production"]  # the fixtures, for pytest to find
 
 
 def made_after_closing(subject: str, copied: DataCopy | FilesCopy | RedisCopy, run: Run) -> None:
@@ -40,12 +39,11 @@ def check_data_was_copied_after_closing(run: Run, copied: DataCopy) -> None:
 @pytest.mark.final_data_copied
 def check_production_still_equals_the_copy(table: str, copied: DataCopy, production: Side) -> None:
     """Closed production still holds, row by row, what was copied: nobody wrote behind the fence."""
-    found, expected = production.table(table), copied.tables.get(table)
-    equal = found is not None and found == expected
-    assert equal, problem(
+    found, expected = production.table(table), recorded(table, copied)
+    assert found == expected, problem(
         f"{table} on closed production",
-        expected=f"as copied: {expected}",
-        found=found or "no such table",
+        expected=f"as copied: {expected.rows} rows, digest {expected.digest[:16]}",
+        found=f"{found.rows} rows, digest {found.digest[:16]}",
         remedy="find who wrote there (pg_stat_activity, the server's log), then copy again",
     )
 
@@ -53,8 +51,8 @@ def check_production_still_equals_the_copy(table: str, copied: DataCopy, product
 @pytest.mark.final_data_copied
 def check_production_sequences_still_equal_the_copy(copied: DataCopy, production: Side) -> None:
     """Closed production's sequences and large objects still stand as they were copied."""
-    told = differences(copied.sequences, read_sequences(production.session))
-    if read_large_objects(production.session) != (copied.large_objects, copied.large_objects_digest):
+    told = differences(copied.sequences, read_sequences(production.reading.session))
+    if production.table(LARGE_OBJECTS).digest != copied.large_objects_digest:
         told = f"{told} large objects differ".strip()
     assert not told, problem(
         "sequences and large objects of closed production", expected="as copied", found=told, remedy=AGAIN

@@ -6,15 +6,13 @@ from contextlib import ExitStack, closing
 import pytest
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
-from checks.check_data import AGAIN, copied
+from checks.check_data import AGAIN
 from fixtures.database import Database
 from fixtures.evidence import DataCopy, Survey
 from fixtures.plan import Plan
 from fixtures.run import Run
 from fixtures.sameness import catalog, differences, pinned, schema
 from fixtures.verdict import problem
-
-__all__ = ["copied"]  # the fixture, for pytest to find
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 

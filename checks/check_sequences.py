@@ -4,20 +4,19 @@ from contextlib import closing
 
 import pytest
 
-from checks.check_data import AGAIN, HOURS, Side, copied, side
+from checks.check_data import AGAIN
 from fixtures.database import Database
 from fixtures.evidence import DataCopy
 from fixtures.sameness import catalog, differences, pinned
+from fixtures.sameness.side import Side
 from fixtures.verdict import problem
-
-__all__ = ["copied", "side"]  # the fixtures, for pytest to find
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
 
 def check_sequences_match(copied: DataCopy, side: Side) -> None:
     """Every sequence stands where production's stood while it was copied: no number is given twice."""
-    found = catalog.read_sequences(side.session)
+    found = catalog.read_sequences(side.reading.session)
     # A closed production's stand still; a live one's may have moved while the dump ran, and the dump saw some moment of it.
     nearest = {
         name: found[name] if name in found and _between(found[name], before, copied.sequences_after[name]) else before
@@ -36,7 +35,7 @@ def _between(found: tuple[int, bool], before: tuple[int, bool], after: tuple[int
 
 def check_sequences_are_ahead(target_db: Database) -> None:
     """Every sequence that numbers a column will give a number that the column does not hold yet."""
-    with closing(target_db.connect(statement_timeout=HOURS)) as session:
+    with closing(target_db.connect(statement_timeout=3600)) as session:
         pinned.pin(session)
         behind = catalog.read_sequences_behind(session)
     assert not behind, problem(

@@ -27,7 +27,9 @@ from fixtures.ingress import Ingress
 from fixtures.places import HELD, STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.run import Run
-from fixtures.sameness import pinned, tables
+from fixtures.sameness.digest import Digest, method_of
+from fixtures.sameness.reading import open_reading
+from fixtures.sameness.tables import LARGE_OBJECTS
 from steps import cutover, fence, firewall, guards, quarantine
 from steps.application import start_pack, stop_pack, stop_pack_if_there
 from steps.names import restore
@@ -242,9 +244,13 @@ def loss_text(written: Mapping[str, str], directory: PurePosixPath) -> str:
 
 def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
     plan, run = connections.plan, connections.run
-    with closing(connections.target_db.connect(statement_timeout=LIMIT)) as session:
-        pinned.pin(session)
-        written = written_since(run.records(DataCopy).tables, tables.read_tables(session))
+    copied = run.records(DataCopy).tables
+    with closing(open_reading(connections.target_db, plan, "the target", method=method_of(copied))) as reading:
+        found = {name: one for name, one in reading.digests().items() if name != LARGE_OBJECTS}
+    live = {name: one.copy_record() for name, one in found.items() if isinstance(one, Digest)}
+    written = written_since(copied, live) | {
+        name: f"could not be read: {one.found}" for name, one in found.items() if isinstance(one, CouldNotVerify)
+    }
     counts = {str(upload.path): facts.count_files(connections.target, str(upload.path)) for upload in plan.files}
     written |= files_since(run.records(FilesCopy).counts, counts) | redis_since(plan)
     word = plan.web.hostnames[0]

@@ -12,7 +12,7 @@ from fixtures.evidence import RestoreTest
 from fixtures.host import UNIT_SCRIPTS, Host
 from fixtures.plan import Plan
 from fixtures.run import Run
-from fixtures.sameness import pinned, tables
+from fixtures.sameness import pinned, psql
 from steps import guards, packages
 from steps.postgresql import server_unit
 from steps.step import step
@@ -98,8 +98,8 @@ def configuration(plan: Plan) -> str:
             "port": plan.postgresql.port,
             "directories": [str(upload.path) for upload in plan.files],
             "settings": pinned.PINNED,
-            "tables": tables.DIGESTS,
-            "large_objects": tables.LARGE_OBJECTS,
+            "tables": psql.DIGESTS,
+            "large_objects": psql.LARGE_OBJECTS,
         },
         indent=1,
     )

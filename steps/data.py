@@ -9,18 +9,19 @@ from dataclasses import replace
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
-from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 from fixtures import roles
 from fixtures.cloud import Cloud
 from fixtures.database import SUPERUSER, Database
-from fixtures.errors import Refused, StepFailed
+from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.evidence import DataCopy, SourceClosure, Survey
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
-from fixtures.sameness import catalog, pinned, tables
+from fixtures.sameness import catalog
+from fixtures.sameness.digest import Digest, choose_method, keep_digest
+from fixtures.sameness.reading import open_reading
+from fixtures.sameness.tables import LARGE_OBJECTS
 from steps import guards
 from steps.application import stop_pack_if_there
 from steps.copying import channel
@@ -239,25 +240,29 @@ class _Copy:
 
     def _stream(self, ssh: Sequence[str], final: bool) -> DataCopy:
         """Export a snapshot, start the copy of it, and record what the snapshot holds while the copy runs."""
-        with closing(self.source_db.connect(read_only=True, statement_timeout=LIMIT)) as session:
-            session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
-            snapshot = _export(session)
-            unit = self._unit(snapshot)
+        with (
+            closing(self.target_db.connect()) as other,
+            closing(open_reading(self.source_db, self.plan, "production", say=log.info)) as reading,
+        ):
+            reading.method = choose_method(reading.session, other)
+            unit = self._unit(reading.snapshot)
             # Sequences stand outside every snapshot: they are read before the dump reads them, and once more after it.
-            sequences = catalog.read_sequences(session)
-            self.open_source.start_unit(unit, dump_script(self.plan, snapshot, ssh))
-            pinned.pin(session)
-            count, digest = tables.read_large_objects(session)
+            sequences = catalog.read_sequences(reading.session)
+            self.open_source.start_unit(unit, dump_script(self.plan, reading.snapshot, ssh))
+            digests = reading.digests()
+            proven = {name: keep_digest(self.run.directory, d) for name, d in digests.items() if isinstance(d, Digest)}
+            objects = proven.pop(LARGE_OBJECTS, None)
             copied = DataCopy(
                 final=final,
-                snapshot=snapshot,
+                snapshot=reading.snapshot,
                 source_identifier=self.source_db.identity(),
                 target_identifier=self.target_db.identity(),
-                tables=tables.read_tables(session),
+                tables=dict(sorted(proven.items())),
+                unproven={name: error.found for name, error in digests.items() if isinstance(error, CouldNotVerify)},
                 sequences=sequences,
                 sequences_after=sequences,
-                large_objects=count,
-                large_objects_digest=digest,
+                large_objects=catalog.count_large_objects(reading.session),
+                large_objects_digest=objects.digest if objects else "",
             )
             self.run.record(copied)
             # The session stays until the end: were the dump slow to begin, it would find no snapshot any more.
@@ -274,9 +279,3 @@ class _Copy:
             statements += roles.apply_setting(setting)
         self._run_quietly(statements)
         self.target_db.execute("ANALYZE", timeout=LIMIT)
-
-
-def _export(session: Session) -> str:
-    with session.cursor() as cursor:
-        cursor.execute("SELECT pg_export_snapshot()")
-        return str(cursor.fetchall()[0][0])

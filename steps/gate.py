@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import logging
 import multiprocessing
 import os
 import runpy
 import secrets
 import sys
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +20,13 @@ from fixtures.evidence import CheckResult, Entry, GateResult, Receipt, Verdict, 
 from fixtures.plan import Plan
 from fixtures.run import Run, write_whole
 from fixtures.states import expand
-from fixtures.verdict import expected_checks, judge
+from fixtures.verdict import NEWS, expected_checks, judge
+
+said = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
 MINUTES = 15
-"""A gate that takes longer than this is stopped and could not verify."""
+"""A gate that says nothing for this long is stopped and could not verify."""
 
 
 def clean_environment() -> dict[str, str]:
@@ -152,12 +156,18 @@ class Gates:
     def _pytest(self, arguments: list[str], log: Path) -> int:
         process = _SERVER.Process(target=_gate, args=(arguments, clean_environment(), str(log)))
         process.start()
-        process.join(MINUTES * 60)
+        told, moved = 0, time.monotonic()
+        while process.is_alive() and time.monotonic() - moved < MINUTES * 60:
+            process.join(1)
+            size = log.stat().st_size if log.exists() else 0
+            if size != told:
+                _tell(log, told)
+                told, moved = size, time.monotonic()
         if process.is_alive():
             process.kill()
             process.join()
             with log.open("a", encoding="utf-8") as file:
-                file.write(f"\nstopped after {MINUTES} minutes\n")
+                file.write(f"\nstopped: it had said nothing for {MINUTES} minutes\n")
         return -1 if process.exitcode is None else process.exitcode
 
 
@@ -176,6 +186,15 @@ _SERVER.set_forkserver_preload(
         "fixtures.plan",
     ]
 )
+
+
+def _tell(log: Path, begin: int) -> None:
+    """Say what checks told of how far they are, from a place in the log on."""
+    with log.open(encoding="utf-8", errors="replace") as file:
+        file.seek(begin)
+        for line in file:
+            if line.startswith(NEWS):
+                said.info("%s", line.removeprefix(NEWS).rstrip())
 
 
 def _gate(arguments: list[str], environment: dict[str, str], log: str) -> None:

@@ -9,7 +9,6 @@ from fixtures.errors import Refused
 from fixtures.plan import Plan, load_plan
 from fixtures.roles import Role, Setting, alter, apply_setting, differing
 from fixtures.sameness.differences import differences
-from fixtures.sameness.tables import digest_query
 from steps import copying, data
 from steps.files import mount_points
 
@@ -163,12 +162,6 @@ def test_settings_that_are_lists_are_not_quoted_as_one() -> None:
         'ALTER ROLE "r" IN DATABASE "d" SET "search_path" TO "$user", public',
         'ALTER ROLE "r" IN DATABASE "d" SET "work_mem" TO \'8MB\'',
     ]
-
-
-def test_partitions_are_read_by_their_root() -> None:
-    assert 'FROM ONLY "public"."t"' in shown(digest_query("public", "t", "r", ["a", "t"]))
-    assert 'FROM "public"."p"' in shown(digest_query("public", "p", "p", ["a"]))
-    assert 'ROW("t"."a", "t"."t")::text' in shown(digest_query("public", "t", "r", ["a", "t"]))
 
 
 def test_differences_are_named_a_few_at_most() -> None:

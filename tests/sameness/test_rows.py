@@ -1,0 +1,424 @@
+"""Rows on a real server: what a digest tells apart, where differences are, what cannot be proven, and going on later."""
+
+import threading
+import time
+from contextlib import closing, contextmanager
+
+import psycopg2
+import pytest
+
+from fixtures.errors import CouldNotVerify
+from fixtures.plan import Proof
+from fixtures.sameness import brake
+from fixtures.sameness.brake import Brake
+from fixtures.sameness.digest import Digest, Method, choose_method, differing, keep_digest, kept_buckets
+from fixtures.sameness.ledger import Ledger
+from fixtures.sameness.localise import locate
+from fixtures.sameness.reading import Reading
+from fixtures.sameness.side import Side, explain
+from fixtures.sameness.tables import LARGE_OBJECTS, NAMES
+
+# Values that a type's own hash function takes for equal, and those that lie close to each other.
+PAIRS = {
+    "bigint": ("1", "4294967296"),
+    "bigint ": ("-1", "-4294967297"),
+    "numeric": ("5", "-5"),
+    "numeric ": ("1.0", "1.00"),
+    "numeric  ": ("NaN", "Infinity"),
+    "numeric(12,2)": ("10000", "1"),
+    "double precision": ("0", "-0"),
+    "double precision ": ("NaN", "0.1"),
+    "real": ("0", "-0"),
+    "interval": ("24 hours", "1 day"),
+    "interval ": ("30 days", "1 month"),
+    "timestamptz": ("2020-01-01 00:00:00+00", "2020-01-01 01:11:34.967296+00"),
+    "timestamp": ("infinity", "-infinity"),
+    "date": ("infinity", "-infinity"),
+    "date ": ("4713-01-01 BC", "5874897-12-31"),
+    "time": ("00:00", "24:00"),
+    "timetz": ("12:00+00", "13:00+01"),
+    "boolean": ("t", "f"),
+    '"char"': ("a", "b"),
+    "char(3)": ("ab", "ac"),
+    "bpchar": ("a", "a "),
+    "text": ("a", "a "),
+    "text COLLATE \"C\"": ("é", "e\u0301"),
+    "varchar(9)": ("", " "),
+    "bytea": (r"\x00", r"\x01"),
+    "json": ('{"a":1}', '{"a": 1}'),
+    "jsonb": ('{"a":1.0}', '{"a":1.00}'),
+    "xml": ("<a/>", "<a></a>"),
+    "inet": ("10.0.0.1/8", "10.0.0.1/32"),
+    "cidr": ("10.0.0.0/8", "10.0.0.0/9"),
+    "macaddr": ("08:00:2b:01:02:03", "08:00:2b:01:02:04"),
+    "uuid": ("00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000001"),
+    "bit(3)": ("101", "100"),
+    "varbit": ("1", "10"),
+    "int[]": ("{1,2}", "{{1,2}}"),
+    "int[] ": ("{1,2}", "[0:1]={1,2}"),
+    "text[]": ("{NULL}", '{"NULL"}'),
+    "int4range": ("[1,5)", "[1,6)"),
+    "numrange": ("[1,5)", "[1,5]"),
+    "tsvector": ("a:1", "a:1A"),
+    "tsquery": ("a & b", "a | b"),
+    "money": ("1", "-1"),
+    "point": ("(1,2)", "(2,1)"),
+    "oid": ("1", "4294967295"),
+    "citext": ("a", "A"),
+    "hstore": ("a=>NULL", "a=>\"NULL\""),
+    "mood": ("sad", "happy"),
+    "whole": ("1", "2"),
+    "pair": ("(1,)", "(1,\"\")"),
+}  # fmt: skip
+
+
+def connect(server, dbname="sameness", **options):
+    return psycopg2.connect(host=server.sockets, port=server.port, user="postgres", dbname=dbname, **options)
+
+
+@contextmanager
+def reading(server, dbname="sameness", connections=2, **options):
+    with closing(Reading(dbname, lambda: connect(server, dbname), connections=connections, **options)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def databases(server15):
+    """Two databases with the types that tests need."""
+    with closing(connect(server15, "postgres")) as session, session.cursor() as cursor:
+        session.autocommit = True
+        for name in ("sameness", "other"):
+            cursor.execute(f"CREATE DATABASE {name}")
+    for name in ("sameness", "other"):
+        run(
+            server15,
+            """CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE TYPE mood AS ENUM ('sad', 'happy');
+            CREATE DOMAIN whole AS int CHECK (value > 0); CREATE TYPE pair AS (a int, b text)""",
+            name,
+        )
+    return server15
+
+
+def run(server, statements, dbname="sameness"):
+    with closing(connect(server, dbname)) as session, session.cursor() as cursor:
+        session.autocommit = True
+        cursor.execute(statements)
+
+
+def made(server, statements):
+    for name in ("sameness", "other"):
+        run(
+            server, f"DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s; SET search_path = s, public; {statements}", name
+        )
+
+
+def located(server, table, show=()):
+    with reading(server) as source, reading(server, "other") as target:
+        before, after = source.digest(table).buckets, target.digest(table).buckets
+        buckets = {b: (before.get(b, (0, 0, 0)), after.get(b, (0, 0, 0))) for b in differing(before, after)}
+        return locate(source, target, table, buckets, show) if buckets else None
+
+
+@pytest.mark.parametrize("method", Method)
+def test_every_two_values_that_differ_as_text_differ(databases, method):
+    columns = [f'"column {n}" {name}' for n, name in enumerate(PAIRS)]
+    made(databases, "".join(f"CREATE TABLE t{n} (id int, {c});" for n, c in enumerate(columns)))
+    for place, dbname in enumerate(("sameness", "other")):
+        with closing(connect(databases, dbname)) as session, session.cursor() as cursor:
+            for n, pair in enumerate(PAIRS.values()):
+                cursor.execute(f"INSERT INTO s.t{n} VALUES (1, %s)", (pair[place],))
+            session.commit()
+    with reading(databases, method=method) as one, reading(databases, "other", method=method) as two:
+        equal = [name for n, name in enumerate(PAIRS) if one.digest(f"s.t{n}").text == two.digest(f"s.t{n}").text]
+    assert not equal
+
+
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("name", [name for name in PAIRS if name.strip() not in ("json", "xml")])
+def test_swapped_values_and_nulls_differ(databases, method, name):
+    """Between two columns of a row, between rows, and NULL against a value on either side."""
+    one, two = PAIRS[name]
+    made(databases, f"CREATE TABLE t (a {name}, b {name}); SET xmloption = content")
+    digests = []
+    for rows in ([(one, two)], [(two, one)], [(None, one)], [(one, None)], [(None, None)], [(one, one)],
+                 [(one, two), (one, two)], [(one, one), (two, two)], [(one, two), (two, one)]):  # fmt: skip
+        with closing(connect(databases)) as session, session.cursor() as cursor:
+            cursor.execute("TRUNCATE s.t")
+            cursor.executemany("INSERT INTO s.t VALUES (%s, %s)", rows)
+            session.commit()
+        with reading(databases, method=method) as side:
+            digests.append(side.digest("s.t").text)
+    assert len(set(digests)) == len(digests)
+
+
+def test_changes_are_named_by_key_and_column_and_masked(databases):
+    made(
+        databases,
+        """CREATE TABLE "T""T" (id int PRIMARY KEY, t text, "x%y" bytea, "Ünï" date);
+        INSERT INTO "T""T" SELECT g, 'secret ' || g, '\\x00ff', '2020-01-01'::date + g FROM generate_series(1, 5000) g""",
+    )
+    assert located(databases, 's."T""T"') is None
+    run(
+        databases,
+        """UPDATE s."T""T" SET "x%y" = '\\x01ff' WHERE id = 7; DELETE FROM s."T""T" WHERE id = 9;
+        INSERT INTO s."T""T" VALUES (-1, NULL, NULL, NULL); UPDATE s."T""T" SET t = '' , "Ünï" = NULL WHERE id = 11;""",
+        "other",
+    )
+    found = located(databases, 's."T""T"', show=["Ünï"])
+    assert {str(one) for one in found.differences} == {
+        "id = '7': x%y (values masked)",
+        "id = '9': missing on the target",
+        "id = '-1': more than on production",
+        "id = '11': t (values masked), Ünï is NULL instead of '2020-01-12'",
+    }
+    assert not found.more
+    assert "secret" not in str(found)
+
+
+def test_without_a_key_the_row_and_its_column_are_named(databases):
+    made(
+        databases,
+        "CREATE TABLE t (a int, b text, c text); INSERT INTO t SELECT g % 10, 'x', 'y' FROM generate_series(1, 100) g",
+    )
+    run(databases, "UPDATE s.t SET c = NULL WHERE ctid = '(0,5)'; INSERT INTO s.t VALUES (3, 'x', 'y')", "other")
+    kinds = {(one.kind, one.columns) for one in located(databases, "s.t").differences}
+    assert kinds == {("changed", ("c",)), ("extra", ())}
+
+
+def test_a_table_that_differs_everywhere_is_told_by_a_part(databases, monkeypatch):
+    monkeypatch.setattr("fixtures.sameness.localise.MOST_ROWS", 10)
+    made(
+        databases,
+        "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT g, g FROM generate_series(1, 30000) g",
+    )
+    run(databases, "UPDATE s.t SET a = -a", "other")
+    found = located(databases, "s.t")
+    assert found.more
+    assert found.differences
+    assert {(one.kind, one.columns) for one in found.differences} == {("changed", ("a",))}
+
+
+def test_many_chunks_are_one_table(databases, monkeypatch):
+    made(
+        databases,
+        "CREATE TABLE t (id int PRIMARY KEY, a text) WITH (fillfactor = 10); INSERT INTO t SELECT g, 'x' FROM generate_series(1, 20000) g",
+    )
+    with reading(databases) as side:
+        whole = side.digest("s.t")
+    monkeypatch.setattr("fixtures.sameness.chunks.PAGES", 7)
+    with reading(databases, connections=3) as side:
+        assert side.relations["s.t"].pages > 100
+        assert side.digest("s.t").text == whole.text
+        assert whole.rows == 20000
+
+
+def test_what_kinds_of_tables_are_read(databases):
+    made(databases, """
+        CREATE TABLE p (id int, a text) PARTITION BY RANGE (id);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10) PARTITION BY LIST (a);
+        CREATE TABLE p1a PARTITION OF p1 DEFAULT; CREATE TABLE p2 PARTITION OF p DEFAULT;
+        INSERT INTO p SELECT g, 'x' FROM generate_series(1, 20) g;
+        CREATE TABLE parent (id int); CREATE TABLE child (more int) INHERITS (parent); INSERT INTO child VALUES (1, 1);
+        CREATE UNLOGGED TABLE u (id int); CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES;
+        CREATE TABLE g (a int, twice int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO g VALUES (4);
+        CREATE MATERIALIZED VIEW m AS SELECT * FROM p; CREATE MATERIALIZED VIEW empty AS SELECT 1 AS one WITH NO DATA;
+        CREATE TABLE r (id int); INSERT INTO r VALUES (1); ALTER TABLE r ENABLE ROW LEVEL SECURITY; ALTER TABLE r FORCE ROW LEVEL SECURITY;
+        CREATE SCHEMA IF NOT EXISTS "s.t"; CREATE TABLE "s.t".u (id int)""")  # fmt: skip
+    with reading(databases) as side:
+        rows = {name: side.digest(name).rows for name in side.relations}
+    assert rows == {
+        "s.child": 1, "s.g": 1, "s.m": 20, "s.nothing": 1, "s.p": 20, "s.parent": 0, "s.r": 1, "s.u": 0,
+        '"s.t".u': 0, LARGE_OBJECTS: 0,
+    }  # fmt: skip
+    with closing(connect(databases)) as session, session.cursor() as cursor:
+        cursor.execute(NAMES)
+        assert {name for (name,) in cursor.fetchall()} == set(rows) - {LARGE_OBJECTS}
+    run(databases, 'DROP SCHEMA "s.t" CASCADE; DROP SCHEMA s CASCADE')
+    run(databases, 'DROP SCHEMA "s.t" CASCADE', "other")
+
+
+def test_large_objects_with_owner_grants_and_every_byte(databases):
+    run(
+        databases,
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'clerk') THEN CREATE ROLE clerk; END IF; END $$",
+    )
+    for name in ("sameness", "other"):
+        run(
+            databases,
+            """SELECT lo_unlink(oid) FROM pg_largeobject_metadata;
+            SELECT lo_from_bytea(4711, decode(repeat('ab', 3000000), 'hex')), lo_from_bytea(4712, ''), lo_create(4713);
+            GRANT SELECT ON LARGE OBJECT 4712 TO clerk""",
+            name,
+        )
+    assert located(databases, LARGE_OBJECTS) is None
+    run(
+        databases,
+        """SELECT lo_put(4711, 2500000, '\\x00'); REVOKE ALL ON LARGE OBJECT 4712 FROM clerk; SELECT lo_unlink(4713)""",
+        "other",
+    )
+    assert {str(one) for one in located(databases, LARGE_OBJECTS).differences} == {
+        "id = '4711', slice = '2': content (values masked)",
+        "id = '4712', slice = '0': grants (values masked)",
+        "id = '4713', slice = '0': missing on the target",
+    }
+    for name in ("sameness", "other"):
+        run(databases, "SELECT lo_unlink(oid) FROM pg_largeobject_metadata", name)
+
+
+def test_what_cannot_be_proven_is_named_and_the_others_are_proven(databases):
+    made(databases, """
+        CREATE TYPE mute; CREATE FUNCTION mute_in(cstring) RETURNS mute LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+        CREATE FUNCTION mute_out(mute) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'trigger_out';
+        CREATE TYPE mute (INPUT = mute_in, OUTPUT = mute_out); CREATE TABLE silent (a mute); INSERT INTO silent VALUES ('x');
+        CREATE TABLE good (a int); INSERT INTO good VALUES (1); CREATE TABLE closed (a int);
+        DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA s TO reader;
+        GRANT SELECT ON good, silent TO reader""".replace("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN;",
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reader') THEN CREATE ROLE reader LOGIN; END IF; END $$;"))  # fmt: skip
+
+    def as_reader():
+        return psycopg2.connect(host=databases.sockets, port=databases.port, user="reader", dbname="sameness")
+
+    with closing(Reading("production", as_reader, connections=2)) as side:
+        found = side.digests()
+    assert isinstance(found["s.good"], Digest)
+    for table, words in (("s.silent", "trigger"), ("s.closed", "permission denied")):
+        error = found[table]
+        assert isinstance(error, CouldNotVerify)
+        assert error.subject == f"{table} on production"
+        assert words in error.found
+    assert isinstance(found[LARGE_OBJECTS], CouldNotVerify)
+
+
+def test_both_methods_are_chosen_by_what_servers_answer(databases, server17):
+    with closing(connect(databases)) as one, closing(connect(server17, "postgres")) as two:
+        assert choose_method(one, two) is Method.TYPED
+
+    class Other:
+        """A server that hashes otherwise."""
+
+        def cursor(self):
+            return closing(self)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def close(self):
+            pass
+
+        def execute(self, _):
+            pass
+
+        def fetchall(self):
+            return [([1],)]
+
+    with closing(connect(databases)) as one:
+        other = Other()
+        other.cursor = lambda: other
+        assert choose_method(one, other) is Method.MD5
+
+
+def test_what_was_copied_is_compared_with_what_production_still_holds(databases, tmp_path):
+    made(
+        databases,
+        "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT g, g FROM generate_series(1, 3000) g",
+    )
+    with reading(databases) as source:
+        record = keep_digest(tmp_path, source.digest("s.t"))
+    assert record.rows == 3000
+    run(databases, "UPDATE s.t SET a = 0 WHERE id = 5", "other")
+    run(databases, "UPDATE s.t SET a = -1 WHERE id > 2990")
+    with reading(databases) as source, reading(databases, "other") as target:
+        sides = Side(source), Side(target)
+        told = explain(kept_buckets(tmp_path, record), *sides, "s.t", ["a"])
+    assert "id = '5': a is '0' instead of '5'" in told
+    (tmp_path / "digests" / f"{record.digest}.gz").write_bytes(b"")
+    with pytest.raises(CouldNotVerify):
+        kept_buckets(tmp_path, record)
+
+
+def test_a_proof_that_broke_off_goes_on_where_the_database_is_the_same(databases, tmp_path, monkeypatch):
+    monkeypatch.setattr("fixtures.sameness.chunks.PAGES", 7)
+    monkeypatch.setattr("fixtures.sameness.ledger.SAVE_SECONDS", 0.0)
+    made(
+        databases,
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT g FROM generate_series(1, 50000) g; CREATE TABLE u (id int)",
+    )
+    with reading(databases) as side:
+        whole = side.digest("s.t")
+    said: list[str] = []
+    with reading(databases, ledger=Ledger(tmp_path / "p"), say=said.append) as side:
+        side.digest("s.u")
+        original, count = Reading._fetch, []
+
+        def breaks(self, relation, query):
+            count.append(1)
+            if len(count) > 10:
+                raise CouldNotVerify("the line", expected="a", found="b", remedy="c")
+            return original(self, relation, query)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Reading, "_fetch", breaks)
+            with pytest.raises(CouldNotVerify):
+                side.digest("s.t")
+    assert not said
+    with monkeypatch.context() as patched:
+        asked = []
+        patched.setattr(
+            Reading, "_fetch", lambda self, relation, query: asked.append(1) or original(self, relation, query)
+        )
+        with reading(databases, ledger=Ledger(tmp_path / "p"), say=said.append) as side:
+            assert side.digest("s.t").text == whole.text
+        assert 0 < len(asked) <= 32 - 8
+    assert "goes on: 2 relations" in said[0]
+    run(databases, "INSERT INTO s.t VALUES (0)")
+    ledger = Ledger(tmp_path / "p")
+    with reading(databases, ledger=ledger, say=said.append) as side:
+        assert side.digest("s.t").rows == 50001
+    assert "begins anew" in said[1]
+    ledger.clear()
+    assert not (tmp_path / "p").exists()
+
+
+def test_production_under_pressure_makes_the_proof_pause(databases, monkeypatch):
+    said: list[str] = []
+    busy = connect(databases)
+    cursor = busy.cursor()
+    cursor.execute("BEGIN")
+    limits = Proof(max_active_sessions=1)
+    pressed = Brake(lambda: connect(databases, application_name="gonogo"), limits, said.append)
+    monkeypatch.setattr(brake, "LOOK_SECONDS", 0.05)
+    others = [connect(databases) for _ in range(2)]
+
+    def work(session):
+        with session.cursor() as one:
+            one.execute("SELECT pg_sleep(1)")
+
+    threads = [threading.Thread(target=work, args=(session,)) for session in others]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    begun = time.monotonic()
+    pressed.wait()
+    assert time.monotonic() - begun > 0.3
+    assert said[0].startswith("the proof pauses: 2 active sessions")
+    assert said[1].startswith("the proof goes on")
+    pressed.close()
+    for thread in threads:
+        thread.join()
+    for session in (*others, busy):
+        session.close()
+
+
+def test_a_connection_that_breaks_is_opened_again(databases):
+    made(databases, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT g FROM generate_series(1, 1000) g")
+    with reading(databases, connections=1) as side:
+        assert side.digest("s.t").rows == 1000
+        with closing(connect(databases)) as session, session.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'sameness' AND pid NOT IN (%s, %s)",
+                (side.session.info.backend_pid, session.info.backend_pid),
+            )
+        assert side.digest("s.t").rows == 1000
