@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
+from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 from fixtures.database import Database
 from fixtures.evidence import DataCopy
 from fixtures.plan import Plan
 from fixtures.run import Run
+from fixtures.sameness import pinned
 from fixtures.sameness.digest import method_of
 from fixtures.sameness.ledger import Ledger
 from fixtures.sameness.reading import Say, open_reading
@@ -44,6 +46,17 @@ def side(request: pytest.FixtureRequest, plan: Plan, run: Run, copied: DataCopy,
                 "production"
             )  # it is compared with the same record, by the next checks
         yield made
+
+
+@pytest.fixture(scope="session")
+def both(source_db: Database, target_db: Database) -> Iterator[tuple[Session, Session]]:
+    """A session on production and one on the target."""
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(closing(db.connect())) for db in (source_db, target_db)]
+        for session in sessions:
+            session.autocommit = True  # one query that fails is one check's
+            pinned.pin(session)
+        yield sessions[0], sessions[1]
 
 
 def _opened(plan: Plan, run: Run, copied: DataCopy, db: Database, name: str, say: Say) -> Iterator[Side]:

@@ -14,17 +14,19 @@ from fixtures import roles
 from fixtures.cloud import Cloud
 from fixtures.database import SUPERUSER, Database
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
-from fixtures.evidence import DataCopy, SourceClosure, Survey
+from fixtures.evidence import DataCopy, IndexesVerified, SourceClosure, Survey
 from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.run import Run
 from fixtures.sameness import catalog
+from fixtures.sameness.comparisons import read_comparisons
 from fixtures.sameness.digest import Digest, choose_method, keep_digest
 from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
 from steps import guards
 from steps.application import stop_pack_if_there
 from steps.copying import channel
+from steps.indexes import verify_indexes
 from steps.postgresql import create_database, verifier
 from steps.step import step
 from steps.units import unit_name
@@ -46,6 +48,15 @@ SELECT coalesce(r.rolname::text, ''), a.privilege_type, a.is_grantable
 FROM pg_database d CROSS JOIN LATERAL aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
 WHERE d.datname = %s ORDER BY 1, 2
 """
+_PUBLIC_GRANTS = """
+SELECT coalesce(r.rolname::text, ''), a.privilege_type, a.is_grantable
+FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE n.nspname = 'public' ORDER BY 1, 2
+"""
+_COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+
+SAFER_PUBLIC = 150000
+"""The first server version whose schema public belongs to the database's owner and lets nobody else create in it."""
 
 
 @step(
@@ -87,20 +98,20 @@ def dump_script(plan: Plan, snapshot: str, ssh: Sequence[str]) -> str:
     return f"set -o pipefail\ncd /\n{shlex.join(dump)} | {shlex.join(ssh)}\n"
 
 
-def database_grants(database: str, owner: str, grants: Sequence[tuple[str, str, bool]]) -> list[sql.Composed]:
-    """The statements that give a new database exactly these grants (grantee "" is PUBLIC); none for the default."""
+def grants_anew(kind: str, name: str, owner: str, grants: Sequence[tuple[str, str, bool]]) -> list[sql.Composed]:
+    """The statements that give a new DATABASE or SCHEMA exactly these grants (grantee "" is PUBLIC); none for the default."""
     if not grants:
         return []
-    name = sql.Identifier(database)
+    subject = sql.SQL(kind) + sql.SQL(" ") + sql.Identifier(name)
     statements = [
-        sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name),
-        sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(name, sql.Identifier(owner)),
+        sql.SQL("REVOKE ALL ON {} FROM PUBLIC").format(subject),
+        sql.SQL("REVOKE ALL ON {} FROM {}").format(subject, sql.Identifier(owner)),
     ]
     for grantee, privilege, grantable in grants:
         statements.append(
-            sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
+            sql.SQL("GRANT {} ON {} TO {}{}").format(
                 sql.SQL(privilege),
-                name,
+                subject,
                 sql.Identifier(grantee) if grantee else sql.SQL("PUBLIC"),
                 sql.SQL(" WITH GRANT OPTION" if grantable else ""),
             )
@@ -137,11 +148,11 @@ class _Copy:
                 copied = self._stream(ssh, final)
             else:
                 self.open_source.wait_unit(self._unit(copied.snapshot), LIMIT)
-        self._finish()
+        verified = self._finish(final=final)
         with closing(self.source_db.connect(read_only=True)) as session:
             after = catalog.read_sequences(session)
         seconds = round(time.monotonic() - begun, 3)
-        self.run.record(copied.model_copy(update={"seconds": seconds, "sequences_after": after}))
+        self.run.record(copied.model_copy(update={"seconds": seconds, "sequences_after": after, "indexes": verified}))
         # Only now: a unit that is still known tells a later process that the copy was not finished.
         self.open_source.stop_unit(self._unit(copied.snapshot))
 
@@ -263,19 +274,42 @@ class _Copy:
                 sequences_after=sequences,
                 large_objects=catalog.count_large_objects(reading.session),
                 large_objects_digest=objects.digest if objects else "",
+                comparisons=read_comparisons(reading.session, self.plan.comparison),
             )
             self.run.record(copied)
             # The session stays until the end: were the dump slow to begin, it would find no snapshot any more.
             self.open_source.wait_unit(unit, LIMIT)
         return copied
 
-    def _finish(self) -> None:
-        """What a dump of one database does not carry: its grants, its settings, its statistics."""
+    def _finish(self, *, final: bool) -> IndexesVerified:
+        """What a dump of one database does not carry: its grants, comment, settings and statistics. Then its indexes."""
         name = self.plan.database.name
         wanted = roles.names(self.plan)
         grants = self.source_db.rows(_DATABASE_GRANTS, (name,), dbname="postgres")
-        statements = database_grants(name, self.plan.database.role, [(g, p, bool(o)) for g, p, o in grants])
+        statements = grants_anew("DATABASE", name, self.plan.database.role, [(g, p, bool(o)) for g, p, o in grants])
+        self._carry_public_schema()
+        comment = self.source_db.value(_COMMENT, (name,), dbname="postgres")
+        statements.append(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(comment)))
         for setting in roles.read_settings(self.source_db, wanted, name):
             statements += roles.apply_setting(setting)
         self._run_quietly(statements)
         self.target_db.execute("ANALYZE", timeout=LIMIT)
+        with closing(self.target_db.connect(read_only=False, statement_timeout=LIMIT)) as session:
+            # In the outage no table is read once more: the rehearsal's restore of the same indexes was verified whole.
+            return verify_indexes(session, heap=not final)
+
+    def _carry_public_schema(self) -> None:
+        """The schema public as production has it: a dump says nothing of one that is as its server made it, or gone."""
+        rows = self.source_db.rows("SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'public'")
+        if not rows:
+            self.target_db.execute("DROP SCHEMA IF EXISTS public")
+        elif self._version(self.source_db) < SAFER_PUBLIC <= self._version(self.target_db):
+            owner = rows[0][0]
+            grants = [(g, p, bool(o)) for g, p, o in self.source_db.rows(_PUBLIC_GRANTS)]
+            self.target_db.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(owner)))
+            for statement in grants_anew("SCHEMA", "public", owner, grants):
+                self.target_db.execute(statement)
+
+    @staticmethod
+    def _version(db: Database) -> int:
+        return int(db.value("SELECT current_setting('server_version_num')"))

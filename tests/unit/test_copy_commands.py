@@ -118,8 +118,9 @@ def test_the_restore_is_one_transaction(plan: Plan) -> None:
 
 
 def test_grants_of_the_database_replace_the_default_ones() -> None:
-    assert data.database_grants("d", "o", []) == []
-    told = [shown(s) for s in data.database_grants("d", "o", [("", "CONNECT", False), ("r", "TEMPORARY", True)])]
+    assert data.grants_anew("DATABASE", "d", "o", []) == []
+    grants = [("", "CONNECT", False), ("r", "TEMPORARY", True)]
+    told = [shown(s) for s in data.grants_anew("DATABASE", "d", "o", grants)]
     assert told == [
         'REVOKE ALL ON DATABASE "d" FROM PUBLIC',
         'REVOKE ALL ON DATABASE "d" FROM "o"',

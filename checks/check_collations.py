@@ -1,0 +1,44 @@
+"""Text is stored and sorted on the target as it is on production."""
+
+import pytest
+from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
+
+from checks.check_data import AGAIN
+from fixtures.sameness import collations
+from fixtures.sameness.differences import differences, unified
+from fixtures.verdict import problem
+
+pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
+
+
+def check_encoding_and_locale_match(both: tuple[Session, Session]) -> None:
+    """The database has production's encoding and locale."""
+    expected, found = (collations.read_locale(session) for session in both)
+    told = differences(expected, found)
+    assert not told, problem("the target's database", expected="production's locale", found=told, remedy=AGAIN)
+
+
+def check_collation_versions_are_current(both: tuple[Session, Session]) -> None:
+    """Every collation in use on the target has the version that its library has now."""
+    stale = collations.stale_collations(both[1])
+    assert not stale, problem(
+        "collations on the target",
+        expected="the library's version",
+        found="; ".join(stale),
+        remedy="REINDEX what uses them, then ALTER DATABASE or COLLATION ... REFRESH VERSION",
+    )
+
+
+def check_text_sorts_alike(both: tuple[Session, Session]) -> None:
+    """Telling words come in production's order, by the default collation and by every other one in use."""
+    names = [collations.DEFAULT, *collations.used_collations(both[0])]
+    expected, found = (
+        {name: "\n".join(map(repr, collations.sorted_words(session, name))) for name in names} for session in both
+    )
+    told = unified(expected, found, most=30)
+    assert not told, problem(
+        "the order of text on the target",
+        expected="production's",
+        found=f"\n{told}",
+        remedy="where the hosts' libraries sort otherwise, see that users and the application may; otherwise copy again",
+    )

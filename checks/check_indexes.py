@@ -1,0 +1,40 @@
+"""The target's indexes are whole, and text sorts in them as it does on production."""
+
+import pytest
+
+from checks.check_data import AGAIN
+from fixtures.database import Database
+from fixtures.errors import CouldNotVerify
+from fixtures.evidence import DataCopy
+from fixtures.verdict import problem
+
+pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
+
+
+def check_indexes_are_valid(target_db: Database) -> None:
+    """Every index on the target is valid."""
+    rows = target_db.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid OR NOT indisready")
+    invalid = [name for (name,) in rows]
+    assert not invalid, problem(
+        "indexes on the target", expected="all valid", found=", ".join(invalid), remedy="REINDEX them on the target"
+    )
+
+
+def check_indexes_are_sound(copied: DataCopy) -> None:
+    """PostgreSQL's own amcheck found every B-tree index of the copy sound."""
+    verified = copied.indexes
+    if verified is None or verified.unavailable:
+        raise CouldNotVerify(
+            "the indexes on the target",
+            expected="to be verified by amcheck when the data was copied",
+            found=verified.unavailable if verified else "a copy that was not finished",
+            remedy="add the package with amcheck (postgresql-contrib) to postgresql.packages in the plan, then copy again",
+        )
+    told = [f"{name}: {words}" for name, words in sorted(verified.broken.items())]
+    assert not told, problem(
+        "the indexes on the target",
+        expected="sound, all of them",
+        found="; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else ""),
+        remedy="REINDEX them; where a function of an index is not IMMUTABLE in truth, mend that on production first. "
+        + AGAIN,
+    )
