@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import files, gates
+from tests.bench import files, gates, rows
 
-BENCHMARKS: Mapping[str, Callable[[], list[str]]] = {"gates": gates.main, "files": files.main}
+BENCHMARKS: Mapping[str, Callable[[], list[str]]] = {"gates": gates.main, "files": files.main, "rows": rows.main}
 """Name -> what measures, and gives the lines of its table."""
 
 

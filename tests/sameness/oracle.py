@@ -4,6 +4,7 @@ import io
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
@@ -23,52 +24,79 @@ def read(session: Session, schema: str, name: str) -> "Rows":
         [(kind, columns)] = cursor.fetchall()
         cursor.execute(
             "SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
-            " AND a.attnum = ANY(i.indkey) WHERE i.indisprimary AND i.indrelid = %s::regclass",
+            " AND a.attnum = ANY(i.indkey) WHERE i.indisprimary AND i.indrelid = %s::regclass"
+            " ORDER BY array_position(i.indkey::int2[], a.attnum)",
             (sql.Identifier(schema, name).as_string(cursor),),
         )
         key = [column for (column,) in cursor.fetchall()]
+        texts = [sql.SQL("format('%s', {})").format(sql.Identifier(column)) for column in key]
         file = io.BytesIO()
         cursor.copy_expert(
             sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)").format(
-                sql.SQL(", ").join(map(sql.Identifier, columns)),
+                sql.SQL(", ").join([*map(sql.Identifier, columns), *texts]),
                 sql.SQL("" if kind == "p" else "ONLY "),
                 sql.Identifier(schema, name),
             ),
             file,
         )
-    return Rows(tuple(columns), tuple(key), _tuples(file.getvalue()))
+    rows = _tuples(file.getvalue())
+    width = len(columns)
+    return Rows(tuple(columns), tuple(key), [row[:width] for row in rows], [_named(key, row[width:]) for row in rows])
 
 
+def _named(key: Sequence[str], texts: Fields) -> str:
+    return ", ".join(f"{name} = {(text or b'').decode()!r}" for name, text in zip(key, texts, strict=True))
+
+
+@dataclass(frozen=True)
 class Rows:
-    """The rows of a table at one moment."""
+    """The rows of a table at one moment, and how each is named by its key."""
 
-    def __init__(self, columns: Sequence[str], key: Sequence[str], rows: Sequence[Fields]) -> None:
-        self.columns, self.key, self.rows = columns, key, rows
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    rows: Sequence[Fields]
+    names: Sequence[str]
 
-    def by_key(self) -> dict[Fields, Fields]:
+    def by_key(self) -> dict[Fields, tuple[Fields, str]]:
         places = [self.columns.index(name) for name in self.key]
-        return {tuple(row[place] for place in places): row for row in self.rows}
+        pairs = zip(self.rows, self.names, strict=True)
+        return {tuple(row[place] for place in places): (row, name) for row, name in pairs}
 
 
-def differences(before: Rows, after: Rows) -> Counter[tuple[str, frozenset[str]]]:
-    """How often each kind of difference is there: missing, extra, or changed in these columns.
+Difference = tuple[str, str, frozenset[str]]
+"""Kind (missing, extra or changed), how the key names the row, and the columns that were changed."""
+
+
+def differences(before: Rows, after: Rows) -> Counter[Difference]:
+    """How often each difference is there; without a key a row is just missing or extra.
 
     Both states are of one database: what is sent may hold numbers that are its own.
     """
     if not before.key:
         was, now = Counter(before.rows), Counter(after.rows)
         found = {"missing": (was - now).total(), "extra": (now - was).total()}
-        return Counter({(kind, frozenset[str]()): count for kind, count in found.items() if count})
+        return Counter({(kind, "", frozenset[str]()): count for kind, count in found.items() if count})
     was_by, now_by = before.by_key(), after.by_key()
-    total: Counter[tuple[str, frozenset[str]]] = Counter()
+    total: Counter[Difference] = Counter()
     for key in was_by.keys() | now_by.keys():
-        old, new = was_by.get(key), now_by.get(key)
+        (old, old_name), (new, new_name) = was_by.get(key, (None, "")), now_by.get(key, (None, ""))
         if old is None or new is None:
-            total["extra" if old is None else "missing", frozenset()] += 1
+            total["extra" if old is None else "missing", old_name or new_name, frozenset()] += 1
         elif old != new:
-            pairs = zip(before.columns, old, new, strict=True)
-            total["changed", frozenset(name for name, one, other in pairs if one != other)] += 1
+            total["changed", old_name, _unlike(before.columns, old, new)] += 1
     return total
+
+
+def changed_columns(before: Rows, after: Rows) -> frozenset[str] | None:
+    """Where one row is gone and one has come: the columns that differ between them."""
+    gone, come = Counter(before.rows) - Counter(after.rows), Counter(after.rows) - Counter(before.rows)
+    if gone.total() != 1 or come.total() != 1:
+        return None
+    return _unlike(before.columns, next(iter(gone)), next(iter(come)))
+
+
+def _unlike(columns: Sequence[str], one: Fields, other: Fields) -> frozenset[str]:
+    return frozenset(name for name, a, b in zip(columns, one, other, strict=True) if a != b)
 
 
 def _tuples(data: bytes) -> list[Fields]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
-from psycopg2 import errors, sql
+from psycopg2 import IntegrityError, sql
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
@@ -89,12 +89,14 @@ def tables(draw: DrawFn, version: int = 15, schema: str | None = None) -> Table:
 
 
 def _value(kind: Kind, *, nullable: bool) -> st.SearchStrategy[str | None]:
-    return kind.values if not nullable else st.none() | kind.values
+    return st.one_of(kind.values, kind.values, kind.values, st.none()) if nullable else kind.values
 
 
 @st.composite
 def changes(draw: DrawFn, table: Table) -> Change:
-    kinds = ["value", "value", "value", "null", "missing", "extra", "columns swapped", "rows swapped"]
+    kinds = ["value", "value", "value", "null", "missing", "extra", "rows swapped"]
+    types = [kind.sql for _, kind in table.columns]
+    kinds += ["columns swapped"] * 2 if len(types) > len(set(types)) else []
     kinds += ["empty"] if any(kind.sql in TEXTUAL for _, kind in table.columns) else []
     kinds += [] if table.key else ["duplicate", "missing"]
     small = st.integers(0, 50)
@@ -173,7 +175,7 @@ def fill(cursor: Cursor, table: Table, order: random.Random | None = None) -> Ta
         cursor.execute(
             sql.SQL("INSERT INTO {} ({}) SELECT {} FROM generate_series(1, {}) g ON CONFLICT DO NOTHING").format(
                 table.identifier,
-                sql.Identifier(table.columns[0][0]),
+                sql.Identifier(table.key[0] if table.key else table.columns[0][0]),
                 sql.SQL("g" if table.key else "NULL"),
                 sql.Literal(PADDING),
             )
@@ -216,21 +218,25 @@ def apply(session: Session, table: Table, change: Change) -> bool:
                 cursor.execute(sql.SQL("TRUNCATE {}").format(table.identifier))
                 fill(cursor, table)
             return made
-    except errors.UniqueViolation:
+    except IntegrityError:
         return False
 
 
 def _apply(cursor: Cursor, table: Table, change: Change) -> bool:
     if change.kind == "extra":
         return insert(cursor, table, change.values, change.row)
-    cursor.execute(sql.SQL("SELECT tableoid, ctid::text FROM {} ORDER BY 1, 2 LIMIT 50").format(table.identifier))
-    places = [
-        sql.SQL("(tableoid = {} AND ctid = {}::tid)").format(sql.Literal(oid), sql.Literal(ctid))
-        for oid, ctid in cursor.fetchall()
-    ]
-    if not places:
+    name = sql.Identifier(table.columns[change.column % len(table.columns)][0])
+    cursor.execute(
+        sql.SQL("SELECT tableoid, ctid::text, {}::text FROM {} ORDER BY 1, 2 LIMIT 50").format(name, table.identifier)
+    )
+    if not (found := cursor.fetchall()):
         return False
-    here, there = places[change.row % len(places)], places[change.other % len(places)]
+    at = change.row % len(found)
+    others = [row for row in found if row[2] != found[at][2]]
+    here, there = (
+        sql.SQL("(tableoid = {} AND ctid = {}::tid)").format(sql.Literal(oid), sql.Literal(ctid))
+        for oid, ctid, _ in (found[at], others[change.other % len(others)] if others else found[at])
+    )
     if change.kind == "missing":
         cursor.execute(sql.SQL("DELETE FROM {} WHERE {}").format(table.identifier, here))
         return True
@@ -262,8 +268,9 @@ def _new_values(table: Table, change: Change, here: sql.Composable, there: sql.C
     if change.kind == "null":
         return {name: sql.NULL} if name not in table.key else {}
     if change.kind == "columns swapped":
-        alike = [other for other, its in table.columns if its.sql == kind.sql and other != name]
-        return {name: sql.Identifier(alike[0]), alike[0]: sql.Identifier(name)} if alike else {}
+        pairs = [(a, b) for a, its in table.columns for b, other in table.columns if a < b and its.sql == other.sql]
+        one, other = pairs[change.column % len(pairs)]
+        return {one: sql.Identifier(other), other: sql.Identifier(one)}
     text = "CASE WHEN {here} THEN (SELECT {c} FROM {t} WHERE {there}) ELSE (SELECT {c} FROM {t} WHERE {here}) END"
     one = sql.SQL(text).format(here=here, there=there, c=sql.Identifier(name), t=table.identifier)
     return {name: one}
