@@ -26,6 +26,7 @@ from fixtures.sameness.tables import LARGE_OBJECTS
 from steps import guards
 from steps.application import stop_pack_if_there
 from steps.copying import channel
+from steps.grants import about_database, carry_public_schema
 from steps.indexes import verify_indexes
 from steps.postgresql import create_database, verifier
 from steps.step import step
@@ -43,20 +44,6 @@ WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname !~ '^pg_' AND r.rolname
   AND (s.dbid = (SELECT oid FROM pg_database WHERE datname = %s)
        OR s.classid = 'pg_database'::regclass AND s.objid = (SELECT oid FROM pg_database WHERE datname = %s))
 """
-_DATABASE_GRANTS = """
-SELECT coalesce(r.rolname::text, ''), a.privilege_type, a.is_grantable
-FROM pg_database d CROSS JOIN LATERAL aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-WHERE d.datname = %s ORDER BY 1, 2
-"""
-_PUBLIC_GRANTS = """
-SELECT coalesce(r.rolname::text, ''), a.privilege_type, a.is_grantable
-FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-WHERE n.nspname = 'public' ORDER BY 1, 2
-"""
-_COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
-
-SAFER_PUBLIC = 150000
-"""The first server version whose schema public belongs to the database's owner and lets nobody else create in it."""
 
 
 @step(
@@ -96,27 +83,6 @@ def dump_script(plan: Plan, snapshot: str, ssh: Sequence[str]) -> str:
             "pg_dump", f"--port={plan.postgresql.port}", f"--snapshot={snapshot}", "--format=custom", "--compress=1",
             "--lock-wait-timeout=10000", plan.database.name]  # fmt: skip
     return f"set -o pipefail\ncd /\n{shlex.join(dump)} | {shlex.join(ssh)}\n"
-
-
-def grants_anew(kind: str, name: str, owner: str, grants: Sequence[tuple[str, str, bool]]) -> list[sql.Composed]:
-    """The statements that give a new DATABASE or SCHEMA exactly these grants (grantee "" is PUBLIC); none for the default."""
-    if not grants:
-        return []
-    subject = sql.SQL(kind) + sql.SQL(" ") + sql.Identifier(name)
-    statements = [
-        sql.SQL("REVOKE ALL ON {} FROM PUBLIC").format(subject),
-        sql.SQL("REVOKE ALL ON {} FROM {}").format(subject, sql.Identifier(owner)),
-    ]
-    for grantee, privilege, grantable in grants:
-        statements.append(
-            sql.SQL("GRANT {} ON {} TO {}{}").format(
-                sql.SQL(privilege),
-                subject,
-                sql.Identifier(grantee) if grantee else sql.SQL("PUBLIC"),
-                sql.SQL(" WITH GRANT OPTION" if grantable else ""),
-            )
-        )
-    return statements
 
 
 class _Copy:
@@ -285,11 +251,8 @@ class _Copy:
         """What a dump of one database does not carry: its grants, comment, settings and statistics. Then its indexes."""
         name = self.plan.database.name
         wanted = roles.names(self.plan)
-        grants = self.source_db.rows(_DATABASE_GRANTS, (name,), dbname="postgres")
-        statements = grants_anew("DATABASE", name, self.plan.database.role, [(g, p, bool(o)) for g, p, o in grants])
-        self._carry_public_schema()
-        comment = self.source_db.value(_COMMENT, (name,), dbname="postgres")
-        statements.append(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(comment)))
+        carry_public_schema(self.source_db, self.target_db)
+        statements = about_database(self.source_db, name, self.plan.database.role)
         for setting in roles.read_settings(self.source_db, wanted, name):
             statements += roles.apply_setting(setting)
         self._run_quietly(statements)
@@ -297,19 +260,3 @@ class _Copy:
         with closing(self.target_db.connect(read_only=False, statement_timeout=LIMIT)) as session:
             # In the outage no table is read once more: the rehearsal's restore of the same indexes was verified whole.
             return verify_indexes(session, heap=not final)
-
-    def _carry_public_schema(self) -> None:
-        """The schema public as production has it: a dump says nothing of one that is as its server made it, or gone."""
-        rows = self.source_db.rows("SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'public'")
-        if not rows:
-            self.target_db.execute("DROP SCHEMA IF EXISTS public")
-        elif self._version(self.source_db) < SAFER_PUBLIC <= self._version(self.target_db):
-            owner = rows[0][0]
-            grants = [(g, p, bool(o)) for g, p, o in self.source_db.rows(_PUBLIC_GRANTS)]
-            self.target_db.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(owner)))
-            for statement in grants_anew("SCHEMA", "public", owner, grants):
-                self.target_db.execute(statement)
-
-    @staticmethod
-    def _version(db: Database) -> int:
-        return int(db.value("SELECT current_setting('server_version_num')"))

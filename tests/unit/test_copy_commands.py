@@ -11,6 +11,7 @@ from fixtures.roles import Role, Setting, alter, apply_setting, differing
 from fixtures.sameness.differences import differences
 from steps import copying, data
 from steps.files import mount_points
+from steps.grants import grants_anew
 
 ROOT = Path(__file__).resolve().parents[2]
 SSH = copying.ssh_command("/run/gonogo/keys/r/p", "admin", "198.51.100.20")
@@ -118,9 +119,9 @@ def test_the_restore_is_one_transaction(plan: Plan) -> None:
 
 
 def test_grants_of_the_database_replace_the_default_ones() -> None:
-    assert data.grants_anew("DATABASE", "d", "o", []) == []
+    assert grants_anew("DATABASE", "d", "o", []) == []
     grants = [("", "CONNECT", False), ("r", "TEMPORARY", True)]
-    told = [shown(s) for s in data.grants_anew("DATABASE", "d", "o", grants)]
+    told = [shown(s) for s in grants_anew("DATABASE", "d", "o", grants)]
     assert told == [
         'REVOKE ALL ON DATABASE "d" FROM PUBLIC',
         'REVOKE ALL ON DATABASE "d" FROM "o"',
