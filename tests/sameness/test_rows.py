@@ -388,7 +388,7 @@ def test_production_under_pressure_makes_the_proof_pause(databases, monkeypatch)
     cursor = busy.cursor()
     cursor.execute("BEGIN")
     limits = Proof(max_active_sessions=1)
-    pressed = Brake(lambda: connect(databases, application_name="gonogo"), limits, said.append)
+    pressed, looking = Brake(limits, said.append), connect(databases, application_name="gonogo")
     monkeypatch.setattr(brake, "LOOK_SECONDS", 0.05)
     others = [connect(databases) for _ in range(2)]
 
@@ -401,14 +401,13 @@ def test_production_under_pressure_makes_the_proof_pause(databases, monkeypatch)
         thread.start()
     time.sleep(0.3)
     begun = time.monotonic()
-    pressed.wait()
+    pressed.wait(looking)
     assert time.monotonic() - begun > 0.3
     assert said[0].startswith("the proof pauses: 2 active sessions")
     assert said[1].startswith("the proof goes on")
-    pressed.close()
     for thread in threads:
         thread.join()
-    for session in (*others, busy):
+    for session in (*others, busy, looking):
         session.close()
 
 

@@ -243,3 +243,18 @@ def test_where_the_guard_cannot_be_had_it_says_so(sudoer):
     shell = Shell(connection, sudo_password="open sesame", read_only=True)
     assert not shell.enforced
     assert shell.run("echo plain").stdout == b"plain\n"
+
+
+def test_more_sessions_than_sshd_allows_are_one_clear_error(tmp_path):
+    with running_sshd(tmp_path / "a") as server:
+        connection = connect(server.login(), lambda path: path)
+        shell, channels = Shell(connection), []
+        try:
+            with pytest.raises(CouldNotVerify, match="MaxSessions"):
+                for _ in range(12):  # OpenSSH's own limit is ten
+                    channels.append(shell.channel(["sleep", "60"]))
+        finally:
+            for channel in channels:
+                channel.close()
+            shell.close()
+            connection.close()
