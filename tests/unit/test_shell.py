@@ -246,15 +246,10 @@ def test_where_the_guard_cannot_be_had_it_says_so(sudoer):
 
 
 def test_more_sessions_than_sshd_allows_are_one_clear_error(tmp_path):
-    with running_sshd(tmp_path / "a") as server:
+    with running_sshd(tmp_path / "a", extra="MaxSessions 2") as server:
         connection = connect(server.login(), lambda path: path)
-        shell, channels = Shell(connection), []
-        try:
+        shell = Shell(connection)
+        with shell.channel(["sleep", "60"]), shell.channel(["sleep", "60"]):
             with pytest.raises(CouldNotVerify, match="MaxSessions"):
-                for _ in range(12):  # OpenSSH's own limit is ten
-                    channels.append(shell.channel(["sleep", "60"]))
-        finally:
-            for channel in channels:
-                channel.close()
-            shell.close()
-            connection.close()
+                shell.channel(["sleep", "60"])
+        connection.close()
