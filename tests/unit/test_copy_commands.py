@@ -146,6 +146,12 @@ def test_a_role_is_made_with_everything_of_its_own() -> None:
     ]
 
 
+def test_a_comment_of_a_role_is_carried_and_compared() -> None:
+    said = _role(comment="it's ours", groups=())
+    assert shown(alter(said)[-1]) == 'COMMENT ON ROLE "payroll" IS "it\'s ours"'
+    assert differing(said, _role(groups=())) == ['comment None instead of "it\'s ours"']
+
+
 def test_a_role_never_shows_its_password() -> None:
     assert "SCRAM" not in repr(_role())
     assert differing(_role(), _role(password="SCRAM-SHA-256$y")) == ["another password"]
