@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from fixtures.evidence import Verdict
 from reports import words
@@ -167,6 +167,14 @@ class TableRow(_Part):
     verdict: Verdict | None
 
 
+class ComparisonRow(_Part):
+    """One query of the business that gave the same on both sides, or did not."""
+
+    name: str
+    rows: int
+    verdict: Verdict | None
+
+
 class Data(_Part):
     """The database copy."""
 
@@ -178,6 +186,8 @@ class Data(_Part):
     target_identifier: str
     tables: list[TableRow]
     rows: int
+    bits: int = Field(description="of hash for each of 1024 parts of a table")
+    comparisons: list[ComparisonRow]
     sequences: int
     large_objects: int
     proven: bool

@@ -20,6 +20,7 @@ from fixtures.evidence import (
 from reports import history, sentences
 from reports.models import (
     AttestationRow,
+    ComparisonRow,
     Data,
     DirectoryRow,
     DnsRow,
@@ -139,10 +140,19 @@ def _data(stored: Stored) -> Data | None:
         TableRow(name=name, rows=table.rows, digest=table.digest, verdict=_verdict_of(name, found, proven=proven))
         for name, table in sorted(copy.tables.items())
     ]
+    tables += [
+        TableRow(name=name, rows=0, digest="not read", verdict=_verdict_of(name, found, proven=False))
+        for name in sorted(copy.unproven)
+    ]
+    comparisons = [
+        ComparisonRow(name=name, rows=one.rows, verdict=_verdict_of(name, found, proven=proven))
+        for name, one in copy.comparisons.items()
+    ]
     return Data(
         final=copy.final, recorded=copy.recorded, seconds=copy.seconds, snapshot=copy.snapshot,
         source_identifier=copy.source_identifier, target_identifier=copy.target_identifier, tables=tables,
-        rows=sum(table.rows for table in tables), sequences=len(copy.sequences), large_objects=copy.large_objects,
+        rows=sum(table.rows for table in tables), bits=min((table.bits for table in copy.tables.values()), default=0),
+        comparisons=comparisons, sequences=len(copy.sequences), large_objects=copy.large_objects,
         proven=proven,
     )  # fmt: skip
 
