@@ -1,6 +1,6 @@
 """gonogo's proof of two databases, as the tests ask for it: verdicts by table, and what differs where."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 import psycopg2
@@ -10,7 +10,6 @@ from fixtures.errors import CouldNotVerify
 from fixtures.sameness.digest import choose_method, differing
 from fixtures.sameness.localise import Difference, locate
 from fixtures.sameness.reading import Reading
-from fixtures.sameness.tables import LARGE_OBJECTS
 
 CONNECTIONS = 2
 
@@ -49,11 +48,17 @@ def verdicts(here: Session, there: Session) -> dict[str, str]:
     return found
 
 
-def located(here: Session, there: Session, table: str) -> list[Difference]:
-    """What differs in a table, as gonogo names it."""
+def located(here: Session, there: Session, tables: Collection[str]) -> dict[str, Sequence[Difference]]:
+    """What differs in some tables, as gonogo names it."""
     with _readings(here, there) as (source, target):
-        [name] = [n for n, r in source.relations.items() if f"{r.schema}.{r.table}" == table and n != LARGE_OBJECTS]
-        one, other = source.digest(name).buckets, target.digest(name).buckets
-        nothing = (0, 0, 0)
-        buckets = {b: (one.get(b, nothing), other.get(b, nothing)) for b in differing(one, other)}
-        return list(locate(source, target, name, buckets).differences)
+        names = {f"{relation.schema}.{relation.table}": name for name, relation in source.relations.items()}
+        return {table: _located(source, target, names[table]) for table in tables}
+
+
+def _located(source: Reading, target: Reading, name: str) -> Sequence[Difference]:
+    one, other = source.digest(name).buckets, target.digest(name).buckets
+    nothing = (0, 0, 0)
+    buckets = {b: (one.get(b, nothing), other.get(b, nothing)) for b in differing(one, other)}
+    found = locate(source, target, name, buckets)
+    assert not found.more
+    return found.differences

@@ -1,110 +1,15 @@
-"""Generated tables: how they look, how they are made and filled, and the one change that is made in them."""
+"""Generated tables on a server: how they are made and filled, and how the one change is made in them."""
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
 from psycopg2 import IntegrityError, sql
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from tests.sameness.values import KINDS, TEXTUAL, Kind
-
-NAMES = (
-    "t", "q", "s", "k", "row", "select", "UPPER", "Üñï", "漢字", 'a"b', '"', "per%cent", "%s", "{}", "x y", " ", "'", "\\",
-    "$1", "a.b", "new\nline", "tab\t", "--", "/*", "::text", "bucket", "count", "hash", "md5", "ROW", "n" * 63, "ö" * 31,
-)  # fmt: skip
-SHAPES = ("plain", "plain", "unlogged", "partitioned", "inherited", "materialised", "secured")
-PADDING = 3000  # rows that make a table long enough for more than one chunk
-
-Row = tuple[str | None, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """What is generated. A row holds a text or NULL for each column, in the columns' order."""
-
-    schema: str
-    name: str
-    shape: str
-    columns: tuple[tuple[str, Kind], ...]
-    key: tuple[str, ...]
-    generated: str | None
-    padded: bool
-    rows: tuple[Row, ...]
-
-    @property
-    def identifier(self) -> sql.Identifier:
-        return sql.Identifier(self.schema, self.name)
-
-    @property
-    def relations(self) -> tuple[str, ...]:
-        """Names of what holds its rows and is proven."""
-        other = {"inherited": f"{self.name[:20]} child", "materialised": f"{self.name[:20]} view"}.get(self.shape)
-        return tuple(f"{self.schema}.{name}" for name in (self.name, other) if name)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing that is made different; numbers choose rows and columns, modulo what is there."""
-
-    kind: str
-    row: int
-    other: int
-    column: int
-    values: Row
-
-
-@st.composite
-def tables(draw: DrawFn, version: int = 15, schema: str | None = None) -> Table:
-    """A table that both sides of at least this version can hold."""
-    possible = [kind for kind in KINDS if kind.since <= version]
-    names = draw(st.lists(st.sampled_from(NAMES), min_size=2, max_size=7, unique=True))
-    name = draw(st.sampled_from(NAMES) | st.sampled_from(names))  # a column may bear the table's own name
-    kinds = [draw(st.sampled_from(possible)) for _ in names]
-    if draw(st.booleans()):
-        kinds[-1] = kinds[-2]  # so that values can change places
-    shape = draw(st.sampled_from(SHAPES))
-    columns = tuple(zip(names, kinds, strict=True))
-    orderly = [column for column, kind in columns[:-1] if kind.key]
-    key = tuple(orderly[: draw(st.integers(0, 2))]) if shape != "inherited" else ()
-    if shape == "partitioned" and key and not dict(columns)[key[0]].hashed:
-        shape = "plain"
-    row = st.tuples(*(_value(kind, nullable=column not in key) for column, kind in columns))
-    rows = draw(st.lists(row, min_size=draw(st.sampled_from([0, 2, 4])), max_size=8))
-    if rows and not key:
-        rows += [rows[0]] * draw(st.integers(0, 3))
-    return Table(
-        schema=schema or draw(st.sampled_from(NAMES)),
-        name=name,
-        shape=shape,
-        columns=columns,
-        key=key,
-        generated=draw(st.sampled_from([None, "gen %"])),
-        padded=(not key or [dict(columns)[name].sql for name in key] == ["integer"]) and draw(st.integers(0, 9)) == 0,
-        rows=tuple(rows),
-    )
-
-
-def _value(kind: Kind, *, nullable: bool) -> st.SearchStrategy[str | None]:
-    return st.one_of(kind.values, kind.values, kind.values, st.none()) if nullable else kind.values
-
-
-@st.composite
-def changes(draw: DrawFn, table: Table) -> Change:
-    kinds = ["value", "value", "value", "null", "missing", "extra", "rows swapped"]
-    types = [kind.sql for _, kind in table.columns]
-    kinds += ["columns swapped"] * 2 if len(types) > len(set(types)) else []
-    kinds += ["empty"] if any(kind.sql in TEXTUAL for _, kind in table.columns) else []
-    kinds += [] if table.key else ["duplicate", "missing"]
-    small = st.integers(0, 50)
-    row = st.tuples(*(kind.values for _, kind in table.columns))
-    return Change(draw(st.sampled_from(kinds)), draw(small), draw(small), draw(small), draw(row))
-
-
-# -- making and filling -----------------------------------------------------------------------------------------------
+from tests.sameness.cases import PADDING, Change, Row, Table
+from tests.sameness.values import TEXTUAL, Kind
 
 
 def make(cursor: Cursor, table: Table, order: random.Random | None = None) -> None:
@@ -268,9 +173,8 @@ def _new_values(table: Table, change: Change, here: sql.Composable, there: sql.C
     if change.kind == "null":
         return {name: sql.NULL} if name not in table.key else {}
     if change.kind == "columns swapped":
-        pairs = [(a, b) for a, its in table.columns for b, other in table.columns if a < b and its.sql == other.sql]
-        one, other = pairs[change.column % len(pairs)]
-        return {one: sql.Identifier(other), other: sql.Identifier(one)}
+        other = table.columns[change.other][0]
+        return {name: sql.Identifier(other), other: sql.Identifier(name)}
     text = "CASE WHEN {here} THEN (SELECT {c} FROM {t} WHERE {there}) ELSE (SELECT {c} FROM {t} WHERE {here}) END"
     one = sql.SQL(text).format(here=here, there=there, c=sql.Identifier(name), t=table.identifier)
     return {name: one}

@@ -1,6 +1,6 @@
 """On real servers: any change in a generated table is found where it is, and equal tables never differ.
 
-GONOGO_EXAMPLES sets how many tables are tried (200); without it they are the same each time.
+GONOGO_EXAMPLES sets how many tables are tried (400); without it they are the same each time.
 """
 
 import os
@@ -18,11 +18,13 @@ from psycopg2.extensions import connection as Session  # noqa: N812 - its one na
 
 from fixtures.sameness.localise import Difference
 from tests.sameness import oracle, tables, values
+from tests.sameness.cases import NAMES, Change, Table, cases
 from tests.sameness.proving import located, verdicts
-from tests.sameness.tables import Table
 from tests.servers import Server
 
-EXAMPLES = int(os.environ.get("GONOGO_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("GONOGO_EXAMPLES", "400"))
+AT_ONCE = 4  # tables in one example
+DUMPED = 8
 common = settings(
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
@@ -44,32 +46,33 @@ def sides(server15):
     server15.run("psql", "-Xqc", "DROP DATABASE here", "-c", "DROP DATABASE there")
 
 
-@settings(common, max_examples=EXAMPLES)
+@settings(common, max_examples=EXAMPLES // AT_ONCE)
 @given(st.data())
 def test_a_change_is_found_where_it_is_and_equal_tables_never_differ(sides, data: DataObject):
     here, there = sides
-    table = data.draw(tables.tables(), "table")
-    change = data.draw(tables.changes(table), "change")
+    schemas = data.draw(st.lists(st.sampled_from(NAMES), min_size=AT_ONCE, max_size=AT_ONCE, unique=True), "schemas")
+    drawn = [data.draw(cases(schema), f"in {schema!r}") for schema in schemas]
     order = random.Random(data.draw(st.integers(0, 9), "order of rows and columns"))
-    with dropped(table, here, there):
-        table = make(here, table)
-        again = make(there, table, order)
-        assert again == table
-        assert verdicts(here, there) == dict.fromkeys(table.relations, "equal")
-        changed_and_found(here, there, table, change)
+    with dropped(schemas, here, there):
+        made = [(make(here, table), change) for table, change in drawn]
+        for table, _ in made:
+            assert make(there, table, order) == table
+        assert verdicts(here, there) == {name: "equal" for table, _ in made for name in table.relations}
+        changed_and_found(here, there, made)
 
 
-def changed_and_found(here, there, table: Table, change: tables.Change, others: Sequence[Table] = ()) -> None:
-    """Make the change on the second side, and compare what gonogo finds with what COPY sends; the others stay equal."""
-    before = {name: rows(there, table, name) for name in table.relations}
-    tables.apply(there, table, change)
-    after = {name: rows(there, table, name) for name in table.relations}
+def changed_and_found(here: Session, there: Session, made: Sequence[tuple[Table, Change]]) -> None:
+    """Make each change in its table on the second side, and compare what gonogo finds with what COPY sends."""
+    before = {name: rows(there, table, name) for table, _ in made for name in table.relations}
+    for table, change in made:
+        tables.apply(there, table, change)
+    after = {name: rows(there, table, name) for table, _ in made for name in table.relations}
     differ = {name for name in before if oracle.differences(before[name], after[name])}
-    event(f"{change.kind}: {'differs' if differ else 'changes nothing'}")
-    told = {name: "different" if name in differ else "equal" for name in before}
-    assert verdicts(here, there) == told | {name: "equal" for other in others for name in other.relations}
-    for name in differ:
-        matches(located(here, there, name), before[name], after[name])
+    for table, change in made:
+        event(f"{change.kind}: {'differs' if differ & set(table.relations) else 'changes nothing'}")
+    assert verdicts(here, there) == {name: "different" if name in differ else "equal" for name in before}
+    for name, found in located(here, there, differ).items():
+        matches(found, before[name], after[name])
 
 
 def matches(found: Sequence[Difference], before: oracle.Rows, after: oracle.Rows) -> None:
@@ -86,20 +89,19 @@ def matches(found: Sequence[Difference], before: oracle.Rows, after: oracle.Rows
         assert [frozenset(one.columns) for one in found] == [columns]
 
 
-@settings(common, max_examples=max(EXAMPLES // 40, 3))
+@settings(common, max_examples=max(EXAMPLES // 80, 3))
 @given(st.data())
 @pytest.mark.parametrize(("older", "newer"), [(13, 15), (15, 17)])
 def test_a_restored_dump_is_equal_on_a_newer_server(request, older, newer, data: DataObject):
     servers = [request.getfixturevalue(f"server{version}") for version in (older, newer)]
-    made = [data.draw(tables.tables(older, schema=f"{n} %"), f"table {n}") for n in range(8)]
-    change = data.draw(tables.changes(made[0]), "change")
+    drawn = [data.draw(cases(schema, older), f"in {schema!r}") for schema in NAMES[:: len(NAMES) // DUMPED]]
     with databases(*servers) as (here, there):
         _run(here, values.TYPES)
-        made = [make(here, table) for table in made]
+        made = [(make(here, table), change) for table, change in drawn]
         dump = servers[0].run("pg_dump", "-Fc", "dumped")
         servers[1].run("pg_restore", "--exit-on-error", "-d", "dumped", stdin=dump)
-        assert verdicts(here, there) == {name: "equal" for table in made for name in table.relations}
-        changed_and_found(here, there, made[0], change, made[1:])
+        assert verdicts(here, there) == {name: "equal" for table, _ in made for name in table.relations}
+        changed_and_found(here, there, made)
 
 
 # -- both sides -------------------------------------------------------------------------------------------------------
@@ -119,14 +121,15 @@ def rows(side: Session, table: Table, relation: str) -> oracle.Rows:
 
 
 @contextmanager
-def dropped(table: Table, *sides: Session) -> Iterator[None]:
-    """Afterwards neither side has the table any more."""
+def dropped(schemas: Sequence[str], *sides: Session) -> Iterator[None]:
+    """Afterwards neither side has the schemas any more."""
     try:
         yield
     finally:
         for side in sides:
             side.rollback()
-            _run(side, sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(table.schema)))
+            for schema in schemas:
+                _run(side, sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import json
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -152,3 +152,42 @@ TEXTUAL: Mapping[str, bool] = dict.fromkeys(
     ["text", "character varying(20)", "character(5)", "name", "public.short", "public.citext", "xml"], True
 )
 """Types in which an empty text is a value."""
+
+TWINS: Mapping[str, Sequence[tuple[str, str]]] = {
+    "smallint": [("1", "-1"), ("0", "1")],
+    "integer": [("1", "-1"), ("0", "1")],
+    "bigint": [("1", "4294967296"), ("-1", "-4294967297"), ("0", "1")],
+    "numeric": [("1.0", "1.00"), ("5", "-5"), ("0", "0.0"), ("NaN", "0")],
+    "real": [("0", "-0"), ("16777216", "16777218"), ("NaN", "Infinity")],
+    "double precision": [("0", "-0"), ("0.3", "0.30000000000000004"), ("Infinity", "-Infinity"), ("NaN", "0")],
+    "text": [("", " "), ("a", "a "), ("a", "A"), ("\u00e4", "a\u0308"), ("NULL", "null")],
+    "character varying(20)": [("", " "), ("a", "a "), ("a", "A")],
+    "character(5)": [("a", "A"), ("", "a")],
+    "bytea": [("\\x", "\\x00"), ("\\x00", "\\x01"), ("\\x00", "\\x0000")],
+    "date": [("infinity", "-infinity"), ("0044-03-15 BC", "0044-03-15")],
+    "time with time zone": [("00:00+00", "02:00+02")],
+    "timestamp": [("2026-03-29 01:30:00", "2026-03-29 01:30:00.000001"), ("infinity", "-infinity")],
+    "timestamp with time zone": [("2026-10-25 02:30:00+02", "2026-10-25 02:30:00+01")],
+    "interval": [("1 day", "24 hours"), ("1 mon", "30 days")],
+    "json": [('{"a":1}', '{"a": 1}'), ('{"a":1,"a":2}', '{"a":2}'), ("1.0", "1.00")],
+    "jsonb": [("1.0", "1.00"), ('{"a": null}', "{}")],
+    "xml": [("<a/>", "<a></a>"), ("<a b='1'/>", '<a b="1"/>'), ("<a/>", " <a/>")],
+    "inet": [("10.0.0.1", "10.0.0.1/24"), ("10.0.0.1", "::ffff:10.0.0.1")],
+    "cidr": [("10.0.0.0/24", "10.0.0.0/25")],
+    "bit varying": [("0", "00"), ("", "0")],
+    "tsvector": [("'a'", "'a':1"), ("'a':1", "'a':1A")],
+    "point": [("(0,0)", "(-0,0)"), ("(1,2)", "(2,1)")],
+    "int4range": [("empty", "(,)"), ("[1,2)", "[1,3)")],
+    "public.floats": [("[0,1]", "[-0,1]"), ("[0,1]", "(0,1)")],
+    "integer[]": [("{1,2}", "{{1,2}}"), ("{1,2}", "[0:1]={1,2}"), ("{{1,2}}", "{{1},{2}}"), ("{}", "{NULL}")],
+    "text[]": [("{NULL}", '{"NULL"}'), ("{}", '{""}'), ('{"a,b"}', "{a,b}")],
+    "public.mood": [("ok", "OK"), ("", "sad")],
+    "public.short": [("", " "), ("a", "A")],
+    'public."Amount"': [("1.0", "1.00")],
+    "public.pair": [("(1,)", '(1,"")'), ("(,a)", "(0,a)")],
+    "public.nest": [('("(1,a)",{})', '("(1,a)",)'), ("(,)", '("(,)",)')],
+    "public.citext": [("a", "A"), ("", " ")],
+    "public.hstore": [("a=>NULL", 'a=>"NULL"'), ("a=>NULL", 'a=>""'), ("a=>1", "A=>1")],
+    "public.ltree": [("a", "A"), ("a.b", "a.B")],
+}  # fmt: skip
+"""Pairs of values by type that some function or other takes for equal."""
