@@ -71,6 +71,10 @@ def cases(draw: DrawFn, schema: str, version: int = 15) -> tuple[Table, Change]:
         one, other = draw(_unequal(table.columns[at][1]))
         values = tuple(other if n == at else value for n, value in enumerate(values))
         return _with(table, {at: one}), replace(change, column=at, values=values)
+    if change.kind == "empty":
+        at = draw(st.sampled_from([n for n, (_, kind) in enumerate(table.columns) if kind.sql in TEXTUAL]))
+        null = table.columns[at][0] not in table.key and draw(st.booleans())
+        return _with(table, {at: None if null else ""}), replace(change, column=at)
     if change.kind == "columns swapped":
         first, second = pair = draw(st.sampled_from(_alike(table)))
         one, other = draw(_unequal(table.columns[first][1]))
@@ -93,7 +97,7 @@ def _unequal(kind: Kind) -> SearchStrategy[tuple[str, str]]:
     return twins | twins.map(lambda pair: (pair[1], pair[0])) | drawn
 
 
-def _with(table: Table, values: dict[int, str]) -> Table:
+def _with(table: Table, values: dict[int, str | None]) -> Table:
     """The table with some values the same in every row."""
     rows = tuple(tuple(values.get(n, value) for n, value in enumerate(row)) for row in table.rows)
     return replace(table, rows=rows)

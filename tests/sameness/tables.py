@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Session  # noqa: N812 - its one na
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from tests.sameness.cases import PADDING, Change, Row, Table
-from tests.sameness.values import TEXTUAL, Kind
+from tests.sameness.values import Kind
 
 
 def make(cursor: Cursor, table: Table, order: random.Random | None = None) -> None:
@@ -164,8 +164,6 @@ def _new_values(table: Table, change: Change, here: sql.Composable, there: sql.C
     at = change.column % len(table.columns)
     name, kind = table.columns[at]
     if change.kind == "empty":
-        textual = [(name, kind) for name, kind in table.columns if kind.sql in TEXTUAL]
-        name, kind = textual[change.column % len(textual)]
         text = "CASE WHEN {c}::text = '' THEN NULL ELSE ''::{kind} END"
         return {name: sql.SQL(text).format(c=sql.Identifier(name), kind=sql.SQL(kind.sql))}
     if change.kind == "value":

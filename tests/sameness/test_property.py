@@ -1,6 +1,6 @@
 """On real servers: any change in a generated table is found where it is, and equal tables never differ.
 
-GONOGO_EXAMPLES sets how many tables are tried (400); without it they are the same each time.
+GONOGO_EXAMPLES sets how many tables are tried (1000); without it they are the same each time.
 """
 
 import os
@@ -22,8 +22,8 @@ from tests.sameness.cases import NAMES, Change, Table, cases
 from tests.sameness.proving import located, verdicts
 from tests.servers import Server
 
-EXAMPLES = int(os.environ.get("GONOGO_EXAMPLES", "400"))
-AT_ONCE = 4  # tables in one example
+EXAMPLES = int(os.environ.get("GONOGO_EXAMPLES", "1000"))
+AT_ONCE = 10  # tables in one example
 DUMPED = 8
 common = settings(
     deadline=None,
@@ -89,7 +89,7 @@ def matches(found: Sequence[Difference], before: oracle.Rows, after: oracle.Rows
         assert [frozenset(one.columns) for one in found] == [columns]
 
 
-@settings(common, max_examples=max(EXAMPLES // 80, 3))
+@settings(common, max_examples=max(EXAMPLES // 200, 3))
 @given(st.data())
 @pytest.mark.parametrize(("older", "newer"), [(13, 15), (15, 17)])
 def test_a_restored_dump_is_equal_on_a_newer_server(request, older, newer, data: DataObject):
