@@ -407,3 +407,12 @@ def test_the_gates_find_one_file_of_equal_size_and_time_by_name(source, target, 
         check_files.check_files_match(upload, run, target)
     with pytest.raises(AssertionError, match="target: sub/c: other content"):
         check_final_copy.check_uploads_equal_closed_production(upload, run, source, target)
+
+
+def test_a_host_without_openssl_gives_the_same_manifest(target, run, tree, monkeypatch):
+    (tree / "back\\slash\nand line").write_text("odd")
+    quick = manifest(target, tree, run)
+    asked = []
+    monkeypatch.setattr(type(target), "succeeds", lambda _host, argv: asked.append(argv) or False)
+    assert manifest(target, tree, run).sha256 == quick.sha256
+    assert asked == [["sh", "-c", "command -v openssl"]]
