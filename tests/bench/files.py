@@ -24,6 +24,7 @@ from tests.unit.loopback import Sshd, running_sshd
 ROUNDS = 3
 FILES = 20_000
 LARGE, LARGE_BYTES = 8, 256 << 20
+FULL, DELTA, RSYNC = "manifests, full", "manifests, delta", "rsync -rcn"
 FLOOR = "sha256sum, both sides at once"
 
 
@@ -90,6 +91,11 @@ def rsync(server: Sshd, trees: tuple[Path, Path]) -> None:
 
 
 def main() -> list[str]:
+    return lines(*measure())
+
+
+def measure() -> tuple[dict[str, list[float]], float]:
+    """Seconds of each way, a number a round; and the peak memory of ours in MB."""
     seconds: dict[str, list[float]] = {}
     memory = 0.0
     with (
@@ -108,14 +114,14 @@ def main() -> list[str]:
             full, delta, peak = apart.submit(ours, server.login(), trees, run).result()
             measured = {
                 FLOOR: timed(lambda: sha256sum(trees)),
-                "manifests, full": full,
-                "manifests, delta": delta,
-                "rsync -rcn": timed(lambda: rsync(server, trees)),
+                FULL: full,
+                DELTA: delta,
+                RSYNC: timed(lambda: rsync(server, trees)),
             }
             for name, value in measured.items():
                 seconds.setdefault(name, []).append(value)
             memory = max(memory, peak)
-    return lines(seconds, memory)
+    return seconds, memory
 
 
 def lines(seconds: dict[str, list[float]], memory: float) -> list[str]:

@@ -1,10 +1,12 @@
 """`make prove-4`: what was moved is proven to be the same, a line each. Names as arguments choose items."""
 
 import re
+import statistics
 import sys
 import time
 
 from fixtures.lab.faults import FAULTS, break_it, mend
+from tests.bench import files as file_bench
 from tests.bench import rows as bench
 from tests.labsite import REHEARSED, Site, run
 from tests.prove.proof import main
@@ -33,6 +35,16 @@ def rows() -> str:
             failed.append(table)
     assert not failed, "; ".join(told)
     return "; ".join(told)
+
+
+def files() -> str:
+    """Manifests of both sides beside sha256sum and rsync on the same trees; and gonogo's memory."""
+    seconds, peak = file_bench.measure()
+    print(*file_bench.lines(seconds, peak), sep="\n")  # noqa: T201 - the proof's output
+    floor, *ours = (statistics.median(seconds[way]) for way in (file_bench.FLOOR, file_bench.FULL, file_bench.DELTA))
+    told = f"sha256sum {floor:.1f} s, manifests {ours[0]:.1f} s, by delta {ours[1]:.1f} s, {peak:.0f} MB"
+    assert peak < MEMORY, told
+    return told
 
 
 def property_() -> str:
@@ -102,6 +114,7 @@ def sabotage() -> str:
 
 ITEMS = (
     ("rows: four million rows, twice the floor at most, a fifth of reladiff's time", rows),
+    ("files: manifests beside sha256sum and rsync -c, below 200 MB", files),
     ("property: any single change found where it is, equal data never differs", property_),
     ("unprovable: could-not-verify by name", unprovable),
     ("sabotage: a bit, a file, a header, each by name", sabotage),
