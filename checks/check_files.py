@@ -8,15 +8,15 @@ from fixtures.evidence import FilesCopy
 from fixtures.host import Host
 from fixtures.plan import Upload
 from fixtures.run import Run
-from fixtures.sameness.listing import list_directory, scratch
-from fixtures.sameness.manifest import compare, kept_manifest, read_manifest, silent
+from fixtures.sameness.listing import Tell, list_directory, scratch
+from fixtures.sameness.manifest import compare, kept_manifest, read_manifest
 from fixtures.verdict import problem
 
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 
 
 @pytest.mark.files_copied
-def check_files_match(upload: Upload, run: Run, target: Host) -> None:
+def check_files_match(upload: Upload, run: Run, target: Host, say: Tell) -> None:
     """Every uploaded file is there with production's content, owner, group and mode: each one is read and hashed anew.
 
     Once production is closed, `check_uploads_equal_closed_production` claims more, and quicker.
@@ -24,7 +24,7 @@ def check_files_match(upload: Upload, run: Run, target: Host) -> None:
     path = str(upload.path)
     kept = kept_manifest(run.directory, run.records(FilesCopy).manifests.get(path, "of no directory"))
     with scratch(run.directory) as into:
-        found = read_manifest(list_directory(target, path, into, silent), into)
+        found = read_manifest(list_directory(target, path, into, say), into, tell=say)
         told = compare(kept, found, whole=False)
     assert not told, problem(
         f"{path} on the target", expected=f"the {kept.entries} entries that were copied", found=told, remedy=AGAIN

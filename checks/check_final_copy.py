@@ -11,8 +11,8 @@ from fixtures.plan import Upload
 from fixtures.run import Run
 from fixtures.sameness.catalog import read_sequences
 from fixtures.sameness.differences import differences
-from fixtures.sameness.listing import list_directory, scratch
-from fixtures.sameness.manifest import Manifest, at_once, compare, kept_manifest, read_manifest, silent
+from fixtures.sameness.listing import Tell, list_directory, scratch
+from fixtures.sameness.manifest import Manifest, at_once, compare, kept_manifest, read_manifest
 from fixtures.sameness.side import Side
 from fixtures.sameness.tables import LARGE_OBJECTS
 from fixtures.verdict import problem
@@ -66,7 +66,7 @@ def check_files_were_copied_after_closing(run: Run) -> None:
 
 
 @pytest.mark.final_files_copied
-def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host, target: Host) -> None:
+def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host, target: Host, say: Tell) -> None:
     """Closed production's files and the target's are the same, none missing and none more.
 
     Both are listed anew. A file is hashed again when anything that writing changes (inode, size, mtime, ctime) is not as it
@@ -74,13 +74,12 @@ def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host
     rehearsal's `check_files_match` reads every file.
     """
     path, copy = str(upload.path), run.records(FilesCopy)
-    kept = kept_manifest(run.directory, copy.manifests[path])
+    kept = kept_manifest(run.directory, copy.manifests.get(path, "of no directory"))
     with scratch(run.directory) as into:
 
         def unlike(host: Host, earlier: Manifest) -> str:
-            return compare(
-                kept, read_manifest(list_directory(host, path, into, silent), into, earlier=earlier), whole=True
-            )
+            listing = list_directory(host, path, into, say)
+            return compare(kept, read_manifest(listing, into, earlier=earlier, tell=say), whole=True)
 
         sides = [(source, kept)]
         # Once users write on the target, only closed production stands still.

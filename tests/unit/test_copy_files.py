@@ -11,7 +11,7 @@ from fixtures.evidence import FilesCopy
 from fixtures.host import open_host
 from fixtures.plan import Upload
 from fixtures.run import Run
-from fixtures.sameness.manifest import kept_manifest
+from fixtures.sameness.manifest import kept_manifest, silent
 from steps import files
 from steps.files import _Copying
 from tests.unit.loopback import running_sshd
@@ -64,8 +64,8 @@ def copy(sshd, tmp_path, monkeypatch):
         return one
 
     copied.here, copied.there, copied.meanwhile, copied.run = here, there, meanwhile, run
-    copied.rehearsed = lambda: check_files.check_files_match(upload, run, sides[1])
-    copied.closed = lambda: check_final_copy.check_uploads_equal_closed_production(upload, run, *sides)
+    copied.rehearsed = lambda: check_files.check_files_match(upload, run, sides[1], silent)
+    copied.closed = lambda: check_final_copy.check_uploads_equal_closed_production(upload, run, *sides, silent)
     yield copied
     source.close()
     target.close()

@@ -22,7 +22,7 @@ from fixtures.plan import Upload
 from fixtures.run import Run
 from fixtures.sameness import listing as listings
 from fixtures.sameness.listing import list_directory, scratch, unescaped
-from fixtures.sameness.manifest import at_once, compare, keep_manifest, kept_manifest, read_manifest
+from fixtures.sameness.manifest import at_once, compare, keep_manifest, kept_manifest, read_manifest, silent
 from tests.unit.loopback import running_sshd
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -332,7 +332,8 @@ def test_a_manifest_is_kept_and_known_by_its_hash(target, run, tree):
         keep_manifest(run.directory, made)
     kept = kept_manifest(run.directory, made.sha256)
     assert kept.entries == made.entries == 6
-    for broken in (gzip.compress(b"a\tother\n"), kept.file.read_bytes()[:-20]):
+    whole = kept.file.read_bytes()
+    for broken in (gzip.compress(b"a\tother\n"), whole[:-20], whole[:20] + b"\xff" * 20 + whole[40:]):
         kept.file.write_bytes(broken)
         with pytest.raises(CouldNotVerify, match=made.sha256):
             kept_manifest(run.directory, made.sha256)
@@ -345,6 +346,16 @@ def test_it_says_how_far_it_is(target, run, tree, monkeypatch):
         read_manifest(list_directory(target, str(tree), into, told.append), into, tell=told.append)
     assert f"{tree} on target: 6 entries listed" in told
     assert any("3 of 3 files hashed" in words and "MB/s" in words and "left" in words for words in told)
+
+
+def test_a_host_that_goes_away_in_the_middle_is_told(target, run, tree, monkeypatch):
+    def cut(*_):
+        yield b"half a li"
+        raise OSError("the connection was cut")
+
+    monkeypatch.setattr(listings, "_chunks", cut)
+    with scratch(run.directory) as into, pytest.raises(CouldNotVerify, match="the connection was cut"):
+        list_directory(target, str(tree), into, silent)
 
 
 SMALL = """
@@ -400,13 +411,17 @@ def test_the_gates_find_one_file_of_equal_size_and_time_by_name(source, target, 
     run.record(
         FilesCopy(final=True, manifests={str(tree): copy.sha256}, arrived={str(tree): there.sha256}, counts=counts)
     )
-    check_files.check_files_match(upload, run, target)
-    check_final_copy.check_uploads_equal_closed_production(upload, run, source, target)
+    check_files.check_files_match(upload, run, target, silent)
+    check_final_copy.check_uploads_equal_closed_production(upload, run, source, target, silent)
+    with pytest.raises(CouldNotVerify, match="manifests"):
+        check_final_copy.check_uploads_equal_closed_production(
+            Upload(path=f"{tree}/never-copied"), run, source, target, silent
+        )
     change(tree, "content", "sub/c")
     with pytest.raises(AssertionError, match="sub/c: other content"):
-        check_files.check_files_match(upload, run, target)
+        check_files.check_files_match(upload, run, target, silent)
     with pytest.raises(AssertionError, match="target: sub/c: other content"):
-        check_final_copy.check_uploads_equal_closed_production(upload, run, source, target)
+        check_final_copy.check_uploads_equal_closed_production(upload, run, source, target, silent)
 
 
 def test_a_host_without_openssl_gives_the_same_manifest(target, run, tree, monkeypatch):

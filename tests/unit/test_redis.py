@@ -5,10 +5,11 @@ import subprocess
 
 import pytest
 
-from fixtures.errors import StepFailed
+from fixtures.errors import CouldNotVerify, StepFailed
 from fixtures.plan import Redis as Planned
 from fixtures.redis import RefusedError, alike, encode, label, read_answer, unlike
-from fixtures.sameness.keys import Keys
+from fixtures.sameness.keys import Keys, keep_keys, kept_keys
+from fixtures.sameness.manifest import manifest_path
 from fixtures.secrets import Secret
 from steps import redis
 
@@ -133,3 +134,14 @@ def test_without_a_name_nothing_goes(tmp_path, file, append):
     done = load(tmp_path, file, append)
     assert (done.returncode != 0, "is" in done.stderr) == (True, True), done
     assert (tmp_path / "other").exists()
+
+
+def test_kept_keys_that_a_disk_spoilt_are_told(tmp_path):
+    keys = Keys({f"key {number}": "string 1 -" for number in range(50)})
+    keep_keys(tmp_path, keys)
+    assert kept_keys(tmp_path, keys.sha256) == keys
+    file = manifest_path(tmp_path, keys.sha256)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:20] + b"\xff" * 20 + whole[40:])
+    with pytest.raises(CouldNotVerify, match=keys.sha256):
+        kept_keys(tmp_path, keys.sha256)
