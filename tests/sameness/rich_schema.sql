@@ -144,6 +144,8 @@ COMMENT ON TRIGGER held ON hr.people IS 'not now';
 ALTER TABLE hr.people OWNER TO payroll;
 GRANT SELECT ON hr.people TO readers;
 GRANT UPDATE (number) ON hr.people TO readers;
+GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO payroll;
+GRANT EXECUTE ON FUNCTION pg_read_file(text) TO readers;
 ALTER DEFAULT PRIVILEGES FOR ROLE payroll IN SCHEMA hr GRANT SELECT ON TABLES TO readers;
 
 INSERT INTO hr.companies (name, state, net) VALUES ('a', 'open', 5), ('B', 'closed', 7);
