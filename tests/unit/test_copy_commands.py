@@ -146,6 +146,15 @@ def test_a_role_is_made_with_everything_of_its_own() -> None:
     ]
 
 
+def test_options_of_a_membership_are_granted() -> None:
+    role = _role(groups=("a with admin without inherit without set", "b with inherit", "c with admin"))
+    assert [shown(s) for s in alter(role)[1:]] == [
+        'GRANT "a" TO "payroll" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE',
+        'GRANT "b" TO "payroll" WITH INHERIT TRUE',
+        'GRANT "c" TO "payroll" WITH ADMIN OPTION',
+    ]
+
+
 def test_a_comment_of_a_role_is_carried_and_compared() -> None:
     said = _role(comment="it's ours", groups=())
     assert shown(alter(said)[-1]) == 'COMMENT ON ROLE "payroll" IS "it\'s ours"'
@@ -170,6 +179,12 @@ def test_settings_that_are_lists_are_not_quoted_as_one() -> None:
         'ALTER ROLE "r" IN DATABASE "d" SET "search_path" TO "$user", public',
         'ALTER ROLE "r" IN DATABASE "d" SET "work_mem" TO \'8MB\'',
     ]
+
+
+def test_settings_of_all_roles_are_made() -> None:
+    assert (
+        shown(apply_setting(Setting("", "", (("work_mem", "8MB"),)))[1]) == "ALTER ROLE ALL SET \"work_mem\" TO '8MB'"
+    )
 
 
 def test_differences_are_named_a_few_at_most() -> None:
