@@ -14,7 +14,7 @@ from tests.prove.proof import main
 OF_THE_FLOOR = 2.0
 OF_RELADIFF = 1 / 5
 MEMORY = 200  # MB
-EXAMPLES = 2000
+EXAMPLES = 10_000
 REHEARSALS = 20
 SABOTAGE = ("bit-flipped", "upload-changed", "header-missing")
 
