@@ -23,7 +23,7 @@ def sample_pages(plan: Plan, run: Run, source: Host, web: Web) -> None:
     part = _log_of(source, plan)
     shapes = accesslog.candidates(part, plan.pages, plan.web.hostnames)
     wanted = replay.pages_to_ask(plan, accesslog.choose(shapes, plan.pages.sample))
-    shown = replay.ask(web, str(plan.source.public_address), wanted, plan, gently=True)
+    shown = replay.ask(web, str(plan.source.public_address), wanted, plan, gently=True, say=log.info)
     run.record(
         PagesSampled(
             lines=part.lines,
@@ -57,7 +57,7 @@ def ask_again(plan: Plan, run: Run, web: Web) -> None:
     begun = time.monotonic()
     sampled = run.records(PagesSampled)
     bare = [page.model_copy(update={"print": None}) for page in sampled.pages]
-    now = replay.prints(replay.ask(web, str(plan.source.public_address), bare, plan, gently=True), plan)
+    now = replay.prints(replay.ask(web, str(plan.source.public_address), bare, plan, gently=True, say=log.info), plan)
     stable = [page for page, before in zip(now, sampled.pages, strict=True) if page.print == before.print]
     changed = [page for page, before in zip(now, sampled.pages, strict=True) if page.print != before.print]
     run.record(

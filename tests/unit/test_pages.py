@@ -3,6 +3,7 @@
 import gzip
 import threading
 import time
+import weakref
 from contextlib import contextmanager, suppress
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -414,7 +415,7 @@ def test_a_page_that_ends_the_session_is_found_out(run, plan, web, source):
     source.pages["/logout"] = (200, "bye", {})
     wanted = replay.pages_to_ask(plan, [Candidate("GET", "/logout", 1)])
     with pytest.raises(CouldNotVerify, match="is a logout among"):
-        replay.ask(web, PRODUCTION, wanted, plan, gently=True)
+        list(replay.ask(web, PRODUCTION, wanted, plan, gently=True))
 
 
 def test_pages_that_were_not_allowed_are_red(plan, walked, run):
@@ -432,12 +433,40 @@ def test_an_older_replay_is_not_taken_for_this_samples(walked, run, plan, web):
         check_pages.of_the_latest_sample(run)
 
 
+def test_a_body_that_goes_on_beyond_what_is_read_is_not_called_equal(
+    walked, run, plan, web, source, target, monkeypatch
+):
+    monkeypatch.setattr(pages, "LONGEST", 100_000)
+    for server, end in ((source, "x"), (target, "y")):
+        server.pages["/help"] = (200, "a" * 200_000 + end, {})
+    walked()
+    with pytest.raises(CouldNotVerify, match="longer: /help"):
+        check_pages.check_static_files_match(compared(run, plan, web), run)
+
+
+def test_no_body_is_kept_while_the_next_page_is_asked_for(walked, run, plan, web, monkeypatch):
+    monkeypatch.setattr(replay, "EVERY", 0.0)
+    walked()
+    answers, told = [], []
+
+    def one_by_one(answer, *_):
+        answers.append(weakref.ref(answer))
+        assert sum(known() is not None for known in answers) < 4
+        return made(answer, plan.pages)
+
+    made = pages.fingerprint
+    monkeypatch.setattr(pages, "fingerprint", one_by_one)
+    found = replay.compare(web, TARGET, PRODUCTION, run.records(PagesReplayed), plan, told.append)
+    assert len(found.equal) == len(answers) > 5
+    assert f"5 of {len(answers)} pages at {TARGET}" in told
+
+
 # --- what production is spared ----------------------------------------------------------------------------------------------
 
 
 def test_production_is_asked_at_the_plans_rate(web, plan, source):
     slowly = plan.model_copy(update={"pages": plan.pages.model_copy(update={"per_second": 20})})
-    replay.ask(web, PRODUCTION, replay.pages_to_ask(plan, SAMPLE), slowly, gently=True)
+    list(replay.ask(web, PRODUCTION, replay.pages_to_ask(plan, SAMPLE), slowly, gently=True))
     moments = sorted(source.moments)
     assert len(moments) / (moments[-1] - moments[0]) < 22
 
@@ -448,10 +477,10 @@ def test_production_in_trouble_is_left_alone(web, plan, source, status):
         source.pages[f"/payslips/{n}"] = (status if n != 1 else 200, "", {})
     wanted = replay.pages_to_ask(plan, [Candidate("GET", f"/payslips/{n}", 1) for n in range(9)])
     with pytest.raises(CouldNotVerify, match=f"3 answers of trouble in a row, the last with status {status}"):
-        replay.ask(web, PRODUCTION, wanted, plan, gently=True)
+        list(replay.ask(web, PRODUCTION, wanted, plan, gently=True))
     assert [path for _, path, *_ in source.asked][-1] == "/payslips/4"
     source.asked.clear()
-    replay.ask(web, PRODUCTION, [page for page in wanted if page.kind == "sampled"], plan, gently=False)
+    list(replay.ask(web, PRODUCTION, [page for page in wanted if page.kind == "sampled"], plan, gently=False))
     assert len(source.asked) == 9, "the target may have its troubles: they are compared"
 
 
@@ -459,7 +488,7 @@ def test_slow_production_is_left_alone(web, plan, source, monkeypatch):
     monkeypatch.setattr(replay, "SLOW", 0.2)
     source.pages["/help"] = (200, lambda: time.sleep(0.3) or "late", {})
     with pytest.raises(CouldNotVerify, match=r"/help.*\n.*\n.*nothing within 0\.2 seconds"):
-        replay.ask(web, PRODUCTION, replay.pages_to_ask(plan, SAMPLE), plan, gently=True)
+        list(replay.ask(web, PRODUCTION, replay.pages_to_ask(plan, SAMPLE), plan, gently=True))
     assert source.asked[-1][1] == "/help"
 
 
@@ -476,10 +505,10 @@ def test_a_body_is_read_decoded_and_to_its_bound(web, plan, port, monkeypatch):
     with ThreadingHTTPServer((TARGET, port), Compressed) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         wanted = replay.pages_to_ask(plan, [Candidate("GET", "/short", 1), Candidate("GET", "/long", 1)])
-        shown = replay.ask(web, TARGET, [page for page in wanted if page.kind == "sampled"], plan, gently=False)
+        shown = list(replay.ask(web, TARGET, [page for page in wanted if page.kind == "sampled"], plan, gently=False))
         assert [(one.answer.body, one.answer.longer) for one in shown] == [(b"a" * 1000, False), (b"b" * 1000, True)]
         assert pages.fingerprint(shown[0].answer, Pages()).headers["Content-Encoding"] == "gzip"
         broken = SimpleNamespace(kind="sampled", method="GET", url="/cut")
         with pytest.raises(CouldNotVerify, match="broke off"):
-            replay.ask(web, TARGET, [broken], plan, gently=False)
+            list(replay.ask(web, TARGET, [broken], plan, gently=False))
         server.shutdown()
