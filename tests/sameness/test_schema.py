@@ -152,6 +152,7 @@ CHANGES = [
     ("foreign", "hr.ledger", "ALTER FOREIGN TABLE hr.ledger OPTIONS (SET table_name 'm')"),
     ("foreign", "payroll on ledger", "ALTER USER MAPPING FOR payroll SERVER ledger OPTIONS (SET password 'stilgeheim')"),
     ("publications", "feed", "ALTER PUBLICATION feed DROP TABLE hr.people"),
+    ("publications", "feed", "CREATE SCHEMA void; ALTER PUBLICATION feed ADD TABLES IN SCHEMA void"),
     ("publications", "feed", "ALTER PUBLICATION feed SET (publish = 'insert')"),
     ("extensions", "citext", "ALTER EXTENSION citext SET SCHEMA hr"),
     ("comments", "column hr.people.number", "COMMENT ON COLUMN hr.people.number IS 'as in the book'"),
