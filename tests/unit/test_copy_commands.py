@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from checks.check_roles import told_settings
 from fixtures.errors import Refused
 from fixtures.plan import Plan, load_plan
 from fixtures.roles import Role, Setting, alter, apply_setting, differing
@@ -185,6 +186,17 @@ def test_settings_of_all_roles_are_made() -> None:
     assert (
         shown(apply_setting(Setting("", "", (("work_mem", "8MB"),)))[1]) == "ALTER ROLE ALL SET \"work_mem\" TO '8MB'"
     )
+
+
+def test_what_may_be_a_secret_of_the_application_is_compared_and_not_shown() -> None:
+    one, same, other = (
+        told_settings([Setting("", "d", (("work_mem", "8MB"), ("app.key", value)))]) for value in ("x", "x", "geheim")
+    )
+    assert one == same
+    words = differences(one, other)
+    assert words.startswith("app.key of all roles in d: (hidden) ")
+    assert "geheim" not in words
+    assert "work_mem" not in words
 
 
 def test_differences_are_named_a_few_at_most() -> None:
