@@ -19,7 +19,9 @@ def check_sequences_match(copied: DataCopy, side: Side) -> None:
     found = catalog.read_sequences(side.reading.session)
     # A closed production's stand still; a live one's may have moved while the dump ran, and the dump saw some moment of it.
     nearest = {
-        name: found[name] if name in found and _between(found[name], before, copied.sequences_after[name]) else before
+        name: found[name]
+        if name in found and _between(found[name], before, copied.sequences_after.get(name, before))
+        else before
         for name, before in copied.sequences.items()
     }
     told = differences.differences(nearest, found)

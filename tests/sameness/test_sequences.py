@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from fixtures.sameness import pinned
-from fixtures.sameness.catalog import read_sequences_behind
+from fixtures.sameness.catalog import read_sequences, read_sequences_behind
 
 SCHEMA = """
 CREATE SCHEMA s;
@@ -18,6 +18,9 @@ CREATE SEQUENCE s.down INCREMENT -5 START -5;
 CREATE TABLE s.falling (n integer DEFAULT nextval('s.down'));
 CREATE SEQUENCE s.round MAXVALUE 5 CYCLE;
 CREATE TABLE s.cycled (n integer DEFAULT nextval('s.round'));
+CREATE TABLE s."100% sure" ("%s" serial);
+INSERT INTO s."100% sure" SELECT FROM generate_series(1, 3);
+CREATE SCHEMA z; CREATE SCHEMA "z.a"; CREATE SEQUENCE "z.a".b START 5; CREATE SEQUENCE z."a.b" START 7;
 INSERT INTO s.owned (note) SELECT 'x' FROM generate_series(1, 5);
 INSERT INTO s.used SELECT FROM generate_series(1, 5);
 INSERT INTO s.parted (k) SELECT 1 FROM generate_series(1, 5);
@@ -48,6 +51,11 @@ def session(server15):
         session.commit()
         yield session
     server15.run("psql", "-Xqc", "DROP DATABASE numbered WITH (FORCE)")
+
+
+def test_two_names_never_become_one(session):
+    found = read_sequences(session)
+    assert (found['"z.a".b'], found['z."a.b"']) == ((5, False), (7, False))
 
 
 def test_as_they_were_filled_none_is_behind(session):
