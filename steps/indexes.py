@@ -32,7 +32,8 @@ def verify_indexes(session: Session, *, heap: bool) -> IndexesVerified:
     except psycopg2.Error as error:
         return IndexesVerified(heap=heap, unavailable=_words(error))
     finally:
-        session.rollback()
+        if not session.closed:
+            session.rollback()
 
 
 def _verify(session: Session, *, heap: bool) -> IndexesVerified:

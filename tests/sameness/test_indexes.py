@@ -57,6 +57,12 @@ def test_a_function_that_changed_its_meaning_is_found_in_the_heap_alone_and_hide
     assert verify(server, heap=False).verified == 4
 
 
+def test_a_session_that_was_ended_is_no_traceback(server):
+    with closing(server.connect("indexed")) as session:
+        server.run("psql", "-Xqc", f"SELECT pg_terminate_backend({session.info.backend_pid})")
+        assert verify_indexes(session, heap=True).unavailable
+
+
 def test_a_page_that_was_turned_is_found_without_reading_the_heap(server):
     path = server.run("psql", "-XAtd", "indexed", "-c", "CHECKPOINT", "-c", "SELECT pg_relation_filepath('t_word')")
     file = server.directory / "data" / path.decode().split()[-1]
