@@ -78,8 +78,8 @@ def check_rows_match(
     )
 
 
-def check_no_other_tables(copied: DataCopy, target_db: Database) -> None:
-    """The target has production's tables, no more and no fewer."""
+def check_no_other_tables(copied: DataCopy, target_db: Database, run: Run) -> None:
+    """The target has production's tables, no more and no fewer, and each of them is compared."""
     found = {name for (name,) in target_db.rows(NAMES)}
     expected = {*copied.tables, *copied.unproven} - {LARGE_OBJECTS}
     assert found == expected, problem(
@@ -88,6 +88,15 @@ def check_no_other_tables(copied: DataCopy, target_db: Database) -> None:
         found=f"missing: {sorted(expected - found) or 'none'}; more: {sorted(found - expected) or 'none'}",
         remedy=AGAIN,
     )
+    # The checks of rows are one for each table of the survey.
+    skipped = sorted(expected - set(run.records(Survey).tables))
+    if skipped:
+        raise CouldNotVerify(
+            f"the rows of {', '.join(skipped)}",
+            expected="tables that the survey knew",
+            found="they were made on production since: no check compares their rows",
+            remedy="survey anew: begin a new run with `gonogo run --new` (production closed: `gonogo back-out` first)",
+        )
 
 
 def check_large_objects_match(copied: DataCopy, side: Side) -> None:
