@@ -68,6 +68,7 @@ PAIRS = {
     "hstore": ("a=>NULL", "a=>\"NULL\""),
     "mood": ("sad", "happy"),
     "whole": ("1", "2"),
+    "feeling": ("sad", "happy"),
     "pair": ("(1,)", "(1,\"\")"),
 }  # fmt: skip
 
@@ -93,6 +94,7 @@ def databases(server15):
         run(
             server15,
             """CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE TYPE mood AS ENUM ('sad', 'happy');
+            CREATE DOMAIN feeling AS mood;
             CREATE DOMAIN whole AS int CHECK (value > 0); CREATE TYPE pair AS (a int, b text)""",
             name,
         )
@@ -320,6 +322,23 @@ def test_both_methods_are_chosen_by_what_servers_answer(databases, server17):
         assert choose_method(one, other) is Method.MD5
 
 
+def test_a_server_that_cannot_take_the_self_test_keeps_its_snapshot(databases):
+    run(databases, "CREATE DATABASE cyrillic ENCODING 'WIN1251' LOCALE 'C' TEMPLATE template0", "postgres")
+
+    def opened():
+        return connect(databases, "cyrillic", client_encoding="UTF8")
+
+    with closing(Reading("production", opened, connections=1)) as side, closing(opened()) as other:
+        side.method = choose_method(side.session, other)
+        assert side.method is Method.MD5
+        assert isinstance(side.digest(LARGE_OBJECTS), Digest)
+    with closing(opened()) as one:
+        run(databases, f"SELECT pg_terminate_backend({one.info.backend_pid})", "postgres")
+        with pytest.raises(CouldNotVerify):
+            choose_method(one, one)
+    run(databases, "DROP DATABASE cyrillic WITH (FORCE)", "postgres")
+
+
 def test_what_was_copied_is_compared_with_what_production_still_holds(databases, tmp_path):
     made(
         databases,
@@ -334,9 +353,34 @@ def test_what_was_copied_is_compared_with_what_production_still_holds(databases,
         sides = Side(source), Side(target)
         told = explain(kept_buckets(tmp_path, record), *sides, "s.t", ["a"])
     assert "id = '5': a is '0' instead of '5'" in told
-    (tmp_path / "digests" / f"{record.digest}.gz").write_bytes(b"")
-    with pytest.raises(CouldNotVerify):
-        kept_buckets(tmp_path, record)
+    run(databases, "ALTER TABLE s.t ADD b text", "other")
+    with reading(databases) as source, reading(databases, "other") as target:
+        told = explain(kept_buckets(tmp_path, record), Side(source), Side(target), "s.t", [])
+    assert "its columns or its key are not those" in told
+    file = tmp_path / "digests" / f"{record.digest}.gz"
+    for spoilt in (b"", file.read_bytes()[:20] + b"spoilt" * 9):
+        file.write_bytes(spoilt)
+        with pytest.raises(CouldNotVerify):
+            kept_buckets(tmp_path, record)
+
+
+def test_a_column_of_another_type_with_the_same_values_is_told(databases):
+    made(databases, "CREATE TABLE t (a varchar); INSERT INTO t VALUES ('x')")
+    with reading(databases) as source:
+        recorded = source.digest("s.t").buckets
+    for name in ("sameness", "other"):
+        run(databases, "ALTER TABLE s.t ALTER a TYPE text", name)
+    with reading(databases) as source, reading(databases, "other") as target:
+        assert "no row differs" in explain(recorded, Side(source), Side(target), "s.t", [])
+
+
+def test_a_column_whose_name_breaks_lines(databases, tmp_path):
+    made(databases, 'CREATE TABLE t ("a\r\x0b\u2028\nb" int); INSERT INTO t VALUES (1)')
+    for ledger in (Ledger(tmp_path / "p"), Ledger(tmp_path / "p")):
+        with reading(databases, ledger=ledger) as side:
+            digest = side.digest("s.t")
+        assert digest.rows == 1
+        assert kept_buckets(tmp_path, keep_digest(tmp_path, digest)) == digest.buckets
 
 
 def test_a_proof_that_broke_off_goes_on_where_the_database_is_the_same(databases, tmp_path, monkeypatch):
@@ -421,3 +465,57 @@ def test_a_connection_that_breaks_is_opened_again(databases):
                 (side.session.info.backend_pid, session.info.backend_pid),
             )
         assert side.digest("s.t").rows == 1000
+
+
+def test_a_proof_that_paused_for_too_long_does_not_wait_again_for_each_table(databases, monkeypatch):
+    monkeypatch.setattr(brake, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(brake, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(Brake, "_pressed", lambda *_: "too many")
+    made(databases, "".join(f"CREATE TABLE t{n} (id int);" for n in range(20)))
+    begun = time.monotonic()
+    with reading(databases, brake=Brake(Proof(), lambda _: None)) as side:
+        found = side.digests()
+    assert {error.found for error in found.values()} == {"too many"}
+    assert time.monotonic() - begun < 2
+
+
+def test_what_is_broken_off_ends_at_once(databases, monkeypatch):
+    """In the midst of a statement, and while it pauses; until then it is said that it goes on."""
+    monkeypatch.setattr("fixtures.sameness.reading.STILL_SECONDS", 0.1)
+    made(databases, "CREATE TABLE t (id int); CREATE TABLE u (id int)")
+    said: list[str] = []
+    for pressed in ("", "too many"):
+        monkeypatch.setattr(Brake, "_pressed", lambda *_, pressed=pressed: pressed)
+        side = Reading(
+            "p", lambda: connect(databases), connections=2, brake=Brake(Proof(), said.append), say=said.append
+        )
+        with closing(connect(databases)) as other, other.cursor() as cursor, closing(Side(side)) as made_side:
+            cursor.execute("LOCK TABLE s.t")
+            stopping = threading.Timer(0.5, side.stop)
+            stopping.start()
+            begun = time.monotonic()
+            with pytest.raises(CouldNotVerify):
+                made_side.digest("s.t")
+            assert time.monotonic() - begun < 3
+            stopping.join()
+            with pytest.raises(CouldNotVerify):
+                side.digest("s.u")
+    assert "rows of p: 0 read, waiting for the server" in said
+
+
+def test_a_table_that_is_locked_while_tables_are_listed(databases):
+    made(databases, "CREATE TABLE t (id int)")
+    with closing(connect(databases)) as other, other.cursor() as cursor:
+        cursor.execute("LOCK TABLE s.t")
+        with pytest.raises(CouldNotVerify) as told:
+            Reading("p", lambda: connect(databases, options="-c lock_timeout=100"), connections=1)
+    assert "lock timeout" in told.value.found
+
+
+def test_a_snapshot_outlives_the_servers_limit_for_transactions(server17):
+    def opened():
+        return connect(server17, "postgres", options="-c transaction_timeout=300")
+
+    with closing(Reading("p", opened, connections=1)) as side:
+        time.sleep(0.5)
+        assert isinstance(side.digest(LARGE_OBJECTS), Digest)
