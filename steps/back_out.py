@@ -223,6 +223,18 @@ def written_since(copied: Mapping[str, TableCopy], live: Mapping[str, TableCopy]
     return told
 
 
+def database_since(copied: DataCopy, found: Mapping[str, Digest | CouldNotVerify]) -> dict[str, str]:
+    """Table, or "large objects" -> what happened to it since the copy, or why that cannot be told."""
+    live = {name: one.copy_record() for name, one in found.items() if isinstance(one, Digest)}
+    objects = live.pop(LARGE_OBJECTS, None)
+    written = written_since(copied.tables, live)
+    if objects and objects.digest != copied.large_objects_digest:
+        written[LARGE_OBJECTS] = "changed"
+    written |= dict.fromkeys(copied.unproven, "not known: it could not be read when it was copied")
+    unread = {name: one.found for name, one in found.items() if isinstance(one, CouldNotVerify)}
+    return written | {name: f"could not be read: {why}" for name, why in unread.items()}
+
+
 def files_since(copied: Mapping[str, FileCount], live: Mapping[str, FileCount]) -> dict[str, str]:
     """Upload directory -> how many files more or fewer it holds than were copied; equal ones are left out."""
     changes = {path: live[path].files - copied[path].files for path in sorted(copied) if path in live}
@@ -244,13 +256,10 @@ def loss_text(written: Mapping[str, str], directory: PurePosixPath) -> str:
 
 def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
     plan, run = connections.plan, connections.run
-    copied = run.records(DataCopy).tables
-    with closing(open_reading(connections.target_db, plan, "the target", method=method_of(copied))) as reading:
-        found = {name: one for name, one in reading.digests().items() if name != LARGE_OBJECTS}
-    live = {name: one.copy_record() for name, one in found.items() if isinstance(one, Digest)}
-    written = written_since(copied, live) | {
-        name: f"could not be read: {one.found}" for name, one in found.items() if isinstance(one, CouldNotVerify)
-    }
+    copied = run.records(DataCopy)
+    method = method_of(copied.tables)
+    with closing(open_reading(connections.target_db, plan, "the target", method=method)) as reading:
+        written = database_since(copied, reading.digests())
     counts = {str(upload.path): facts.count_files(connections.target, str(upload.path)) for upload in plan.files}
     written |= files_since(run.records(FilesCopy).counts, counts) | redis_since(plan)
     word = plan.web.hostnames[0]

@@ -6,9 +6,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from fixtures.evidence import DnsBefore, Entry, FileCount, Image, SourceClosure, TableCopy, TargetFacts
+from fixtures.errors import CouldNotVerify
+from fixtures.evidence import DataCopy, DnsBefore, Entry, FileCount, Image, SourceClosure, TableCopy, TargetFacts
 from fixtures.plan import Plan, Redis, load_plan
 from fixtures.run import Run
+from fixtures.sameness.digest import Digest, Method
+from fixtures.sameness.tables import LARGE_OBJECTS
 from steps import back_out, cutover, fence
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +73,24 @@ def test_what_was_written_is_counted_table_by_table() -> None:
     live = {"public.a": _table(3), "public.b": _table(5, "e"), "public.c": _table(3, "e"), "public.n": _table(0)}
     assert back_out.written_since(copied, live) == {
         "public.b": "+2 rows", "public.c": "rows changed", "public.d": "no longer there", "public.n": "a new table",
+    }  # fmt: skip
+
+
+def test_large_objects_and_what_could_not_be_read_are_part_of_the_loss() -> None:
+    digest = Digest(Method.TYPED, (("a", "integer"),))
+    same = digest.copy_record()
+    copied = DataCopy(
+        final=True, snapshot="s", source_identifier="1", target_identifier="2", tables={"public.a": same},
+        unproven={"public.x": "closed"}, sequences={}, sequences_after={}, large_objects=0, large_objects_digest=same.digest,
+    )  # fmt: skip
+    found: dict[str, Digest | CouldNotVerify] = {"public.a": digest, LARGE_OBJECTS: digest, "public.x": digest}
+    never = {"public.x": "not known: it could not be read when it was copied"}
+    assert back_out.database_since(copied, found) == never
+    more = Digest(Method.TYPED, digest.signature)
+    more.add([(1, 1, 1, 1)])
+    closed = CouldNotVerify("public.a", expected="rows", found="permission denied", remedy="none")
+    assert back_out.database_since(copied, found | {LARGE_OBJECTS: more, "public.a": closed}) == never | {
+        LARGE_OBJECTS: "changed", "public.a": "could not be read: permission denied",
     }  # fmt: skip
 
 
