@@ -63,7 +63,7 @@ def is_later(version: str, than: str) -> bool:
 
 def check_statistics_are_there(copied: DataCopy, target_db: Database) -> None:
     """The planner knows the tables: a restored database without statistics is slow on its first morning."""
-    rows = target_db.rows("SELECT DISTINCT schemaname || '.' || tablename FROM pg_stats")
+    rows = target_db.rows("SELECT DISTINCT format('%I.%I', schemaname, tablename) FROM pg_stats")
     bare = sorted({name for name, t in copied.tables.items() if t.rows} - {name for (name,) in rows})
     assert not bare, problem(
         "statistics on the target",

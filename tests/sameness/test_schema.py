@@ -2,9 +2,12 @@
 
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from checks import check_schema
+from fixtures.evidence import DataCopy, TableCopy
 from fixtures.sameness import catalog, pinned, schema
 from fixtures.sameness.deparsed import one_way, views_alike
 from fixtures.sameness.differences import unified
@@ -244,3 +247,22 @@ def test_a_diff_is_bounded_and_says_how_much_more_there_is():
     assert lines[30] == "... and 13 more lines of this one"
     assert lines[31] == "and 8 more: t1, t2, t3, t4, t5, t6, t7, t8"
     assert unified({"a": ""}, {}) == "--- production: a\n+++ target: a (absent)"
+
+
+def test_statistics_of_tables_whose_names_are_quoted_are_seen(server15):
+    session = server15.connect("postgres")
+    with closing(session), session.cursor() as cursor:
+        cursor.execute(
+            'CREATE SCHEMA "Odd"; CREATE TABLE "Odd"."order" AS SELECT 1 AS a; CREATE TABLE public.user_ AS SELECT 1 AS a'
+        )
+        rows = {name: TableCopy(rows=1, digest="") for name in ('"Odd"."order"', "public.user_")}
+        copied = DataCopy.model_construct(tables=rows)
+
+        def told(query):
+            cursor.execute(query)
+            return cursor.fetchall()
+
+        with pytest.raises(AssertionError, match=r'none of "Odd"."order", public.user_'):
+            check_schema.check_statistics_are_there(copied, SimpleNamespace(rows=told))
+        cursor.execute('ANALYZE "Odd"."order", public.user_')
+        check_schema.check_statistics_are_there(copied, SimpleNamespace(rows=told))
