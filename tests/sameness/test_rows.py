@@ -3,10 +3,12 @@
 import threading
 import time
 from contextlib import closing, contextmanager
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
 
+from checks import check_data
 from fixtures.errors import CouldNotVerify
 from fixtures.plan import Proof
 from fixtures.sameness import brake
@@ -519,3 +521,14 @@ def test_a_snapshot_outlives_the_servers_limit_for_transactions(server17):
     with closing(Reading("p", opened, connections=1)) as side:
         time.sleep(0.5)
         assert isinstance(side.digest(LARGE_OBJECTS), Digest)
+
+
+def test_a_stale_materialised_view_is_told_what_to_do(databases):
+    made(databases, "CREATE TABLE t (id int); INSERT INTO t VALUES (1); CREATE MATERIALIZED VIEW m AS TABLE t")
+    run(databases, "INSERT INTO s.t VALUES (2); REFRESH MATERIALIZED VIEW s.m", "other")
+    with reading(databases) as source, reading(databases, "other") as target:
+        copied = SimpleNamespace(tables={name: source.digest(name).copy_record() for name in ("s.t", "s.m")})
+        for name, remedy in (("s.t", check_data.AGAIN), ("s.m", check_data.REFRESH)):
+            with pytest.raises(AssertionError) as told:
+                check_data.check_row_counts_match(name, copied, Side(target))
+            assert remedy in str(told.value)
