@@ -73,7 +73,7 @@ def check_production_has_its_data(run: Run, source_db: Database) -> None:
 
 
 def _materialised(db: Database) -> set[str]:
-    return {name for (name,) in db.rows("SELECT schemaname || '.' || matviewname FROM pg_matviews")}
+    return {name for (name,) in db.rows("SELECT format('%I.%I', schemaname, matviewname) FROM pg_matviews")}
 
 
 def check_pack_runs_on_production(pack_unit: str, run: Run, source: Host) -> None:

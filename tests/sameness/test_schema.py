@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from checks import check_schema
+from checks import check_back_out, check_schema
 from fixtures.evidence import DataCopy, TableCopy
 from fixtures.sameness import catalog, pinned, schema
 from fixtures.sameness.deparsed import one_way, views_alike
@@ -266,3 +266,18 @@ def test_statistics_of_tables_whose_names_are_quoted_are_seen(server15):
             check_schema.check_statistics_are_there(copied, SimpleNamespace(rows=told))
         cursor.execute('ANALYZE "Odd"."order", public.user_')
         check_schema.check_statistics_are_there(copied, SimpleNamespace(rows=told))
+
+
+def test_back_out_sees_views_whose_names_are_quoted(server15):
+    copied = DataCopy.model_construct(tables={'"Odd"."View"': TableCopy(rows=1, digest="")})
+    run = SimpleNamespace(has=lambda _: True, records=lambda _: copied)
+    with closing(server15.connect("postgres")) as session, session.cursor() as cursor:
+
+        def told(query):
+            cursor.execute(query)
+            return cursor.fetchall()
+
+        with pytest.raises(AssertionError, match='missing: "Odd"."View"'):
+            check_back_out.check_production_has_its_data(run, SimpleNamespace(rows=told))
+        cursor.execute('CREATE SCHEMA "Odd"; CREATE MATERIALIZED VIEW "Odd"."View" AS SELECT 1 AS a WITH NO DATA')
+        check_back_out.check_production_has_its_data(run, SimpleNamespace(rows=told))
