@@ -17,9 +17,9 @@ from fixtures.plan import Plan, Record, Server
 from fixtures.run import Run
 from fixtures.sameness import differences
 from fixtures.sameness.digest import Digest, method_of
-from fixtures.sameness.reading import Say, open_reading
+from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
-from fixtures.verdict import problem
+from fixtures.verdict import Say, problem
 from fixtures.web import Web
 
 pytestmark = pytest.mark.accepted

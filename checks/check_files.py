@@ -8,15 +8,15 @@ from fixtures.evidence import FilesCopy
 from fixtures.host import Host
 from fixtures.plan import Upload
 from fixtures.run import Run
-from fixtures.sameness.listing import Tell, list_directory, scratch
+from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import compare, kept_manifest, read_manifest
-from fixtures.verdict import problem
+from fixtures.verdict import Say, problem
 
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 
 
 @pytest.mark.files_copied
-def check_files_match(upload: Upload, run: Run, target: Host, say: Tell) -> None:
+def check_files_match(upload: Upload, run: Run, target: Host, say: Say) -> None:
     """Every uploaded file is there with production's content, owner, group and mode: each one is read and hashed anew.
 
     Once production is closed, `check_uploads_equal_closed_production` claims more, and quicker.

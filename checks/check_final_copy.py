@@ -11,11 +11,11 @@ from fixtures.plan import Upload
 from fixtures.run import Run
 from fixtures.sameness.catalog import read_sequences
 from fixtures.sameness.differences import differences
-from fixtures.sameness.listing import Tell, list_directory, scratch
+from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import Manifest, at_once, compare, kept_manifest, read_manifest
 from fixtures.sameness.side import Side
 from fixtures.sameness.tables import LARGE_OBJECTS
-from fixtures.verdict import problem
+from fixtures.verdict import Say, problem
 
 
 def made_after_closing(subject: str, copied: DataCopy | FilesCopy | RedisCopy, run: Run) -> None:
@@ -66,7 +66,7 @@ def check_files_were_copied_after_closing(run: Run) -> None:
 
 
 @pytest.mark.final_files_copied
-def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host, target: Host, say: Tell) -> None:
+def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host, target: Host, say: Say) -> None:
     """Closed production's files and the target's are the same, none missing and none more.
 
     Both are listed anew. A file is hashed again when anything that writing changes (inode, size, mtime, ctime) is not as it

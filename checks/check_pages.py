@@ -10,7 +10,7 @@ from fixtures.evidence import PagesReplayed, PagesSampled, ReplayedPage, TargetF
 from fixtures.plan import Plan
 from fixtures.replay import Comparison
 from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.verdict import Say, problem
 from fixtures.web import Web
 
 AGAIN = "rehearse again: `gonogo rehearse`"
@@ -25,7 +25,7 @@ def sampled(run: Run) -> PagesSampled:
 
 
 @pytest.fixture(scope="session")
-def compared(run: Run, plan: Plan, web: Web, say: replay.Say) -> Comparison:
+def compared(run: Run, plan: Plan, web: Web, say: Say) -> Comparison:
     """The stable pages, as the target shows them now."""
     replayed, target = of_the_latest_sample(run), run.records(TargetFacts).public_address
     return replay.compare(web, target, str(plan.source.public_address), replayed, plan, say)

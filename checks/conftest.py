@@ -14,8 +14,9 @@ from fixtures.run import Run
 from fixtures.sameness import pinned
 from fixtures.sameness.digest import method_of
 from fixtures.sameness.ledger import Ledger
-from fixtures.sameness.reading import Say, open_reading
+from fixtures.sameness.reading import open_reading
 from fixtures.sameness.side import Side
+from fixtures.verdict import Say
 
 
 @pytest.fixture(scope="session")

@@ -277,7 +277,7 @@ def test_back_out_sees_views_whose_names_are_quoted(server15):
             cursor.execute(query)
             return cursor.fetchall()
 
-        with pytest.raises(AssertionError, match='missing: "Odd"."View"'):
+        with pytest.raises(AssertionError, match=r'missing: "Odd"\."View"'):
             check_back_out.check_production_has_its_data(run, SimpleNamespace(rows=told))
         cursor.execute('CREATE SCHEMA "Odd"; CREATE MATERIALIZED VIEW "Odd"."View" AS SELECT 1 AS a WITH NO DATA')
         check_back_out.check_production_has_its_data(run, SimpleNamespace(rows=told))
