@@ -13,7 +13,8 @@ SECRETS = (
     production.DATABASE_PASSWORD, production.READ_ONLY_PASSWORD, production.SECRET_KEY_BASE, production.TEST_PASSWORD,
 )  # fmt: skip
 NOT_DECIDED_BY_PRODUCTION = {
-    "application.packages", "cutover.drain_seconds", "cutover.outage_minutes", "dns.ttl", "image.name", "name", "target.key_file",
+    "application.packages", "comparison", "cutover.drain_seconds", "cutover.outage_minutes", "dns.ttl", "image.name", "name",
+    "pages.allow", "pages.keep_query", "pages.per_second", "pages.sample", "target.key_file",
     "target.key_name", "target.launch_minutes", "target.name", "target.public", "target.security_group",
     "web.headers_page",
 }  # fmt: skip

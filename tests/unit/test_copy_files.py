@@ -21,7 +21,8 @@ class Moved:
     """A host whose directory stands elsewhere: on one machine two hosts would share it."""
 
     def __init__(self, host, there):
-        self.name, self.check, self.there, self.host = host.name, host.check, str(there), host
+        self.name, self.check, self.succeeds = host.name, host.check, host.succeeds
+        self.there, self.host = str(there), host
         self.shell = self
 
     def channel(self, argv):
