@@ -6,21 +6,22 @@ from typing import Literal
 
 import pytest
 
-from fixtures import facts, ingress
-from fixtures.cloud import Cloud
-from fixtures.database import Database
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.database import Database
+from fixtures.connect.host import LOCK, Host
+from fixtures.connect.nameservers import Answer, Dns
+from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import DataCopy, TargetFacts, UsersMoved
-from fixtures.host import LOCK, Host
-from fixtures.nameservers import Answer, Dns
+from fixtures.facts import facts
 from fixtures.plan import Plan, Record, Server
-from fixtures.run import Run
+from fixtures.policy import ingress
+from fixtures.policy.verdict import Say, problem
+from fixtures.run.evidence import DataCopy, TargetFacts, UsersMoved
+from fixtures.run.run import Run
 from fixtures.sameness import differences
 from fixtures.sameness.digest import Digest, method_of
 from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
-from fixtures.verdict import Say, problem
-from fixtures.web import Web
 
 pytestmark = pytest.mark.accepted
 

@@ -5,10 +5,10 @@ import re
 import paramiko
 import pytest
 
+from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify
-from fixtures.host import Host
 from fixtures.plan import Plan
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.ssh_ready
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from fixtures.cloud import Cloud
+from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import AmiFacts, now
-from fixtures.images import MachineImage, architectures, find_image, owned_as_planned
+from fixtures.facts.images import MachineImage, architectures, find_image, owned_as_planned
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import AmiFacts, now
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.ami_inspected
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from fixtures import facts
-from fixtures.database import Database
-from fixtures.evidence import TargetFacts
-from fixtures.host import Host
-from fixtures.pack import Console, ask_console, ask_port
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
+from fixtures.facts import facts
+from fixtures.facts.pack import Console, ask_console, ask_port
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.application_running
 

@@ -4,17 +4,18 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures import facts, notices
-from fixtures.cloud import Cloud
-from fixtures.connections import Connections
-from fixtures.database import Database
-from fixtures.evidence import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
-from fixtures.host import Host
-from fixtures.nameservers import Dns
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.connections import Connections
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
+from fixtures.connect.nameservers import Dns
+from fixtures.connect.web import Web
+from fixtures.facts import facts
 from fixtures.plan import Page, Plan, Record, Server
-from fixtures.run import Run
-from fixtures.verdict import problem
-from fixtures.web import Web
+from fixtures.policy import notices
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.backed_out
 

@@ -4,16 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from fixtures import facts
-from fixtures.backups import CONFIGURATION, JOB, UNIT, Manifest, Store
-from fixtures.cloud import PLAN_TAG, Cloud
-from fixtures.database import Database
+from fixtures.connect.cloud import PLAN_TAG, Cloud
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import Opening, RestoreTest, now
-from fixtures.host import Host
+from fixtures.facts import facts
+from fixtures.facts.backups import CONFIGURATION, JOB, UNIT, Manifest, Store
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import Opening, RestoreTest, now
+from fixtures.run.run import Run
 
 AGAIN = "run `gonogo run --until backed_up`"
 BACK_UP = f"run `systemctl start {UNIT}` on the target, and see `journalctl -u {UNIT}`"

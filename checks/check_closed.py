@@ -5,16 +5,18 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures import facts, notices, wording
-from fixtures.database import Database
-from fixtures.evidence import SourceClosure
-from fixtures.host import Host
-from fixtures.pack import ask_port
+from fixtures import wording
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
+from fixtures.connect.web import Web
+from fixtures.facts import facts
+from fixtures.facts.pack import ask_port
 from fixtures.places import held
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
-from fixtures.web import Web
+from fixtures.policy import notices
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import SourceClosure
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.source_closed
 

@@ -4,9 +4,9 @@ import pytest
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 from checks.check_data import AGAIN
+from fixtures.policy.verdict import problem
 from fixtures.sameness import collations
 from fixtures.sameness.differences import differences, unified
-from fixtures.verdict import problem
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 

@@ -4,12 +4,12 @@ import pytest
 
 from checks.check_data import AGAIN
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import DataCopy
 from fixtures.plan import Comparison
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import DataCopy
 from fixtures.sameness.comparisons import read_comparisons
 from fixtures.sameness.differences import unified
 from fixtures.sameness.side import Side
-from fixtures.verdict import problem
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from fixtures.database import Database
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import DataCopy, Survey, TableCopy
-from fixtures.host import Host
 from fixtures.plan import Plan
-from fixtures.run import Run
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import DataCopy, Survey, TableCopy
+from fixtures.run.run import Run
 from fixtures.sameness import catalog
 from fixtures.sameness.digest import kept_buckets
 from fixtures.sameness.side import Side, explain
 from fixtures.sameness.tables import LARGE_OBJECTS, NAMES
-from fixtures.verdict import problem
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 

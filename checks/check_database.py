@@ -2,11 +2,11 @@
 
 import pytest
 
-from fixtures.database import Database
-from fixtures.evidence import Survey
+from fixtures.connect.database import Database
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import Survey
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.database_created
 

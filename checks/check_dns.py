@@ -2,11 +2,11 @@
 
 import pytest
 
-from fixtures.evidence import TargetFacts, UsersMoved
-from fixtures.nameservers import Dns
+from fixtures.connect.nameservers import Dns
 from fixtures.plan import Plan, Record, Server
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import TargetFacts, UsersMoved
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.dns_changed
 

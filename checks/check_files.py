@@ -2,15 +2,15 @@
 
 import pytest
 
-from fixtures import facts
+from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
-from fixtures.evidence import FilesCopy
-from fixtures.host import Host
+from fixtures.facts import facts
 from fixtures.plan import Upload
-from fixtures.run import Run
+from fixtures.policy.verdict import Say, problem
+from fixtures.run.evidence import FilesCopy
+from fixtures.run.run import Run
 from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import compare, kept_manifest, read_manifest
-from fixtures.verdict import Say, problem
 
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 

@@ -5,17 +5,17 @@ from functools import partial
 import pytest
 
 from checks.check_data import AGAIN, recorded
-from fixtures.evidence import DataCopy, FilesCopy, RedisCopy, SourceClosure
-from fixtures.host import Host
+from fixtures.connect.host import Host
 from fixtures.plan import Upload
-from fixtures.run import Run
+from fixtures.policy.verdict import Say, problem
+from fixtures.run.evidence import DataCopy, FilesCopy, RedisCopy, SourceClosure
+from fixtures.run.run import Run
 from fixtures.sameness.catalog import read_sequences
 from fixtures.sameness.differences import differences
 from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import Manifest, at_once, compare, kept_manifest, read_manifest
 from fixtures.sameness.side import Side
 from fixtures.sameness.tables import LARGE_OBJECTS
-from fixtures.verdict import Say, problem
 
 
 def made_after_closing(subject: str, copied: DataCopy | FilesCopy | RedisCopy, run: Run) -> None:

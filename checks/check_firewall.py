@@ -2,13 +2,13 @@
 
 import pytest
 
-from fixtures import facts
-from fixtures.cloud import Cloud
+from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify
-from fixtures.ingress import SSH, Ingress, before_opening, when_accepted, when_open
+from fixtures.facts import facts
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.ingress import SSH, Ingress, before_opening, when_accepted, when_open
+from fixtures.policy.verdict import problem
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.firewall_ready
 

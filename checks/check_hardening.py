@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures import listeners, updates
-from fixtures.host import Host
+from fixtures.connect.host import Host
+from fixtures.facts import listeners, updates
 from fixtures.plan import Plan
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
 
 # $1: a user whom nobody trusts. The rest: directories. What a directory closed to all holds is not open to anyone.
 _OPEN = r"""

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
+from fixtures.connect.nameservers import Dns
+from fixtures.connect.tls import shown
+from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import TargetFacts
-from fixtures.nameservers import Dns
 from fixtures.plan import Plan, Server
-from fixtures.run import Run
-from fixtures.tls import shown
-from fixtures.verdict import problem
-from fixtures.web import Web
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
 
 SECURITY_HEADERS = (
     "Strict-Transport-Security",

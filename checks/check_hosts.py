@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from fixtures import hostsfile
-from fixtures.connections import Connections
+from fixtures.connect import hostsfile
+from fixtures.connect.connections import Connections
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import TargetFacts
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import TargetFacts
 
 
 @pytest.mark.rehearsed

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from fixtures import states
-from fixtures.cloud import PLAN_TAG, RUN_TAG, Cloud
-from fixtures.evidence import Image, TargetFacts, Verdict, now
-from fixtures.images import MachineImage, find_image
+from fixtures.connect.cloud import PLAN_TAG, RUN_TAG, Cloud
+from fixtures.facts.images import MachineImage, find_image
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import Image, TargetFacts, Verdict, now
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.image_made
 

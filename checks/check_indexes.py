@@ -3,10 +3,10 @@
 import pytest
 
 from checks.check_data import AGAIN
-from fixtures.database import Database
+from fixtures.connect.database import Database
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import DataCopy
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import DataCopy
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from fixtures.cloud import Cloud, Instance, aws_errors
+from fixtures.connect.cloud import Cloud, Instance, aws_errors
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import TargetFacts
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.instance_running
 

@@ -6,10 +6,10 @@ import pytest
 from paramiko import PKey
 from paramiko.ssh_exception import SSHException
 
-from fixtures.cloud import Cloud, aws_errors
+from fixtures.connect.cloud import Cloud, aws_errors
 from fixtures.errors import CouldNotVerify
 from fixtures.plan import Plan
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.key_pair_present
 

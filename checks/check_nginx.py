@@ -5,12 +5,12 @@ import shlex
 
 import pytest
 
-from fixtures import facts
+from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify
-from fixtures.host import Host
-from fixtures.nginx import servers
+from fixtures.facts import facts
+from fixtures.facts.nginx import servers
 from fixtures.plan import Plan
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.web_configured
 

@@ -5,12 +5,12 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from fixtures.evidence import Checklist, Record, Rehearsal, Survey, now
 from fixtures.plan import Plan, digest
-from fixtures.risks import Risk
-from fixtures.run import Run
-from fixtures.verdict import problem
-from fixtures.waivers import DRILL, load_signed, waivers_path
+from fixtures.plan.risks import Risk
+from fixtures.plan.waivers import DRILL, load_signed, waivers_path
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import Checklist, Record, Rehearsal, Survey, now
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.night_prepared
 

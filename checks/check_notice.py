@@ -2,12 +2,13 @@
 
 import pytest
 
-from fixtures import notices, wording
-from fixtures.evidence import Delivery, Notices
+from fixtures import wording
+from fixtures.connect.web import Web
 from fixtures.plan import Channel, Command, Mail, Page, Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
-from fixtures.web import Web
+from fixtures.policy import notices
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import Delivery, Notices
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.notice_published
 

@@ -4,15 +4,16 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures import facts, ingress
-from fixtures.cloud import Cloud
-from fixtures.database import Database
-from fixtures.evidence import Opening, TargetFacts
-from fixtures.host import Host
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
+from fixtures.facts import facts
 from fixtures.places import EGRESS_TABLE, OPENED, QUARANTINED
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy import ingress
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import Opening, TargetFacts
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.target_open
 

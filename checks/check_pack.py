@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures import facts
-from fixtures.host import Host
+from fixtures.connect.host import Host
+from fixtures.facts import facts
 from fixtures.plan import Plan
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.pack_configured
 

@@ -4,14 +4,15 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures import accesslog, pages, replay
+from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import PagesReplayed, PagesSampled, ReplayedPage, TargetFacts
+from fixtures.facts import accesslog
 from fixtures.plan import Plan
-from fixtures.replay import Comparison
-from fixtures.run import Run
-from fixtures.verdict import Say, problem
-from fixtures.web import Web
+from fixtures.policy.verdict import Say, problem
+from fixtures.run.evidence import PagesReplayed, PagesSampled, ReplayedPage, TargetFacts
+from fixtures.run.run import Run
+from fixtures.sameness import pages, replay
+from fixtures.sameness.replay import Comparison
 
 AGAIN = "rehearse again: `gonogo rehearse`"
 SEE = "see the page on both hosts; what may differ (a date, a number of its own) is declared in pages.normalise"

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import pytest
 
-from fixtures import roles
-from fixtures.database import Database
+from fixtures.connect.database import Database
+from fixtures.facts import roles
 from fixtures.plan import Plan
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
 
 MEND = "run `gonogo run --until passwords_required`; it puts the password rule at the top of pg_hba.conf and reloads"
 

@@ -4,11 +4,11 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures.egress import ruleset
-from fixtures.host import Host
+from fixtures.connect.host import Host
 from fixtures.places import EGRESS_TABLE, EGRESS_UNIT, QUARANTINED, drop_in, held
 from fixtures.plan import Plan
-from fixtures.verdict import problem
+from fixtures.policy.egress import ruleset
+from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.target_quarantined
 

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 import pytest
 
 from checks.check_final_copy import made_after_closing
+from fixtures.connect.host import Host
+from fixtures.connect.redis import RedisRefusal, opened, unlike
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import RedisCopy
-from fixtures.host import Host
 from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
-from fixtures.redis import RedisRefusal, opened, unlike
-from fixtures.run import Run
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import RedisCopy
+from fixtures.run.run import Run
 from fixtures.sameness.keys import kept_keys
-from fixtures.verdict import problem
 
 AGAIN = "copy again: `gonogo run` (before the target opened)"
 USUAL_PORT = 6379

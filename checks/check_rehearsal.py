@@ -4,12 +4,12 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures import parity
-from fixtures.evidence import DataCopy, Rehearsal, ResponseTimes, TargetFacts
-from fixtures.host import Host
+from fixtures.connect.host import Host
+from fixtures.facts import parity
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import DataCopy, Rehearsal, ResponseTimes, TargetFacts
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.rehearsed
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from checks.check_data import AGAIN
-from fixtures import roles
-from fixtures.database import Database
-from fixtures.evidence import SourceClosure
+from fixtures.connect.database import Database
+from fixtures.facts import roles
+from fixtures.facts.roles import Setting
 from fixtures.plan import Plan
-from fixtures.roles import Setting
-from fixtures.run import Run
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import SourceClosure
+from fixtures.run.run import Run
 from fixtures.sameness.differences import differences
-from fixtures.verdict import problem
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 

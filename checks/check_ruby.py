@@ -4,10 +4,10 @@ import shlex
 
 import pytest
 
-from fixtures.host import Host
+from fixtures.connect.host import Host
 from fixtures.places import tarball_mark
 from fixtures.plan import Plan, Tarball
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
 
 MEND = "run `gonogo run --until ruby_installed`, and see [ruby] in the plan"
 

@@ -4,12 +4,12 @@ import pytest
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 from checks.check_data import AGAIN
-from fixtures.database import Database
-from fixtures.evidence import DataCopy, Survey
+from fixtures.connect.database import Database
 from fixtures.plan import Plan
-from fixtures.run import Run
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import DataCopy, Survey
+from fixtures.run.run import Run
 from fixtures.sameness import catalog, differences, schema
-from fixtures.verdict import problem
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 

@@ -5,11 +5,11 @@ from contextlib import closing
 import pytest
 
 from checks.check_data import AGAIN
-from fixtures.database import Database
-from fixtures.evidence import DataCopy
+from fixtures.connect.database import Database
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import DataCopy
 from fixtures.sameness import catalog, differences, pinned
 from fixtures.sameness.side import Side
-from fixtures.verdict import problem
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 

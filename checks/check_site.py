@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from fixtures import nginx
-from fixtures.evidence import TargetFacts
-from fixtures.host import Host
+from fixtures.connect.host import Host
+from fixtures.connect.web import Session, Web
+from fixtures.facts import nginx
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
-from fixtures.web import Session, Web
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
 
 pytestmark = [pytest.mark.rehearsed, pytest.mark.smoke_tested]
 

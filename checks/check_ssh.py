@@ -4,12 +4,13 @@ import time
 
 import pytest
 
-from fixtures import facts, places
-from fixtures.cloud import Cloud
-from fixtures.evidence import Survey, TargetFacts
-from fixtures.host import Host
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures import places
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.host import Host
+from fixtures.facts import facts
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import Survey, TargetFacts
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.ssh_ready
 

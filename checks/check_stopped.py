@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures.database import Database
-from fixtures.host import Host
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
 from fixtures.plan import Plan
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.target_stopped
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from fixtures import facts
-from fixtures.database import Database
-from fixtures.evidence import Survey
-from fixtures.host import Host
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
+from fixtures.facts import facts
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import Survey
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.source_surveyed
 

@@ -8,14 +8,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from fixtures import renewal
-from fixtures.evidence import TargetFacts
-from fixtures.host import Host
+from fixtures.connect.host import Host
+from fixtures.connect.tls import Shown, shown
+from fixtures.connect.web import Web
+from fixtures.facts import renewal
 from fixtures.plan import Certificate, Plan
-from fixtures.run import Run
-from fixtures.tls import Shown, shown
-from fixtures.verdict import problem
-from fixtures.web import Web
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
 
 COPY = "run `gonogo run --until web_configured`; it copies certificates and keys anew"
 _KEYS = 'set -o pipefail; openssl x509 -in "$1" -noout -pubkey | sha256sum; openssl pkey -in "$2" -pubout | sha256sum'

@@ -2,12 +2,12 @@
 
 import pytest
 
-from fixtures.evidence import TargetFacts
-from fixtures.host import Host
+from fixtures.connect.host import Host
 from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.data_mounted
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from fixtures import window
-from fixtures.dnsclock import clock_file, load_clock, place
-from fixtures.evidence import now
-from fixtures.nameservers import Dns
+from fixtures.connect.nameservers import Dns
 from fixtures.plan import Plan, Record, Server
-from fixtures.run import Run
-from fixtures.verdict import problem
+from fixtures.policy import window
+from fixtures.policy.dnsclock import clock_file, load_clock, place
+from fixtures.policy.verdict import problem
+from fixtures.run.evidence import now
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.window_open
 

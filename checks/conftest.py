@@ -7,16 +7,16 @@ from contextlib import ExitStack, closing
 import pytest
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
-from fixtures.database import Database
-from fixtures.evidence import DataCopy
+from fixtures.connect.database import Database
 from fixtures.plan import Plan
-from fixtures.run import Run
+from fixtures.policy.verdict import Say
+from fixtures.run.evidence import DataCopy
+from fixtures.run.run import Run
 from fixtures.sameness import pinned
 from fixtures.sameness.digest import method_of
 from fixtures.sameness.ledger import Ledger
 from fixtures.sameness.reading import open_reading
 from fixtures.sameness.side import Side
-from fixtures.verdict import Say
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from fixtures.evidence import CheckResult, Entry, GateResult, Verdict
+from fixtures.run.evidence import CheckResult, Entry, GateResult, Verdict
 from reports.models import Attempt, CheckRow, Event, GateRow, Outcome, StateRow, Status, StepRow, Trouble
 from reports.stored import Stored, StoredGate
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import ParseError
 
 from junitparser import Error, Failure, JUnitXml, JUnitXmlError, Skipped, TestCase, TestSuite
 
-from fixtures.evidence import CheckResult, Verdict
+from fixtures.run.evidence import CheckResult, Verdict
 from reports import history
 from reports.models import Outcome, SignOff
 from reports.stored import Stored

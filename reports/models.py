@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from fixtures.evidence import Verdict
+from fixtures.run.evidence import Verdict
 from reports import words
 
 Moment = Annotated[datetime, AfterValidator(words.utc)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fixtures.evidence import Verdict
+from fixtures.run.evidence import Verdict
 from reports import words
 from reports.models import SignOff, Status
 from reports.timeline import FILLS, picture

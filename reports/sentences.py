@@ -1,6 +1,6 @@
 """What the sign-off says in words: the verdict first, where production stands, what to do, and what is left."""
 
-from fixtures.evidence import Verdict
+from fixtures.run.evidence import Verdict
 from reports.models import Data, Figure, Files, SignOff, Status, Trouble
 from reports.words import counted, duration, minute, number
 

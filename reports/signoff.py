@@ -3,7 +3,7 @@
 import re
 from datetime import date, datetime, timedelta
 
-from fixtures.evidence import (
+from fixtures.run.evidence import (
     Checklist,
     DataCopy,
     DnsBefore,

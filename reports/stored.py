@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fixtures.evidence import (
+from fixtures.run.evidence import (
     Checklist,
     DataCopy,
     DnsBefore,

@@ -3,37 +3,13 @@
 The list reads as the article's procedure; the executor walks it from top to bottom.
 """
 
-from steps import (
-    acceptance,
-    ami,
-    application,
-    backups,
-    checklist,
-    cutover,
-    data,
-    files,
-    finish,
-    firewall,
-    first_login,
-    gems,
-    image,
-    instance,
-    key_pair,
-    names,
-    nginx,
-    notices,
-    pack,
-    postgresql,
-    quarantine,
-    redis,
-    release,
-    ruby,
-    sampling,
-    survey,
-    volume,
-    window,
-)
+from steps.build import finish, gems, nginx, pack, postgresql, quarantine, release, ruby, volume
+from steps.keep import backups, image
+from steps.night import acceptance, checklist, cutover, names, notices, window
+from steps.provision import ami, firewall, first_login, instance, key_pair
+from steps.rehearse import application, data, files, redis, sampling
 from steps.step import Step
+from steps.survey import survey
 
 SURVEY = (survey.survey_source,)
 """Walk through the current environment."""

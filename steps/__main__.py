@@ -1,6 +1,6 @@
 """`python -m steps` is `gonogo`."""
 
-from steps.cli import main
+from steps.cli.cli import main
 
 if __name__ == "__main__":  # the gates' fork server loads this module again under another name
     main()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fixtures import states
-from fixtures.connections import Connections
+from fixtures.connect.connections import Connections
 from fixtures.plan import Plan
 
 

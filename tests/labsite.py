@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fixtures.evidence import Entry, GateResult
+from fixtures.connect.nameservers import Dns
+from fixtures.connect.web import web_of
 from fixtures.lab import control, faults
-from fixtures.nameservers import Dns
 from fixtures.plan import load_plan
-from fixtures.run import Run, runs_of
-from fixtures.web import web_of
+from fixtures.run.evidence import Entry, GateResult
+from fixtures.run.run import Run, runs_of
 
 ROOT = Path(__file__).resolve().parents[1]
 REHEARSED = "rehearsed"

@@ -16,8 +16,8 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
-from fixtures.lab import images
-from fixtures.lab.recipes import Recipe
+from fixtures.lab.hosts import images
+from fixtures.lab.hosts.recipes import Recipe
 from tests.unit.loopback import free_port
 
 SUITES = {13: "bullseye", 15: "bookworm", 17: "trixie"}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import testinfra
 
+from fixtures.connect.shell import Output, Shell
 from fixtures.plan import load_plan
-from fixtures.shell import Output, Shell
 
 BACKEND = os.environ.get("GONOGO_BENCH_BACKEND", "")
 

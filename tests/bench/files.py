@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from fixtures.host import Host, open_host
+from fixtures.connect.host import Host, open_host
 from fixtures.plan import Login
 from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import Made, at_once, compare, read_manifest, silent

@@ -4,7 +4,7 @@ from typing import Any
 
 import boto3
 
-from fixtures.lab.cloud import Cloud
+from fixtures.lab.cloud.cloud import Cloud
 
 
 def client(cloud: Cloud, service: str = "ec2") -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.lab import tree
+from fixtures.lab.hosts import tree
 
 LIMIT = 900  # seconds for the tests of one module
 _REPORTS = "GONOGO_TEST_REPORTS"

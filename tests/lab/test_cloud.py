@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from fixtures.lab.cloud import Cloud
-from fixtures.lab.images import image
-from fixtures.lab.network import LabNet, Network
+from fixtures.lab.cloud.cloud import Cloud
+from fixtures.lab.hosts.images import image
+from fixtures.lab.hosts.network import LabNet, Network
 from tests.lab.clients import client
 
 NET = LabNet("test-cloud", 94)

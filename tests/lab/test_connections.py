@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.connect.host import Host, open_host
+from fixtures.connect.relay import Relay, relay_command
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
-from fixtures.evidence import TargetFacts
-from fixtures.host import Host, open_host
-from fixtures.lab import cgroups
-from fixtures.lab.hosts import LabHost
-from fixtures.lab.images import image
-from fixtures.lab.network import LabNet, Network
+from fixtures.lab.hosts import cgroups
+from fixtures.lab.hosts.hosts import LabHost
+from fixtures.lab.hosts.images import image
+from fixtures.lab.hosts.network import LabNet, Network
 from fixtures.plan import Jump, Login, load_plan
-from fixtures.relay import Relay, relay_command
-from fixtures.run import Run
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
 from fixtures.secrets import Secret
-from steps.copying import channel
-from steps.units import run_unit
+from steps.tools.copying import channel
+from steps.tools.units import run_unit
 
 NET = LabNet("test-connections", 82)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fixtures.lab import production
+from fixtures.lab.production import production
 from fixtures.plan import load_plan
 from tests.labsite import Site
 from tests.prove import drafted

@@ -12,14 +12,14 @@ import dns.update
 import dns.zone
 import pytest
 
-from fixtures.lab.dns import ZONE, NameServers
-from fixtures.lab.images import image
-from fixtures.lab.network import LabNet, Network
-from fixtures.nameservers import Dns
+from fixtures.connect.nameservers import Dns
+from fixtures.lab.dns.dns import ZONE, NameServers
+from fixtures.lab.hosts.images import image
+from fixtures.lab.hosts.network import LabNet, Network
 from fixtures.plan import Dns as DnsPlan
-from steps.names import point
-from steps.providers import Change
-from steps.providers.manual import Manual
+from steps.night.names import point
+from steps.night.providers import Change
+from steps.night.providers.manual import Manual
 
 CACHE_MAX_TTL = 4
 NET = LabNet("test-dns", 81)

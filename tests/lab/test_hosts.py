@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from fixtures.errors import GonogoError
-from fixtures.lab import cgroups, disks, tree
-from fixtures.lab.hosts import LabHost
-from fixtures.lab.images import Image, image
-from fixtures.lab.network import LabNet, Network
+from fixtures.lab.hosts import cgroups, disks, tree
+from fixtures.lab.hosts.hosts import LabHost
+from fixtures.lab.hosts.images import Image, image
+from fixtures.lab.hosts.network import LabNet, Network
 
 NET = LabNet("test-hosts", 80)
 BOOT_ID = ["cat", "/proc/sys/kernel/random/boot_id"]

@@ -6,13 +6,13 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from fixtures.lab import cgroups
-from fixtures.lab.cloud import PROFILE, Cloud
-from fixtures.lab.images import image
-from fixtures.lab.network import LabNet, Network
+from fixtures.lab.cloud.cloud import PROFILE, Cloud
+from fixtures.lab.cloud.storage import Storage
+from fixtures.lab.hosts import cgroups
+from fixtures.lab.hosts.images import image
+from fixtures.lab.hosts.network import LabNet, Network
 from fixtures.lab.places import S3
-from fixtures.lab.storage import Storage
-from steps import sealing
+from steps.keep import sealing
 from tests.lab.clients import client
 
 NET = LabNet("test-keep", 97)

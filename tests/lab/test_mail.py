@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.lab.mail import MailSink
-from fixtures.lab.network import LabNet, Network
+from fixtures.lab.hosts.network import LabNet, Network
+from fixtures.lab.production.mail import MailSink
 
 NET = LabNet("test-mail", 84)
 SENDER = """

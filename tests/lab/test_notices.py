@@ -5,11 +5,11 @@ import json
 import pytest
 
 from checks import check_hosts
-from fixtures import notices
-from fixtures.connections import Connections
-from fixtures.evidence import Notices
+from fixtures.connect.connections import Connections
+from fixtures.connect.web import web_of
 from fixtures.plan import load_plan
-from fixtures.web import web_of
+from fixtures.policy import notices
+from fixtures.run.evidence import Notices
 from tests.labsite import Site
 
 STATE = "notice_published"

@@ -12,14 +12,15 @@ import paramiko
 import pytest
 import requests
 
-from fixtures.lab import gems, images
-from fixtures.lab import production as lab
-from fixtures.lab.authority import Authority
-from fixtures.lab.hosts import LabHost
-from fixtures.lab.mail import MailSink
-from fixtures.lab.network import LabNet, Network
-from fixtures.tls import shown, trust
-from fixtures.web import To
+from fixtures.connect.tls import shown, trust
+from fixtures.connect.web import To
+from fixtures.lab.hosts import images
+from fixtures.lab.hosts.hosts import LabHost
+from fixtures.lab.hosts.network import LabNet, Network
+from fixtures.lab.production import production as lab
+from fixtures.lab.production.authority import Authority
+from fixtures.lab.production.mail import MailSink
+from fixtures.lab.supplies import gems
 
 NET = LabNet("test-payroll", 93)
 TOKEN = re.compile(r'<meta name="csrf-token" content="([^"]+)"')

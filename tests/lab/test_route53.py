@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
+from fixtures.connect.nameservers import Dns
 from fixtures.errors import Refused
-from fixtures.lab.cloud import ACCOUNT, Cloud
-from fixtures.lab.dns import ZONE, NameServers
-from fixtures.lab.images import image
-from fixtures.lab.network import LabNet, Network
-from fixtures.lab.route53 import host_zone
-from fixtures.nameservers import Dns
+from fixtures.lab.cloud.cloud import ACCOUNT, Cloud
+from fixtures.lab.cloud.route53 import host_zone
+from fixtures.lab.dns.dns import ZONE, NameServers
+from fixtures.lab.hosts.images import image
+from fixtures.lab.hosts.network import LabNet, Network
 from fixtures.plan import Dns as DnsPlan
-from steps.names import point
-from steps.providers import Change
-from steps.providers.route53 import Route53
+from steps.night.names import point
+from steps.night.providers import Change
+from steps.night.providers.route53 import Route53
 from tests.lab.clients import client
 
 NET = LabNet("test-route53", 85)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.lab import cgroups
-from fixtures.lab.hosts import LabHost
-from fixtures.lab.images import image
-from fixtures.lab.network import LabNet, Network
-from fixtures.lab.supplies import Supplies
+from fixtures.lab.hosts import cgroups
+from fixtures.lab.hosts.hosts import LabHost
+from fixtures.lab.hosts.images import image
+from fixtures.lab.hosts.network import LabNet, Network
+from fixtures.lab.supplies.supplies import Supplies
 
 NET = LabNet("test-supplies", 78)
 

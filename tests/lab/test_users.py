@@ -13,12 +13,12 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
-from fixtures.lab.authority import Authority
-from fixtures.lab.dns import ZONE, NameServers
-from fixtures.lab.images import image
-from fixtures.lab.network import LabNet, Network
-from fixtures.lab.users import Users
-from fixtures.ledger import Request, acknowledged, outage, read, served_by, write_gap
+from fixtures.lab.dns.dns import ZONE, NameServers
+from fixtures.lab.hosts.images import image
+from fixtures.lab.hosts.network import LabNet, Network
+from fixtures.lab.production.authority import Authority
+from fixtures.lab.users.ledger import Request, acknowledged, outage, read, served_by, write_gap
+from fixtures.lab.users.users import Users
 
 NET = LabNet("test-users", 83)
 PASSWORD = "of the lab"

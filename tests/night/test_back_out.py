@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.evidence import Verdict
+from fixtures.run.evidence import Verdict
 from tests.labsite import REHEARSED, Site
 
 HEALTH = "curl -sk --connect-to ::127.0.0.1: https://app.smallpayroll.test/healthz"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from steps.cli_lab import measure_users
+from steps.cli.lab import measure_users
 from tests.labsite import REHEARSED, Site, finished, served_through_public_dns, started
 
 

@@ -3,7 +3,7 @@
 import re
 import tempfile
 
-from fixtures.evidence import Users, Verdict
+from fixtures.run.evidence import Users, Verdict
 from tests.labsite import Site, served_through_public_dns
 
 # Image, backups, the DNS clock and HTTPS came to it after the first release, which allowed 8 and 4.

@@ -14,7 +14,7 @@ from typing import Any
 
 from fixtures.discovery import draft as drafting
 from fixtures.plan import UNDECIDED, load_plan
-from fixtures.waivers import waivers_path
+from fixtures.plan.waivers import waivers_path
 from tests.labsite import ROOT, run
 
 ONLY_IN_A_LAB = (("target", "endpoint"), ("backup", "endpoint"))

@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fixtures.evidence import Verdict
 from fixtures.lab.faults import FAULTS, break_it, mend
-from steps.cli_lab import measure_users
+from fixtures.run.evidence import Verdict
+from steps.cli.lab import measure_users
 from tests.bench.gates import lines as bench_lines
 from tests.bench.gates import measure
 from tests.labsite import CARD, REHEARSED, Site, finished, run, started

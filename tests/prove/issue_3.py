@@ -4,10 +4,10 @@ import re
 import sys
 import time
 
-from fixtures import ledger
-from fixtures.evidence import Verdict
+from fixtures.lab.users import ledger
 from fixtures.plan import load_plan
-from fixtures.run import Run, runs_of
+from fixtures.run.evidence import Verdict
+from fixtures.run.run import Run, runs_of
 from steps import CUT_OVER
 from tests.labsite import REHEARSED, ROOT, Done, Site, run
 from tests.prove.demonstration import WARM_MINUTES, cold_demo, demonstration

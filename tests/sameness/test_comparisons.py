@@ -8,8 +8,8 @@ import pytest
 
 from checks import check_comparisons
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import DataCopy
 from fixtures.plan import Comparison
+from fixtures.run.evidence import DataCopy
 from fixtures.sameness import comparisons, pinned
 from fixtures.sameness.comparisons import read_comparisons
 

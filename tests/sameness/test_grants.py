@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.sameness import catalog, pinned
 from fixtures.sameness.differences import unified
-from steps.grants import carry_public_schema
+from steps.tools.grants import carry_public_schema
 
 PAIRS = [(13, 15), (13, 17), (15, 17), (15, 15)]
 CHANGES = ["SELECT 1", "REVOKE CREATE ON SCHEMA public FROM PUBLIC", "ALTER SCHEMA public OWNER TO curator",

@@ -6,8 +6,8 @@ import pytest
 
 from checks import check_indexes
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import DataCopy, IndexesVerified
-from steps.indexes import verify_indexes
+from fixtures.run.evidence import DataCopy, IndexesVerified
+from steps.tools.indexes import verify_indexes
 
 SCHEMA = """
 CREATE FUNCTION odd(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper($1)';

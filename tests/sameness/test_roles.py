@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from fixtures import roles
+from fixtures.facts import roles
 
 ROLES = ["member", "quiet", "one_group", "other_group"]
 SETUP = """

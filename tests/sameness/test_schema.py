@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from checks import check_back_out, check_schema
-from fixtures.evidence import DataCopy, TableCopy
+from fixtures.run.evidence import DataCopy, TableCopy
 from fixtures.sameness import catalog, pinned, schema
 from fixtures.sameness.deparsed import one_way, views_alike
 from fixtures.sameness.differences import unified

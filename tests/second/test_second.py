@@ -5,9 +5,10 @@ import socket
 
 import pytest
 
+from fixtures.connect.host import open_host
 from fixtures.errors import CouldNotVerify
-from fixtures.host import open_host
-from fixtures.lab import production, rubies
+from fixtures.lab.production import production
+from fixtures.lab.supplies import rubies
 from fixtures.plan import load_plan
 from tests.labsite import Site
 

@@ -6,7 +6,7 @@ from http.client import HTTPConnection
 import pytest
 from moto.server import ThreadedMotoServer
 
-from fixtures.run import Run
+from fixtures.run.run import Run
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures import accesslog
-from fixtures.accesslog import Asked, Candidate, LogPart
+from fixtures.facts import accesslog
+from fixtures.facts.accesslog import Asked, Candidate, LogPart
 from fixtures.plan import Pages
 
 NAMES = ["app.example.test", "www.example.test"]

@@ -7,12 +7,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import DataCopy, DnsBefore, Entry, FileCount, Image, SourceClosure, TableCopy, TargetFacts
 from fixtures.plan import Plan, Redis, load_plan
-from fixtures.run import Run
+from fixtures.run.evidence import DataCopy, DnsBefore, Entry, FileCount, Image, SourceClosure, TableCopy, TargetFacts
+from fixtures.run.run import Run
 from fixtures.sameness.digest import Digest, Method
 from fixtures.sameness.tables import LARGE_OBJECTS
-from steps import back_out, cutover, fence
+from steps.back_out import back_out
+from steps.night import cutover
+from steps.tools import fence
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOSED = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -123,7 +125,7 @@ def test_the_save_is_whole_or_not_at_all_and_removes_nothing(plan: Plan, run: Ru
 
 
 def test_no_way_back_deletes_anything_of_the_users() -> None:
-    text = (ROOT / "steps" / "back_out.py").read_text(encoding="utf-8")
+    text = (ROOT / "steps" / "back_out" / "back_out.py").read_text(encoding="utf-8")
     assert "DROP" not in text
     assert "--delete" not in text
     assert "rsync" not in text

@@ -12,14 +12,14 @@ from types import SimpleNamespace
 import pytest
 
 from checks import check_backups
-from fixtures.backups import Manifest, Store
-from fixtures.cloud import Cloud
+from fixtures.connect.cloud import Cloud
 from fixtures.errors import Refused
-from fixtures.evidence import Opening, RestoreTest, TableCopy, now
+from fixtures.facts.backups import Manifest, Store
 from fixtures.plan import load_plan
-from fixtures.run import Run
-from steps import backup_job as job
-from steps import backups
+from fixtures.run.evidence import Opening, RestoreTest, TableCopy, now
+from fixtures.run.run import Run
+from steps.keep import backup_job as job
+from steps.keep import backups
 
 EXAMPLE = load_plan(Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml")
 ACCOUNT = "123456789012"

@@ -13,15 +13,20 @@ import paramiko
 import pytest
 
 from checks.check_passwords import Rule, first_match
-from fixtures import facts, ingress, places
-from fixtures.cloud import Instance
-from fixtures.egress import ruleset
+from fixtures import places
+from fixtures.connect.cloud import Instance
 from fixtures.errors import Refused, StepFailed
-from fixtures.evidence import Entry, Survey, TargetFacts
-from fixtures.ingress import Ingress
+from fixtures.facts import facts
 from fixtures.plan import Tarball, load_plan
-from fixtures.run import Run
-from steps import firewall, gems, guards, instance, key_pair, nginx, packages, postgresql, release, ruby, units, volume
+from fixtures.policy import ingress
+from fixtures.policy.egress import ruleset
+from fixtures.policy.ingress import Ingress
+from fixtures.run.evidence import Entry, Survey, TargetFacts
+from fixtures.run.run import Run
+from steps.build import gems, nginx, postgresql, release, ruby, volume
+from steps.engine import guards
+from steps.provision import firewall, instance, key_pair
+from steps.tools import packages, units
 
 PLAN = load_plan(Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml")
 VOLUME = "vol-0123456789abcdef0"

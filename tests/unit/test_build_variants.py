@@ -4,10 +4,11 @@ import pytest
 from psycopg2.extensions import encrypt_password
 
 from checks.check_schema import is_later
-from fixtures import roles
 from fixtures.errors import Refused, StepFailed
+from fixtures.facts import roles
 from fixtures.sameness import catalog
-from steps import instance, postgresql, volume
+from steps.build import postgresql, volume
+from steps.provision import instance
 from tests.unit.test_build_commands import FACTS, PLAN, Target, cloud_with
 from tests.unit.test_build_commands import run as run_fixture
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.cloud import PLAN_TAG, Cloud, parse_console_host_keys
+from fixtures.connect.cloud import PLAN_TAG, Cloud, parse_console_host_keys
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.secrets import Secret
 from tests.unit.loopback import free_port

@@ -7,12 +7,13 @@ import pytest
 
 from checks.check_roles import told_settings
 from fixtures.errors import Refused
+from fixtures.facts.roles import Role, Setting, alter, apply_setting, differing
 from fixtures.plan import Plan, load_plan
-from fixtures.roles import Role, Setting, alter, apply_setting, differing
 from fixtures.sameness.differences import differences
-from steps import copying, data
-from steps.files import mount_points
-from steps.grants import grants_anew
+from steps.rehearse import data
+from steps.rehearse.files import mount_points
+from steps.tools import copying
+from steps.tools.grants import grants_anew
 
 ROOT = Path(__file__).resolve().parents[2]
 SSH = copying.ssh_command("/run/gonogo/keys/r/p", "admin", "198.51.100.20")

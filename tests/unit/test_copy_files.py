@@ -6,14 +6,14 @@ import time
 import pytest
 
 from checks import check_files, check_final_copy
+from fixtures.connect.host import open_host
 from fixtures.errors import StepFailed
-from fixtures.evidence import FilesCopy
-from fixtures.host import open_host
 from fixtures.plan import Upload
-from fixtures.run import Run
+from fixtures.run.evidence import FilesCopy
+from fixtures.run.run import Run
 from fixtures.sameness.manifest import kept_manifest, silent
-from steps import files
-from steps.files import _Copying
+from steps.rehearse import files
+from steps.rehearse.files import _Copying
 from tests.unit.loopback import running_sshd
 
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2 import sql
 
-from fixtures.database import Database, error_code
+from fixtures.connect.database import Database, error_code
+from fixtures.connect.host import open_host
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
-from fixtures.host import open_host
 from tests.servers import running
 from tests.unit.loopback import running_sshd
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fixtures import nginx
 from fixtures.discovery import (
     _addresses,
     _refuse_containers,
@@ -35,7 +34,8 @@ from fixtures.discovery.model import (
 )
 from fixtures.discovery.risks import find_risks
 from fixtures.errors import PlanError, Refused
-from fixtures.listeners import Listener
+from fixtures.facts import nginx
+from fixtures.facts.listeners import Listener
 from fixtures.plan import Login, parse_plan
 from fixtures.secrets import known_secrets
 from tests.prove import drafted

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.dnsclock import DnsClock, last_to_run_out, load_clock, observe, runs_out, save_clock
 from fixtures.errors import CouldNotVerify
+from fixtures.policy.dnsclock import DnsClock, last_to_run_out, load_clock, observe, runs_out, save_clock
 
 START = datetime(2026, 11, 1, 22, 0, tzinfo=UTC)
 LOW = 60

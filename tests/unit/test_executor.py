@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.evidence import Entry
-from fixtures.run import Run
-from steps.executor import finished_steps, void
+from fixtures.run.evidence import Entry
+from fixtures.run.run import Run
+from steps.engine.executor import finished_steps, void
 from steps.step import Step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,11 +22,11 @@ import os, signal, sys
 from pathlib import Path
 from fixtures.errors import GonogoError
 from fixtures.plan import load_plan
-from fixtures.evidence import Entry
-from steps.executor import Executor, GateClosed, choose_run, describe
-from steps.exits import exit_code
-from steps.lock import plan_lock
-from steps.progress import Progress
+from fixtures.run.evidence import Entry
+from steps.engine.executor import Executor, GateClosed, choose_run, describe
+from steps.cli.exits import exit_code
+from steps.engine.lock import plan_lock
+from steps.engine.progress import Progress
 from steps.step import step
 
 HERE = Path(__file__).parent
@@ -284,7 +284,7 @@ def test_a_plan_edited_under_a_run_is_refused(project):
 def test_two_executors_never_work_on_one_plan(project):
     drive(project, UNTIL="ruby_installed")
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import sys, time\nfrom pathlib import Path\nfrom steps.lock import plan_lock\n"
+        [sys.executable, "-c", "import sys, time\nfrom pathlib import Path\nfrom steps.engine.lock import plan_lock\n"
          "with plan_lock(Path('runs'), 'smallpayroll', 'Ada', 'a test'):\n    print('held', flush=True)\n    time.sleep(60)"],
         cwd=project, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures import blocks
+from fixtures.connect import blocks
+from fixtures.connect.host import open_host
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
-from fixtures.host import open_host
 from tests.unit.loopback import running_sshd
 
 LINES = st.lists(st.text("ab# \t", max_size=6), max_size=4)
@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing(host, tmp_path):
 
 
 def test_an_upload_that_broke_off_is_not_put_in_place(host, tmp_path):
-    from fixtures.host import _WRITE  # noqa: PLC0415 - the script itself is what is tested
+    from fixtures.connect.host import _WRITE  # noqa: PLC0415 - the script itself is what is tested
 
     path = tmp_path / "f"
     path.write_text("old")
@@ -150,7 +150,7 @@ def test_a_read_only_host_refuses_by_itself_and_by_the_kernel(source, tmp_path):
 
 
 def test_the_lock_has_one_owner(host, source, monkeypatch, tmp_path):
-    monkeypatch.setattr("fixtures.host.LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr("fixtures.connect.host.LOCK", str(tmp_path / "lock"))
     source.lock("run 1 of anna", "final copy")
     source.lock("run 1 of anna", "the same run, started again")
     with pytest.raises(Refused, match=r"run 1 of anna.*final copy") as caught:

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from checks import check_hosts
-from fixtures import hostsfile
+from fixtures.connect import hostsfile
 from fixtures.errors import CouldNotVerify, GonogoError
-from fixtures.evidence import Entry, TargetFacts
 from fixtures.plan import parse_plan
-from fixtures.run import Run
-from steps import cli_hosts
-from steps.cli import app
+from fixtures.run.evidence import Entry, TargetFacts
+from fixtures.run.run import Run
+from steps.cli import hosts as cli_hosts
+from steps.cli.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / "docs" / "plan.example.toml").read_text()

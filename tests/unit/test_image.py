@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from checks import check_accounts, check_ami, check_image
-from fixtures.evidence import AmiFacts, Entry, Image, ScratchBoot, TargetFacts, Verdict, now
-from fixtures.images import owned_as_planned, read_image
+from fixtures.facts.images import owned_as_planned, read_image
 from fixtures.plan import load_plan
-from fixtures.run import Run
-from steps import image, instance, scratch, sealing
+from fixtures.run.evidence import AmiFacts, Entry, Image, ScratchBoot, TargetFacts, Verdict, now
+from fixtures.run.run import Run
+from steps.keep import image, scratch, sealing
+from steps.provision import instance
 
 PLAN = load_plan(Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml")
 FACTS = TargetFacts(

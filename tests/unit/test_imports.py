@@ -39,7 +39,7 @@ def test_fixtures_know_neither_steps_nor_checks():
 
 
 def test_only_the_plugin_imports_pytest():
-    assert not breaches("fixtures", {"pytest", "_pytest"}, allowed=("fixtures/plugin.py",))
+    assert not breaches("fixtures", {"pytest", "_pytest"}, allowed=("fixtures/plugin/__init__.py",))
 
 
 def test_steps_never_import_pytest_checks_or_reports():
@@ -52,7 +52,7 @@ def test_checks_import_pytest_and_fixtures_only():
 
 def test_reports_import_the_evidence_schema_only():
     assert not breaches("reports", {"steps", "checks", "tests", "pytest"})
-    assert {n for p in modules("reports") for n in imports(p) if n.startswith("fixtures")} <= {"fixtures.evidence"}
+    assert {n for p in modules("reports") for n in imports(p) if n.startswith("fixtures")} <= {"fixtures.run.evidence"}
 
 
 def test_nothing_but_the_lab_command_knows_the_lab():
@@ -69,7 +69,7 @@ def test_nothing_but_the_lab_command_knows_the_lab():
         for p in modules(f)
         if any(b.startswith("fixtures.lab") for b in imports(p))
     }
-    assert not found or users == {"cli_lab.py", "cli_lab_drill.py"}
+    assert not found or users == {"lab.py", "lab_drill.py"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -6,15 +6,16 @@ import boto3
 import pytest
 
 from checks import check_instance, check_ttl
-from fixtures import ingress
-from fixtures.cloud import Instance, read_instance
+from fixtures.connect.cloud import Instance, read_instance
+from fixtures.connect.nameservers import Answer
 from fixtures.errors import PlanError, Refused, StepFailed
-from fixtures.evidence import TargetFacts
-from fixtures.ingress import Ingress, of_permissions
-from fixtures.nameservers import Answer
 from fixtures.plan import load_plan, parse_plan
-from fixtures.run import Run
-from steps import firewall, instance, names
+from fixtures.policy import ingress
+from fixtures.policy.ingress import Ingress, of_permissions
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
+from steps.night import names
+from steps.provision import firewall, instance
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml"
 OLD, NEW = "2001:db8::10", "2001:db8::9"

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from fixtures.errors import GonogoError
-from fixtures.lab import needs, recipes, snapshots
-from fixtures.lab.hosts import nspawn_command
-from fixtures.lab.images import cached, digest_of
+from fixtures.lab import needs, snapshots
+from fixtures.lab.hosts import recipes
+from fixtures.lab.hosts.hosts import nspawn_command
+from fixtures.lab.hosts.images import cached, digest_of
 from fixtures.lab.places import claim, error_of, fields_of
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.lab.firewall import Rule, rules_of, ruleset
+from fixtures.lab.hosts.firewall import Rule, rules_of, ruleset
 
 
 def incoming(*rules):

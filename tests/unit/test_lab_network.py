@@ -1,6 +1,6 @@
 """The lab's addresses and the router's rules, without a network."""
 
-from fixtures.lab.network import LabNet, router_rules
+from fixtures.lab.hosts.network import LabNet, router_rules
 
 
 def test_addresses_follow_from_the_number():

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from fixtures.errors import GonogoError
-from fixtures.lab import planfile, recipes, variants
-from fixtures.lab.network import LabNet
+from fixtures.lab import planfile, variants
+from fixtures.lab.hosts import recipes
+from fixtures.lab.hosts.network import LabNet
 from fixtures.plan import Plan, load_plan
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm0SMfqI3Y8tWbJ7mO7Yy9yDk0rM3l4o5V9xW1QnE2t"

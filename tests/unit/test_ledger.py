@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.errors import CouldNotVerify
-from fixtures.ledger import SLOW, Request, acknowledged, outage, read, served_by, write_gap
+from fixtures.lab.users.ledger import SLOW, Request, acknowledged, outage, read, served_by, write_gap
 
 EPOCH = datetime(2025, 6, 1, 2, 0, tzinfo=UTC)
 OLD, NEW = "198.18.0.10", "198.18.0.100"

@@ -5,10 +5,10 @@ from typing import ClassVar
 import pytest
 from psycopg2 import sql
 
-from fixtures import likeness, listeners, nginx, updates
 from fixtures.errors import StepFailed
+from fixtures.facts import likeness, listeners, nginx, updates
 from fixtures.plan import Deviation
-from steps import finish
+from steps.build import finish
 
 LOGROTATE = """\
 weekly

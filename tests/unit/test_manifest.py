@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checks import check_files, check_final_copy
+from fixtures.connect.host import open_host
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import FileCount, FilesCopy
-from fixtures.host import open_host
 from fixtures.plan import Upload
-from fixtures.run import Run
+from fixtures.run.evidence import FileCount, FilesCopy
+from fixtures.run.run import Run
 from fixtures.sameness import listing as listings
 from fixtures.sameness.listing import list_directory, scratch, unescaped
 from fixtures.sameness.manifest import at_once, compare, keep_manifest, kept_manifest, read_manifest, silent

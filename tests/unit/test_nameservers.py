@@ -15,11 +15,11 @@ import dns.rrset
 import dns.tsig
 import pytest
 
+from fixtures.connect.nameservers import Dns
 from fixtures.errors import CouldNotVerify
-from fixtures.nameservers import Dns
 from fixtures.plan import Dns as DnsPlan
-from steps.providers import Change
-from steps.providers.rfc2136 import Rfc2136
+from steps.night.providers import Change
+from steps.night.providers.rfc2136 import Rfc2136
 from tests.unit.loopback import free_port
 
 SECRET = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -157,7 +157,7 @@ def test_a_refusal_is_no_answer(code):
 
 
 def test_silence_is_asked_twice(monkeypatch):
-    monkeypatch.setattr("fixtures.nameservers.TIMEOUT", 0.2)
+    monkeypatch.setattr("fixtures.connect.nameservers.TIMEOUT", 0.2)
     with serving(lambda *_: None) as (server, names):
         with pytest.raises(CouldNotVerify, match="no answer in time"):
             names.ask(names.plan.primary, "app.example.test")
@@ -165,7 +165,7 @@ def test_silence_is_asked_twice(monkeypatch):
 
 
 def test_one_lost_packet_does_not_matter(monkeypatch):
-    monkeypatch.setattr("fixtures.nameservers.TIMEOUT", 0.2)
+    monkeypatch.setattr("fixtures.connect.nameservers.TIMEOUT", 0.2)
     asked = []
 
     def behave(query, response, kind):
@@ -177,7 +177,7 @@ def test_one_lost_packet_does_not_matter(monkeypatch):
 
 
 def test_a_closed_port_is_told(monkeypatch):
-    monkeypatch.setattr("fixtures.nameservers.TIMEOUT", 0.2)
+    monkeypatch.setattr("fixtures.connect.nameservers.TIMEOUT", 0.2)
     with serving(holds()) as (server, names):
         server.close()
         with pytest.raises(CouldNotVerify):

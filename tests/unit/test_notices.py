@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks import check_notice
-from fixtures import notices, wording
+from fixtures import wording
 from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
-from fixtures.evidence import Delivery, Notices, now
 from fixtures.plan import Plan, parse_plan
-from fixtures.run import Run
-from steps import notices as publishing
-from steps.back_out import plan_back_out
+from fixtures.policy import notices
+from fixtures.run.evidence import Delivery, Notices, now
+from fixtures.run.run import Run
+from steps.back_out.back_out import plan_back_out
+from steps.night import notices as publishing
 from tests.unit.loopback import free_port
 
 ROOT = Path(__file__).resolve().parents[2]

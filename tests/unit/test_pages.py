@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks import check_pages
-from fixtures import pages, replay
-from fixtures.accesslog import Candidate
+from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify
-from fixtures.evidence import PagesReplayed, PagesSampled, TargetFacts, now
-from fixtures.pages import Answer
+from fixtures.facts.accesslog import Candidate
 from fixtures.plan import Normalisation, Pages, load_plan
-from fixtures.web import Web
-from steps import sampling
+from fixtures.run.evidence import PagesReplayed, PagesSampled, TargetFacts, now
+from fixtures.sameness import pages, replay
+from fixtures.sameness.pages import Answer
+from steps.rehearse import sampling
 from tests.unit.loopback import free_port
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml"

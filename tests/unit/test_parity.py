@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures import parity
 from fixtures.errors import StepFailed
-from fixtures.evidence import Times
+from fixtures.facts import parity
 from fixtures.plan import Parity
+from fixtures.run.evidence import Times
 
 
 def test_percentiles_by_nearest_rank():

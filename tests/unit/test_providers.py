@@ -8,16 +8,16 @@ import dns.opcode
 import dns.rcode
 import pytest
 
+from fixtures.connect.nameservers import Answer
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
-from fixtures.evidence import TargetFacts
-from fixtures.nameservers import Answer
 from fixtures.plan import Dns as DnsPlan
 from fixtures.plan import Record
-from steps import names
-from steps.providers import Change
-from steps.providers.manual import Manual
-from steps.providers.rfc2136 import Rfc2136
-from steps.providers.route53 import Route53, upsert
+from fixtures.run.evidence import TargetFacts
+from steps.night import names
+from steps.night.providers import Change
+from steps.night.providers.manual import Manual
+from steps.night.providers.rfc2136 import Rfc2136
+from steps.night.providers.route53 import Route53, upsert
 from tests.unit.test_nameservers import holds, serving
 
 APP = Record(name="app.example.test", type="A")
@@ -142,7 +142,7 @@ def test_route53_refuses_what_is_not_as_recorded_and_changes_nothing(amazon, mat
 
 
 def test_route53_that_never_gets_in_sync(monkeypatch):
-    monkeypatch.setattr("steps.providers.route53.IN_SYNC", 0.0)
+    monkeypatch.setattr("steps.night.providers.route53.IN_SYNC", 0.0)
     with pytest.raises(StepFailed, match="PENDING"):
         Route53(PLAN, Amazon(held(OLD), pending=9)).change([Change(APP, (NEW,), 60)])
 

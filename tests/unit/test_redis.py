@@ -5,13 +5,13 @@ import subprocess
 
 import pytest
 
+from fixtures.connect.redis import RefusedError, alike, encode, label, read_answer, unlike
 from fixtures.errors import CouldNotVerify, StepFailed
 from fixtures.plan import Redis as Planned
-from fixtures.redis import RefusedError, alike, encode, label, read_answer, unlike
 from fixtures.sameness.keys import Keys, keep_keys, kept_keys
 from fixtures.sameness.manifest import manifest_path
 from fixtures.secrets import Secret
-from steps import redis
+from steps.rehearse import redis
 
 PASSWORD = 'it\'s "odd" \\ here'
 

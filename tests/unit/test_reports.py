@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from junitparser import JUnitXml
 
 from fixtures import states as all_states
-from fixtures.evidence import (
+from fixtures.run.evidence import (
     Attested,
     Checklist,
     CheckResult,
@@ -613,7 +613,7 @@ def test_reports_import_nothing_but_the_evidence() -> None:
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('fixtures', 'steps', 'checks', 'pytest')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['fixtures', 'fixtures.evidence']"
+    assert done.stdout.strip() == "['fixtures', 'fixtures.run', 'fixtures.run.evidence']"
 
 
 def test_the_states_that_reports_name_exist() -> None:

@@ -12,8 +12,8 @@ import pytest
 from fixtures.lab.faults import FAULTS
 from fixtures.states import STATES
 from steps import STEPS
-from steps.cli import app
-from steps.cli_lab import lab
+from steps.cli.cli import app
+from steps.cli.lab import lab
 
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = "before its step"

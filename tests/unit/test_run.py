@@ -11,14 +11,14 @@ import typer
 
 from fixtures import secrets
 from fixtures.errors import GonogoError, PlanError, Refused
-from fixtures.evidence import CheckResult, Entry, Receipt, SourceClosure, Verdict
 from fixtures.plan import Plan, load_plan, parse_plan
-from fixtures.run import Run, new_run
-from fixtures.waivers import Waiver
-from steps import cli_lab
-from steps.clear_errors import clear_errors
-from steps.executor import PlanChanged, choose_run, ended, going_back, minutes_left
-from steps.gate import Gates
+from fixtures.plan.waivers import Waiver
+from fixtures.run.evidence import CheckResult, Entry, Receipt, SourceClosure, Verdict
+from fixtures.run.run import Run, new_run
+from steps.cli import lab as cli_lab
+from steps.cli.clear_errors import clear_errors
+from steps.engine.executor import PlanChanged, choose_run, ended, going_back, minutes_left
+from steps.engine.gate import Gates
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml"
 

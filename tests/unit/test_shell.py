@@ -14,10 +14,10 @@ import testinfra.host
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures.connect.shell import READ_ONLY, Shell, ShellBackend
+from fixtures.connect.ssh import connect
+from fixtures.connect.streams import Frame
 from fixtures.errors import CouldNotVerify
-from fixtures.shell import READ_ONLY, Shell, ShellBackend
-from fixtures.ssh import connect
-from fixtures.streams import Frame
 from tests.unit.loopback import running_sshd
 
 

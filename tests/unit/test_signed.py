@@ -7,13 +7,14 @@ import pytest
 
 from checks import check_night
 from fixtures.errors import CouldNotVerify, GonogoError
-from fixtures.evidence import Checklist, Entry, Rehearsal, Survey, now
 from fixtures.lab.signatures import write_signatures
 from fixtures.plan import Plan, parse_plan
-from fixtures.risks import named_risks
-from fixtures.run import Run
-from fixtures.waivers import DRILL, load_signed
-from steps import STEPS, checklist
+from fixtures.plan.risks import named_risks
+from fixtures.plan.waivers import DRILL, load_signed
+from fixtures.run.evidence import Checklist, Entry, Rehearsal, Survey, now
+from fixtures.run.run import Run
+from steps import STEPS
+from steps.night import checklist
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / "docs" / "plan.example.toml").read_text()

@@ -6,9 +6,9 @@ import subprocess
 import paramiko
 import pytest
 
+from fixtures.connect.ssh import connect
 from fixtures.errors import CouldNotVerify
 from fixtures.plan import Login
-from fixtures.ssh import connect
 from tests.unit.loopback import free_port, make_key, running_sshd
 
 

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from fixtures.connect.tls import shown, trust
 from fixtures.errors import CouldNotVerify, Refused
-from fixtures.lab.authority import Authority
-from fixtures.lab.production import site
-from fixtures.nginx import servers
+from fixtures.facts.nginx import servers
+from fixtures.lab.production.authority import Authority
+from fixtures.lab.production.production import site
 from fixtures.plan import parse_plan
-from fixtures.tls import shown, trust
-from steps import certificates
+from steps.build import certificates
 from tests.unit.loopback import free_port
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures import states
-from fixtures.evidence import CheckResult, Verdict
-from fixtures.verdict import asked_states, expected_checks, judge
+from fixtures.policy.verdict import asked_states, expected_checks, judge
+from fixtures.run.evidence import CheckResult, Verdict
 
 OUTCOMES = st.sampled_from(list(Verdict))
 

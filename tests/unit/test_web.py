@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.connect.forms import find_forms
+from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify
-from fixtures.forms import find_forms
 from fixtures.plan import Smoke
-from fixtures.web import Web
 from tests.unit.loopback import free_port
 
 LOGIN = """<meta name="csrf-token" content="x"><form action="/search"><input name="q"></form>

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from checks import check_acceptance, check_window
-from fixtures import window
-from fixtures.dnsclock import DnsClock, clock_file, observe, places, save_clock
+from fixtures.connect.nameservers import Answer
 from fixtures.errors import PlanError, Refused
-from fixtures.evidence import DnsBefore, TargetFacts, UsersMoved
-from fixtures.nameservers import Answer
 from fixtures.plan import load_plan, parse_plan
-from fixtures.run import Run
-from steps import following
-from steps import window as waiting
+from fixtures.policy import window
+from fixtures.policy.dnsclock import DnsClock, clock_file, observe, places, save_clock
+from fixtures.run.evidence import DnsBefore, TargetFacts, UsersMoved
+from fixtures.run.run import Run
+from steps.night import following
+from steps.night import window as waiting
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "plan.example.toml"
 NOW = datetime.now(UTC)

@@ -1,0 +1,302 @@
+"""The way back: production is open again with its data, whatever the run had reached. It deletes nothing."""
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from ipaddress import ip_address, ip_network
+from pathlib import PurePosixPath
+
+from fixtures.connect.connections import Connections
+from fixtures.errors import CouldNotVerify, GonogoError, Refused
+from fixtures.facts import facts
+from fixtures.places import HELD, STATE_DIRECTORY
+from fixtures.plan import Plan
+from fixtures.policy import ingress, notices
+from fixtures.policy.ingress import Ingress
+from fixtures.run.evidence import (
+    DataCopy,
+    DnsBefore,
+    Entry,
+    FileCount,
+    FilesCopy,
+    Image,
+    Notices,
+    SourceClosure,
+    Survey,
+    TableCopy,
+    TargetFacts,
+)
+from fixtures.run.run import Run
+from fixtures.sameness.digest import Digest, method_of
+from fixtures.sameness.reading import open_reading
+from fixtures.sameness.tables import LARGE_OBJECTS
+from steps.build import quarantine
+from steps.engine import guards
+from steps.night import cutover
+from steps.night.names import restore
+from steps.night.notices import withdraw
+from steps.provision import firewall
+from steps.rehearse.application import start_pack, stop_pack, stop_pack_if_there
+from steps.tools import fence
+from steps.tools.units import run_unit
+
+Confirm = Callable[[str, str], bool]
+"""Is given a text to show and the word that must be typed; whether it was."""
+
+FENCE = STATE_DIRECTORY / "fence.json"
+"""Which roles of the target could log in before it was fenced."""
+LIMIT = 6 * 3600.0
+"""Seconds that saving the target's data may take."""
+
+
+def plan_back_out(run: Run) -> list[str]:
+    """What a back-out of this run would do, a sentence each, in order."""
+    sentences = []
+    if run.happened("target_open"):
+        sentences += [
+            "The target is fenced: its users see a maintenance page, its pack, workers and cron stop, its roles may not "
+            "log in.",
+            "Its database and a list of its uploads are saved on its own data volume; nothing there is deleted.",
+            "What was written there since the copy is counted table by table: production will lack it. You type the "
+            "hostname to accept that.",
+        ]
+    elif run.has(TargetFacts):
+        sentences.append("The target is fenced: its pack stops, it stays under quarantine, nothing on it is deleted.")
+    if run.has(SourceClosure):
+        sentences.append(
+            "Production is opened: its roles may log in again, its pack, workers and cron run, the maintenance page goes."
+        )
+    if run.has(DnsBefore):
+        sentences.append("DNS names production again on every authoritative server, with the TTL it had.")
+    if run.has(Notices):
+        sentences.append(
+            "The notice is taken off production. Mails cannot be taken back: tell their readers that the move is off."
+        )
+    if run.has(Image):
+        image = run.records(Image)
+        trial = "" if image.scratch else " Its trial broke off: terminate what is tagged gonogo:scratch, too."
+        sentences.append(
+            f"The image {image.image_id} stays in EC2: it holds production's code; remove it by hand.{trial}"
+        )
+    return sentences or ["Nothing was changed on production or in DNS: the run only ends."]
+
+
+def back_out(connections: Connections, confirm: Confirm) -> None:
+    """Take a run back; an interrupted back-out is finished by calling this again.
+
+    `confirm` is asked only where production will lack what the target took in. Raises `Refused` when it says no: the
+    target then serves again as before. Raises what connections raise; what was reached by then is in the journal.
+    """
+    run, plan = connections.run, connections.plan
+    if not run.happened("back_out_started"):
+        run.journal(Entry(kind="back_out_started"))
+    if run.has(TargetFacts):
+        _leave_target(connections, confirm)
+    if run.has(SourceClosure):
+        _open_production(connections)
+    if run.has(DnsBefore):
+        restore(plan, run.records(DnsBefore), connections.dns, connections.cloud)
+        _moved(run, "dns_restored")
+    if run.has(Notices):
+        for path in withdraw(connections.open_source, plan):
+            _moved(run, "notice_withdrawn", file=path)
+    run.journal(Entry(kind="backed_out"))
+
+
+def _moved(run: Run, move: str, **detail: object) -> None:
+    run.journal(Entry(kind="moved_back", step=move, detail=detail))
+
+
+def _open_production(connections: Connections) -> None:
+    run, plan, source = connections.run, connections.plan, connections.open_source
+    closure = run.records(SourceClosure)
+    fence.unfence(connections.open_source_db, closure.logins)
+    cutover.release_units(source, closure, run.records(Survey))
+    # Kept under another name: this was a page of ours, but a back-out deletes nothing.
+    kept = HELD / "maintenance.html"
+    source.check(
+        ["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(plan.application.maintenance_page), str(kept)]
+    )
+    done = cutover.CLOSURE.with_name("closure-undone.json")
+    source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(cutover.CLOSURE), str(done)])
+    run.journal(Entry(kind="source_reopened"))
+
+
+# --- the target ---------------------------------------------------------------------------------------------------------
+
+
+def _leave_target(connections: Connections, confirm: Confirm) -> None:
+    """Fence the target, and where it was open save it and have its writes given up by word."""
+    run, plan = connections.run, connections.plan
+    opened = run.happened("target_open")
+    try:
+        guards.prove_target(connections.target, run, plan, connections.cloud)
+    except CouldNotVerify as error:
+        if opened:
+            _ask_blindly(connections, confirm, error)
+        return _moved(run, "target_away", reason=error.found)
+    except Refused as error:
+        # Another run's host, or nobody's: not ours to fence. Users may only have reached it through us once it opened.
+        if opened:
+            raise
+        return _moved(run, "target_unknown", reason=error.found)
+    if not opened:
+        if stop_pack_if_there(connections.target, plan):
+            connections.target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
+        return _moved(run, "target_fenced")
+    _fence(connections)
+    _moved(run, "target_fenced")
+    if not any(entry.kind == "moved_back" and entry.step == "writes_given_up" for entry in run.entries()):
+        _save(connections)
+        _give_up_writes(connections, confirm)
+    # The cloud's firewall too: whatever is started on the target by mistake, no user reaches it.
+    firewall.set_ingress(connections.cloud, plan, operator_alone(plan))
+    return None
+
+
+def _fence(connections: Connections) -> None:
+    """Close the target to users, and end all that could write there; what it was before is kept on it."""
+    target, plan, db = connections.target, connections.plan, connections.target_db
+    if not target.file(str(FENCE)).exists:
+        target.write_file(str(FENCE), json.dumps(dict.fromkeys(fence.writers(db), True)))
+    page = plan.application.maintenance_page
+    target.check(["mkdir", "-p", "--", str(page.parent)])
+    target.write_file(str(page), notices.outage_page(plan, connections.run.records(SourceClosure).closed))
+    quarantine.hold(target, plan)
+    cutover.drain(target, plan)
+    stop_pack(target, plan)
+    target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
+    fence.fence(db, json.loads(target.read_file(str(FENCE))))
+
+
+def _unfence(connections: Connections) -> None:
+    """Undo `_fence`: the target serves again."""
+    target, plan = connections.target, connections.plan
+    fence.unfence(connections.target_db, json.loads(target.read_file(str(FENCE))))
+    start_pack(target, plan)
+    quarantine.lift(target, plan)
+    target.check(["rm", "-f", "--", str(plan.application.maintenance_page), str(FENCE)])
+    _moved(connections.run, "target_unfenced")
+
+
+def operator_alone(plan: Plan) -> frozenset[Ingress]:
+    """What the firewall of a fenced target lets in."""
+    own = str(ip_network(ip_address(str(plan.operator.address))))
+    return frozenset(rule for rule in ingress.before_opening(plan) if rule.source == own)
+
+
+def saved_directory(plan: Plan, run: Run) -> PurePosixPath:
+    """Where on the target its data is saved: on the data volume, which outlives the instance."""
+    return plan.target.volume.mount / "gonogo-back-out" / run.name
+
+
+def save_script(plan: Plan, directory: PurePosixPath) -> str:
+    """The script that saves the target's database and a list of its uploads; whole or not at all, for root alone."""
+    where, uploads = shlex.quote(str(directory)), shlex.join(str(upload.path) for upload in plan.files)
+    dump = shlex.join(["pg_dump", f"--port={plan.postgresql.port}", "--format=custom", plan.database.name])
+    return f"""set -euo pipefail
+umask 077
+mkdir -p -- {where}
+cd -- {where}
+(cd / && runuser -u postgres -- {dump}) >database.part
+find {uploads} -printf '%y %m %u %g %s %T+ %p\\n' | LC_ALL=C sort -k 7 >uploads.part
+sync database.part uploads.part
+mv -f database.part database.dump
+mv -f uploads.part uploads.list
+"""
+
+
+def _save(connections: Connections) -> None:
+    plan, run = connections.plan, connections.run
+    directory = saved_directory(plan, run)
+    run_unit(connections.target, run, "back_out-save", save_script(plan, directory), LIMIT)
+    _moved(run, "target_saved", directory=str(directory))
+
+
+def written_since(copied: Mapping[str, TableCopy], live: Mapping[str, TableCopy]) -> dict[str, str]:
+    """Table -> what happened to it since the copy, in words; tables that are equal are left out."""
+    told: dict[str, str] = {}
+    for table in sorted({*copied, *live}):
+        before, after = copied.get(table), live.get(table)
+        if before is None or after is None:
+            told[table] = "a new table" if after else "no longer there"
+        elif after.rows != before.rows:
+            told[table] = f"{after.rows - before.rows:+d} rows"
+        elif after.digest != before.digest:
+            told[table] = "rows changed"
+    return told
+
+
+def database_since(copied: DataCopy, found: Mapping[str, Digest | CouldNotVerify]) -> dict[str, str]:
+    """Table, or "large objects" -> what happened to it since the copy, or why that cannot be told."""
+    live = {name: one.copy_record() for name, one in found.items() if isinstance(one, Digest)}
+    objects = live.pop(LARGE_OBJECTS, None)
+    written = written_since(copied.tables, live)
+    if objects and objects.digest != copied.large_objects_digest:
+        written[LARGE_OBJECTS] = "changed"
+    written |= dict.fromkeys(copied.unproven, "not known: it could not be read when it was copied")
+    unread = {name: one.found for name, one in found.items() if isinstance(one, CouldNotVerify)}
+    return written | {name: f"could not be read: {why}" for name, why in unread.items()}
+
+
+def files_since(copied: Mapping[str, FileCount], live: Mapping[str, FileCount]) -> dict[str, str]:
+    """Upload directory -> how many files more or fewer it holds than were copied; equal ones are left out."""
+    changes = {path: live[path].files - copied[path].files for path in sorted(copied) if path in live}
+    return {path: f"{change:+d} files" for path, change in changes.items() if change}
+
+
+def redis_since(plan: Plan) -> dict[str, str]:
+    """What is said of the target's Redis: jobs and sessions there are neither counted nor saved."""
+    return {plan.redis.unit: "whatever was put there: not counted, and kept in Redis alone"} if plan.redis else {}
+
+
+def loss_text(written: Mapping[str, str], directory: PurePosixPath) -> str:
+    """What the operator reads before giving up what the target took in."""
+    if not written:
+        return "The target took no write since the copy: production will lack nothing."
+    lines = "\n".join(f"  {table}: {words}" for table, words in written.items())
+    return f"Production will lack what was written on the target since the copy:\n{lines}\nIt is saved on the target: {directory}"
+
+
+def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
+    plan, run = connections.plan, connections.run
+    copied = run.records(DataCopy)
+    method = method_of(copied.tables)
+    with closing(open_reading(connections.target_db, plan, "the target", method=method)) as reading:
+        written = database_since(copied, reading.digests())
+    counts = {str(upload.path): facts.count_files(connections.target, str(upload.path)) for upload in plan.files}
+    written |= files_since(run.records(FilesCopy).counts, counts) | redis_since(plan)
+    word = plan.web.hostnames[0]
+    try:
+        agreed = confirm(loss_text(written, saved_directory(plan, run)), word)
+    except GonogoError:
+        _unfence(connections)
+        raise
+    if not agreed:
+        _unfence(connections)
+        raise Refused(
+            "the back-out",
+            expected=f"{word}, typed: production will lack what the target took in",
+            found="something else",
+            remedy="nothing is lost: the target serves again; `gonogo status` shows where the run stands",
+        )
+    _moved(run, "writes_given_up", written=written)
+
+
+def _ask_blindly(connections: Connections, confirm: Confirm, error: CouldNotVerify) -> None:
+    """The target was open and is away: nothing can be counted or saved now."""
+    plan = connections.plan
+    text = (
+        f"The target cannot be reached ({error.found}).\nWhat users wrote there can be neither counted nor saved now; it "
+        f"stays on its volume. Production will lack it.\nKeep the target switched off: its workers would act again."
+    )
+    word = plan.web.hostnames[0]
+    if not confirm(text, word):
+        raise Refused(
+            "the back-out",
+            expected=f"{word}, typed",
+            found="something else",
+            remedy="nothing was changed; mend the target, or run `gonogo back-out` again",
+        )
+    firewall.set_ingress(connections.cloud, plan, operator_alone(plan))

@@ -1,0 +1,1 @@
+"""Install what the application needs, and the application."""

@@ -1,0 +1,198 @@
+"""PostgreSQL on the target: the server, its data on the data mount, its passwords, the role and the database."""
+
+import shlex
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import PurePosixPath
+
+from psycopg2 import sql
+from psycopg2.extensions import encrypt_password
+
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
+from fixtures.errors import StepFailed
+from fixtures.facts import roles
+from fixtures.plan import Plan
+from fixtures.run.evidence import Survey
+from fixtures.run.run import Run
+from steps.engine import guards
+from steps.step import step
+from steps.tools import packages
+from steps.tools.units import run_unit
+
+PASSWORDS = "passwords required"
+"""Names our block in pg_hba.conf."""
+
+# $1 the link, $2 where the data belongs, $3 the mount, $4 pg_controldata. At whatever point it was interrupted, the
+# directory at $1 stays the data until the whole copy took its place.
+_MOVE = r"""
+set -eu
+link=$1 data=$2 mount=$3 controldata=$4
+cluster() { "$controldata" "$1" | sed -n 's/^Database system identifier: *//p'; }
+mountpoint -q "$mount" || { echo "$mount is not a mount" >&2; exit 1; }
+if [ ! -L "$link" ] && [ -d "$link" ]; then
+  [ ! -e "$link/postmaster.pid" ] || { echo "a server still runs in $link" >&2; exit 1; }
+  if [ -e "$data" ]; then
+    # A copy that never came into use; another cluster's data is not ours to remove.
+    [ "$(cluster "$data")" = "$(cluster "$link")" ] || { echo "$data holds another cluster" >&2; exit 1; }
+    rm -rf -- "$data"
+  fi
+  rm -rf -- "$data.unfinished"
+  install -d -o postgres -g postgres -m 0755 "$(dirname "$(dirname "$data")")" "$(dirname "$data")"
+  cp -a -- "$link" "$data.unfinished"
+  sync
+  mv -T -- "$data.unfinished" "$data"
+  mv -T -- "$link" "$link.moved"
+fi
+[ -L "$link" ] || ln -s -- "$data" "$link"
+chown -h postgres:postgres "$link"
+[ "$(readlink -- "$link")" = "$data" ] || { echo "$link points at $(readlink -- "$link")" >&2; exit 1; }
+[ -e "$link/PG_VERSION" ] || { echo "$data holds no cluster" >&2; exit 1; }
+rm -rf -- "$link.moved"
+"""
+
+
+@step(needs=["data_mounted"], gives=["database_installed"], harmless=True)
+def install_postgresql(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Install the database server and its development files, and have it start at boot."""
+    guards.prove_target(target, run, plan, cloud)
+    packages.install(target, run, "install_postgresql", plan.postgresql.packages)
+    unit = server_unit(plan)
+    target.check(["systemctl", "enable", "--quiet", "postgresql.service"])
+    target.check(["systemctl", "start", unit], timeout=120)
+
+
+@step(needs=["database_installed", "data_mounted"], gives=["data_on_mnt"], harmless=True)
+def move_data_to_mount(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Move PostgreSQL's data directory to the data mount and leave a link behind."""
+    guards.prove_target(target, run, plan, cloud)
+    guards.refuse_after_opening(run, target)
+    unit = server_unit(plan)
+    folder = f"/etc/systemd/system/{unit}.d"
+    target.check(["install", "-d", "-m", "0755", folder])
+    target.write_file(f"{folder}/gonogo-mount.conf", waits_for(plan.data_on_mount))
+    target.check(["systemctl", "daemon-reload"])
+    target.check(["systemctl", "stop", unit], timeout=120)
+    run_unit(target, run, "move_data_to_mount", move_script(plan), 3600)
+    target.check(["systemctl", "start", unit], timeout=120)
+
+
+def server_unit(plan: Plan) -> str:
+    """The unit of the plan's cluster."""
+    return f"postgresql@{plan.postgresql.version}-{plan.postgresql.cluster}.service"
+
+
+def waits_for(path: PurePosixPath) -> str:
+    """The drop-in that lets the server start only where its data's mount is there, and stop with it."""
+    return f"[Unit]\nRequiresMountsFor={path}\n"
+
+
+def move_script(plan: Plan) -> str:
+    """The script that moves the data; the server must be stopped."""
+    controldata = f"/usr/lib/postgresql/{plan.postgresql.version}/bin/pg_controldata"
+    arguments = [plan.data_directory, plan.data_on_mount, plan.target.volume.mount, controldata]
+    return f"set -- {shlex.join(map(str, arguments))}\n{_MOVE}"
+
+
+@step(needs=["data_on_mnt", "source_surveyed"], gives=["passwords_required"], harmless=True)
+def require_passwords(
+    plan: Plan, run: Run, target: Host, source_db: Database, target_db: Database, cloud: Cloud
+) -> None:  # fmt: skip
+    """Ask for a password over TCP, ahead of every looser rule, and store new ones in the plan's form."""
+    guards.prove_target(target, run, plan, cloud)
+    method = plan.database.authentication
+    if str(target_db.value("SHOW password_encryption", dbname="postgres")) != method:
+        target_db.execute(
+            sql.SQL("ALTER SYSTEM SET password_encryption = {}").format(sql.Literal(method)), dbname="postgres"
+        )
+    path = str(target_db.value("SHOW hba_file", dbname="postgres"))
+    lines = hba_lines(plan, roles.of_md5(source_db, plan))
+    target.edit_block(path, PASSWORDS, lines, at="top", validate=no_wrong_rule_command())
+    target.check(["systemctl", "reload", server_unit(plan)])
+
+
+def hba_lines(plan: Plan, of_md5: Sequence[str]) -> list[str]:
+    """The rules that come before all others; `of_md5` are further roles of which only an md5 hash is known."""
+    method, name = plan.database.authentication, plan.database.name
+    # Such a hash cannot be turned into a SCRAM one without the password. md5 takes both kinds.
+    own = [(role, "md5") for role in of_md5] if method != "md5" else []
+    return [
+        f"host {name} {who} {address} {how}"
+        for who, how in [*own, ("all", method)]
+        for address in ("127.0.0.1/32", "::1/128")
+    ]
+
+
+def no_wrong_rule_command() -> list[str]:
+    """The command that fails, with the server's words, when pg_hba.conf as it stands on disk holds a wrong line."""
+    query = "SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL"
+    script = 'wrong=$(runuser -u postgres -- psql -XAtqc "$1" postgres) || exit 1; [ -z "$wrong" ] || { echo "$wrong" >&2; exit 1; }'
+    return ["sh", "-c", script, "rules", query]
+
+
+@step(needs=["passwords_required", "source_surveyed"], gives=["database_created"], harmless=True)
+def create_role_and_database(plan: Plan, run: Run, target: Host, target_db: Database, cloud: Cloud) -> None:
+    """Create the application's role and database, in production's encoding and collation, with their grants."""
+    guards.prove_target(target, run, plan, cloud)
+    guards.refuse_after_opening(run, target)
+    survey = run.records(Survey)
+    database, role = plan.database.name, plan.database.role
+    if not target_db.value("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,), dbname="postgres"):
+        target_db.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)), dbname="postgres")
+    if not target_db.value("SELECT 1 FROM pg_database WHERE datname = %s", (database,), dbname="postgres"):
+        _refuse_unknown_locale(target, (survey.collation, survey.ctype))
+        target_db.execute(create_database(plan, survey), dbname="postgres", timeout=300)
+    names = {"database": sql.Identifier(database), "role": sql.Identifier(role)}
+    target_db.execute(sql.SQL("ALTER DATABASE {database} OWNER TO {role}").format(**names), dbname="postgres")
+    target_db.execute(
+        sql.SQL("GRANT ALL PRIVILEGES ON DATABASE {database} TO {role}").format(**names), dbname="postgres"
+    )
+    if target_db.password_login(role, plan.database.password.reveal()) is not None:
+        _set_password(plan, target_db)
+
+
+def create_database(plan: Plan, survey: Survey) -> sql.Composed:
+    """The statement that makes the database as production's is; from template0, the only one that takes any locale."""
+    return sql.SQL(
+        "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}"
+    ).format(
+        sql.Identifier(plan.database.name), sql.Identifier(plan.database.role),
+        sql.Literal(survey.encoding), sql.Literal(survey.collation), sql.Literal(survey.ctype),
+    )  # fmt: skip
+
+
+def _set_password(plan: Plan, target_db: Database) -> None:
+    role = plan.database.role
+    target_db.execute(
+        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier(plan, target_db))),
+        dbname="postgres",
+    )
+
+
+def verifier(plan: Plan, target_db: Database) -> str:
+    """A new hash of the plan's password, in the plan's form.
+
+    The server gets it alone: no log of its, and no statement of ours, ever holds the password.
+    """
+    with closing(target_db.connect("postgres", read_only=False)) as session:
+        made: str = encrypt_password(
+            plan.database.password.reveal(), plan.database.role, session, plan.database.authentication
+        )
+    return made
+
+
+def _refuse_unknown_locale(target: Host, wanted: Sequence[str]) -> None:
+    known = {_plain(name) for name in target.check(["locale", "-a"]).split()}
+    absent = [name for name in dict.fromkeys(wanted) if _plain(name) not in known]
+    if absent:
+        raise StepFailed(
+            "the target's locales",
+            expected=f"production's collation {wanted[0]} and character type {wanted[1]}",
+            found=f"no {' and no '.join(absent)}",
+            remedy='add "locales-all" to postgresql.packages in the plan, then run the same command again',
+        )
+
+
+def _plain(locale: str) -> str:
+    return locale.lower().replace("-", "")

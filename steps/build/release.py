@@ -1,0 +1,124 @@
+"""The application's user, code, configuration and secrets, as production has them."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.host import Host
+from fixtures.errors import StepFailed
+from fixtures.places import HELD
+from fixtures.plan import Page, Plan
+from fixtures.run.evidence import Survey
+from fixtures.run.run import Run
+from steps.engine import guards
+from steps.step import step
+
+_CHUNK = 1 << 16
+# Keys of people, what a running process leaves behind, and logs stay where they are.
+_NEVER = (".ssh", ".bash_history", "*.log", "*.log.[0-9]*", "*.pid", "*.sock")
+# $1 user, $2 uid, $3 group, $4 gid, $5 home, $6 shell; the rest: further groups. Numbers are kept where they are free.
+_USER = r"""
+set -eu
+user=$1 uid=$2 group=$3 gid=$4 home=$5 shell=$6
+shift 6
+if ! getent group "$group" >/dev/null; then
+  getent group "$gid" >/dev/null && groupadd "$group" || groupadd --gid "$gid" "$group"
+fi
+if ! getent passwd "$user" >/dev/null; then
+  getent passwd "$uid" >/dev/null && number= || number="--uid $uid"
+  useradd $number --gid "$group" --home-dir "$home" --no-create-home --shell "$shell" "$user"
+fi
+for further in "$@"; do
+  getent group "$further" >/dev/null || groupadd --system "$further"
+  usermod --append --groups "$further" "$user"
+done
+"""
+
+
+@step(needs=["target_quarantined", "source_surveyed"], gives=["release_copied"], harmless=True)
+def copy_release(plan: Plan, run: Run, source: Host, target: Host, cloud: Cloud) -> None:
+    """Copy the application's user, its code, its settings and secrets, and its units; cron files are held."""
+    guards.prove_target(target, run, plan, cloud)
+    guards.refuse_after_opening(run, target)
+    target.check(user_command(_account(source, plan.application.user)))
+    others = _other_releases(source, run.records(Survey).release, plan)
+    trees = [plan.application.home]
+    files = [plan.application.environment_file, *plan.application.also_copy]
+    stream(source, target, pack_command([*trees, *files], left_out(plan, others)), unpack_command("/"))
+    if plan.application.cron:
+        target.check(["install", "-d", "-m", "0700", str(HELD)])
+        stream(source, target, pack_command(plan.application.cron, []), unpack_command(str(HELD)))
+    target.check(["systemctl", "daemon-reload"])
+
+
+def user_command(account: Sequence[str]) -> list[str]:
+    """The command that has the user there; running it again changes nothing."""
+    return ["sh", "-c", _USER, "user", *account]
+
+
+def left_out(plan: Plan, other_releases: Sequence[str]) -> list[str]:
+    """The patterns for tar of what is not copied: uploads go their own way, and pages for users of production stay."""
+    uploads = [f"{upload.path}/*" for upload in plan.files]
+    notices = [str(channel.file) for channel in plan.notice.channels if isinstance(channel, Page)]
+    pages = [str(plan.application.maintenance_page), *notices]
+    return [*_NEVER, *(path.lstrip("/") for path in (*uploads, *pages, *other_releases))]
+
+
+def pack_command(paths: Sequence[PurePosixPath], patterns: Sequence[str]) -> list[str]:
+    """The command that writes paths, owners and modes to its output; links stay links."""
+    excluded = [f"--exclude={pattern}" for pattern in patterns]
+    return ["tar", "-C", "/", "-cz", *excluded, "--", *(str(path).lstrip("/") for path in paths)]
+
+
+def unpack_command(directory: str) -> list[str]:
+    """The command that puts them below a directory; directories that are there keep their owner and mode."""
+    return ["tar", "-C", directory, "-xzp", "--same-owner", "--no-overwrite-dir"]
+
+
+def stream(source: Host, target: Host, reader: Sequence[str], writer: Sequence[str]) -> None:
+    """Pass what `reader` prints on the source to `writer` on the target; neither touches this machine's disk.
+
+    Raises `StepFailed` with the words of the one that failed.
+    """
+    outward, inward = source.shell.channel(reader), target.shell.channel(writer)
+    try:
+        while chunk := outward.recv(_CHUNK):
+            inward.sendall(chunk)
+        inward.shutdown_write()
+        for host, command, channel in ((source, reader, outward), (target, writer, inward)):
+            words = channel.makefile_stderr().read().decode(errors="replace").strip()
+            if (code := channel.recv_exit_status()) != 0:
+                raise StepFailed(
+                    f"`{shlex.join(command)}` on the {host.name}",
+                    expected="exit code 0",
+                    found=f"exit code {code}: {words[-1000:]}",
+                    remedy="mend the cause and run the same command again, which copies anew",
+                )
+    except OSError as error:
+        raise StepFailed(
+            "copying the release",
+            expected="both connections to hold",
+            found=str(error) or type(error).__name__,
+            remedy="run the same command again, which copies anew",
+        ) from None
+    finally:
+        outward.close()
+        inward.close()
+
+
+def _account(source: Host, user: str) -> list[str]:
+    """Name, uid, group, gid, home, shell of the user on the source, and the further groups."""
+    script = 'getent passwd "$1" && id -gn "$1" && id -Gn "$1"'
+    account, group, groups = source.check(["sh", "-c", script, "account", user]).splitlines()
+    name, _, uid, gid, _, home, shell = account.split(":")
+    return [name, uid, group, gid, home, shell, *(other for other in groups.split() if other != group)]
+
+
+def _other_releases(source: Host, release: str, plan: Plan) -> list[str]:
+    """Releases beside the current one: they would only be dead weight."""
+    parent = PurePosixPath(release).parent
+    if parent == plan.application.home or not parent.is_relative_to(plan.application.home):
+        return []
+    beside = source.check(["find", str(parent), "-mindepth", "1", "-maxdepth", "1"]).splitlines()
+    return [path for path in beside if path != release]

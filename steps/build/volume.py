@@ -1,0 +1,190 @@
+"""The data disk, an EBS volume or the instance's own store: formatted only when it is blank, and mounted for good."""
+
+from collections.abc import Sequence
+
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.host import Host
+from fixtures.errors import Refused, StepFailed
+from fixtures.places import data_disk, filesystem_uuid
+from fixtures.plan import Plan, Volume
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
+from steps.engine import guards
+from steps.step import step
+from steps.tools import packages
+from steps.tools.units import run_unit
+
+MARKER = "data volume"
+"""Names our block in fstab."""
+
+_GIB = 1024**3
+_OPTIONS = "defaults,nofail,x-systemd.device-timeout=30s"
+# $1 is what the plan calls the device, $2 the volume's id. On Nitro instances the kernel has names of its own, and the
+# volume's serial number tells.
+_FIND = r"""
+set -eu
+for link in /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"$(printf %s "$2" | tr -d -)"; do
+  [ -b "$link" ] && readlink -f "$link" && exit 0
+done
+[ -b "$1" ] && readlink -f "$1"
+"""
+# $1 what the plan calls the device. On Nitro instances the model tells an instance store.
+_FIND_STORE = r"""
+set -eu
+for link in /dev/disk/by-id/nvme-Amazon_EC2_NVMe_Instance_Storage_*; do
+  case $link in *-part*) continue ;; esac
+  [ ! -b "$link" ] || readlink -f "$link"
+done | sort -u
+[ ! -b "$1" ] || readlink -f "$1"
+"""
+# $1 device. Prints why it is in use, or what else it is; nothing for a whole disk that nobody uses.
+_IN_USE = r"""
+set -eu
+number=$(printf '%d:%d' 0x"$(stat -L -c %t "$1")" 0x"$(stat -L -c %T "$1")")
+disk=$(readlink -f "/sys/dev/block/$number")
+[ ! -e "$disk/partition" ] || echo "it is a partition"
+for part in "$disk"/*/partition; do [ ! -e "$part" ] || { echo "it has partitions"; break; }; done
+[ -z "$(ls -A "$disk/holders" 2>/dev/null)" ] || echo "another device is built on it"
+awk -v d="$1" '$1 == d { print "it is swap" }' /proc/swaps
+root=$(findmnt --noheadings --output MAJ:MIN / | tr -d ' ')
+case "$(readlink -f "/sys/dev/block/$root" || true)/" in "$disk"/*) echo "it holds the root file system" ;; esac
+for link in /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_*; do
+  [ "$(readlink -f "$link")" != "$1" ] || { echo "it is an EBS volume"; break; }
+done
+"""
+# $1 device. Anything on it, a partition table too, is a signature.
+_LOOK = r"""
+set -eu
+blockdev --getsize64 "$1"
+number=$(printf '%d:%d' 0x"$(stat -L -c %t "$1")" 0x"$(stat -L -c %T "$1")")
+findmnt --noheadings --first-only --output TARGET --source "$number" || echo -
+wipefs --no-act --noheadings --output UUID,TYPE "$1" | tr '\n' ' '
+"""
+_MOUNT = r"""
+set -eu
+systemctl daemon-reload
+mkdir -p -- "$1"
+[ -z "$(ls -A -- "$1")" ] || { echo "$1 is not empty; a mount would hide what lies there" >&2; exit 1; }
+mount -- "$1"
+"""
+
+
+@step(needs=["ssh_ready"], gives=["data_mounted"], harmless=True)
+def mount_data_volume(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Format the blank data volume and mount it, now and at every boot."""
+    facts = guards.prove_target(target, run, plan, cloud)
+    guards.refuse_after_opening(run, target)
+    volume = plan.target.volume
+    if volume.filesystem == "xfs":
+        packages.install(target, run, "mount_data_volume", ["xfsprogs"])
+    device = _device(target, volume, facts, cloud)
+    mounted_at = _format_if_blank(target, run, volume, device, facts)
+    _list_in_fstab(target, volume, facts)
+    if mounted_at != str(volume.mount):
+        target.check(["sh", "-c", _MOUNT, "mount", str(volume.mount)])
+
+
+def format_command(volume: Volume, device: str, disk: str) -> list[str]:
+    """The command that makes the file system."""
+    number = filesystem_uuid(disk)
+    if volume.filesystem == "xfs":
+        return ["mkfs.xfs", "-q", "-m", f"uuid={number}", device]
+    return ["mkfs.ext4", "-q", "-U", number, device]
+
+
+def fstab_line(volume: Volume, disk: str) -> str:
+    """The line that mounts the volume at boot, by its UUID; without the volume the host still boots."""
+    number = filesystem_uuid(disk)
+    return f"UUID={number} {volume.mount} {volume.filesystem} {_OPTIONS} 0 {2 if volume.filesystem == 'ext4' else 0}"
+
+
+def _device(target: Host, volume: Volume, facts: TargetFacts, cloud: Cloud) -> str:
+    if volume.kind == "instance-store":
+        return _store(target, volume, facts, cloud)
+    if not facts.volume_id:
+        raise StepFailed(
+            f"the data volume of {facts.instance_id}",
+            expected=f"a volume attached as {volume.device}",
+            found="none when the instance was launched",
+            remedy="attach it, or terminate the instance, then run the same command again",
+        )
+    return target.check(["sh", "-c", _FIND, "find", volume.device, facts.volume_id]).strip()
+
+
+def _store(target: Host, volume: Volume, facts: TargetFacts, cloud: Cloud) -> str:
+    """The instance's own disk, proven to be no EBS volume, not the root disk, and in nobody's use."""
+    found = target.check(["sh", "-c", _FIND_STORE, "find", volume.device]).split()
+    if not found:
+        raise StepFailed(
+            f"the instance store of {facts.instance_id}",
+            expected=f"a disk of its own, as {volume.device} or as an NVMe instance store",
+            found="none",
+            remedy="choose an instance type that has one, or target.volume.kind ebs",
+        )
+    device = volume.device if volume.device in found else found[0]
+    instance = cloud.instance()
+    attached = {kernel_name(name) for name in (instance.volumes if instance else {})}
+    reasons = target.check(["sh", "-c", _IN_USE, "in-use", device]).splitlines()
+    if device in attached:
+        reasons.append("the cloud shows an EBS volume there")
+    if reasons:
+        raise _refused(device, facts, "an instance store that nobody uses", "; ".join(reasons))
+    return device
+
+
+def kernel_name(device: str) -> str:
+    """What the kernel calls a device: EC2's /dev/sdf is /dev/xvdf there."""
+    return device.replace("/dev/sd", "/dev/xvd", 1)
+
+
+def right_size(volume: Volume, size: int) -> bool:
+    """Whether a disk of `size` bytes is the planned one; instance stores come in other sizes than whole GiB."""
+    most = 0 if volume.kind == "ebs" else _GIB - 1
+    return abs(size - volume.size_gib * _GIB) <= most
+
+
+def _format_if_blank(target: Host, run: Run, volume: Volume, device: str, facts: TargetFacts) -> str:
+    """Where the device is mounted, "-" for nowhere."""
+    size, mounted_at, *signatures = target.check(["sh", "-c", _LOOK, "look", device]).splitlines()
+    words = " ".join(signatures).split()
+    if not right_size(volume, int(size)):
+        raise _refused(device, facts, f"{volume.size_gib} GiB", f"{int(size)} bytes")
+    if mounted_at not in ("-", str(volume.mount)):
+        raise _refused(device, facts, f"mounted nowhere, or at {volume.mount}", f"mounted at {mounted_at}")
+    if not words:
+        command = format_command(volume, device, data_disk(facts))
+        run_unit(target, run, "mount_data_volume-mkfs", command, 600)
+    elif not _ours(words, volume, data_disk(facts)):
+        raise _refused(device, facts, "blank: no signature of any file system", " ".join(words))
+    return mounted_at
+
+
+def _ours(words: Sequence[str], volume: Volume, disk: str) -> bool:
+    return set(words) == {filesystem_uuid(disk), volume.filesystem}
+
+
+def _list_in_fstab(target: Host, volume: Volume, facts: TargetFacts) -> None:
+    line = fstab_line(volume, data_disk(facts))
+    others = [
+        present
+        for present in target.read_file("/etc/fstab").splitlines()
+        if len(present.split()) > 1 and present.split()[1] == str(volume.mount) and present != line
+        if not present.lstrip().startswith("#")
+    ]
+    if others:
+        raise Refused(
+            "/etc/fstab on the target",
+            expected=f"no line of others for {volume.mount}",
+            found=others[0],
+            remedy="remove that line, or name another mount in target.volume.mount, then run the same command again",
+        )
+    target.edit_block("/etc/fstab", MARKER, [line], validate=["findmnt", "--verify", "--tab-file", "{file}"])
+
+
+def _refused(device: str, facts: TargetFacts, expected: str, found: str) -> Refused:
+    return Refused(
+        f"{device} on the target ({data_disk(facts)})",
+        expected=expected,
+        found=found,
+        remedy="nothing was changed; see which volume is attached there, and mend target.volume",
+    )

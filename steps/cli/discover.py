@@ -1,0 +1,103 @@
+"""`gonogo discover user@host`: surveys production read-only, drafts a plan, and writes a page and the stored survey."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from fixtures.connect.host import open_host
+from fixtures.discovery import discover as survey
+from fixtures.discovery import draft, page
+from fixtures.discovery.model import Discovered
+from fixtures.errors import Refused
+from fixtures.plan import Jump, Login
+from fixtures.run.run import write_whole
+from fixtures.secrets import Secret
+from steps.cli.clear_errors import clear_errors
+from steps.engine.progress import Progress
+
+
+@clear_errors
+def discover(
+    who: Annotated[str, typer.Argument(metavar="USER@HOST", help="production, and a user who may use sudo there")],
+    port: Annotated[int, typer.Option(help="of SSH")] = 22,
+    key: Annotated[Path, typer.Option(help="private key")] = Path("~/.ssh/id_ed25519"),
+    host_key: Annotated[str, typer.Option(help="'TYPE BASE64'; without it, your known_hosts must hold one")] = "",
+    jump: Annotated[str, typer.Option(metavar="USER@HOST", help="reach it through this host, with the same key")] = "",
+    jump_host_key: Annotated[str, typer.Option(help="'TYPE BASE64' of the jump host")] = "",
+    sudo_password_env: Annotated[str, typer.Option(metavar="NAME", help="variable that holds sudo's password")] = "",
+    database: Annotated[str, typer.Option(help="the application's, where several are there")] = "",
+    name: Annotated[str, typer.Option(help="of the plan", show_default="the application's")] = "",
+    out: Annotated[Path, typer.Option(help="the drafted plan; the survey is stored beside it")] = Path("plan.toml"),
+    page_file: Annotated[Path, typer.Option("--page", help="the page (.md for Markdown)")] = Path("survey.html"),
+    force: Annotated[bool, typer.Option("--force", help="overwrite a plan that is there")] = False,
+) -> None:
+    """Survey production read-only over one connection, and draft a plan."""
+    if out.exists() and not force:
+        raise Refused(f"the plan {out}", expected="no such file yet", found="it is there",
+                      remedy="name another one with --out, or give --force")  # fmt: skip
+    login = _login(who, port, key, host_key, jump, jump_host_key, sudo_password_env)
+    progress = Progress()
+    with progress.working(f"surveying {login.address}"):
+        host = open_host("source", login, lambda path: path.expanduser().resolve(), read_only=True)
+        try:
+            if not host.shell.enforced:
+                raise Refused(f"production at {login.address}", expected="a kernel that refuses our writes",
+                              found="it would not", remedy="see that unshare(1) is there and root may use it")  # fmt: skip
+            shown = host.connection.transport.get_remote_server_key()
+            told = host.connection.run('printf %s "$SSH_CONNECTION"', warn=True).stdout
+            found = survey(host, database, told)
+        finally:
+            host.close()
+    relative = os.path.relpath(login.key_file.expanduser().resolve(), out.resolve().parent)
+    key_file = login.key_file.expanduser().resolve() if relative.startswith("..") else Path(relative)
+    login = login.model_copy(
+        update={"host_key": f"{shown.get_name()} {shown.get_base64()}", "key_file": key_file}
+        | ({"jump": login.jump.model_copy(update={"key_file": key_file})} if login.jump else {})
+    )
+    tables = draft.draft(found, login, name or draft.plan_name(found))
+    stored = out.with_suffix(".survey.json")
+    for path, text in (
+        (out, draft.render(found, tables)),
+        (stored, found.model_dump_json(indent=1) + "\n"),
+        (page_file, page.render(found, tables, html=page_file.suffix != ".md")),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    _say(progress, found, len(draft.decisions(tables)), out, page_file, stored)
+
+
+def _say(progress: Progress, found: Discovered, undecided: int, out: Path, page_file: Path, stored: Path) -> None:
+    app = found.application
+    progress.say(f"{found.host}: {found.system.os}", "bold")
+    for line in (
+        f"{len(app.pack)} application servers on ports {', '.join(map(str, app.ports)) or 'none'}, {len(app.workers)} workers",
+        f"PostgreSQL {found.postgresql.version}, database {app.database or 'to be decided'}; Ruby {app.ruby or 'not found'},"
+        f" {len(app.gems)} gems",
+        f"{sum(one.files for one in app.uploads)} files of users; {len(found.touchpoints)} touchpoints",
+    ):
+        progress.say(f"  {line}")
+    for risk in found.risks:
+        progress.say(f"  risk: {risk}", "yellow")
+    progress.say(f"plan: {out}, {undecided} decisions marked DECIDE\npage: {page_file}\nsurvey: {stored}", "bold")
+
+
+def _login(who: str, port: int, key: Path, host_key: str, jump: str, jump_key: str, sudo: str) -> Login:
+    user, at, address = who.rpartition("@")
+    jump_user, jump_at, jump_address = jump.rpartition("@")
+    if not at or not user or not address or (jump and not jump_at):
+        raise Refused("gonogo discover", expected="USER@HOST", found=who if not (at and user and address) else jump,
+                      remedy="name the user too: it is part of the plan")  # fmt: skip
+    try:
+        over = Jump(address=jump_address, user=jump_user, key_file=key, host_key=jump_key) if jump else None
+        password = Secret(env=sudo) if sudo else None
+        return Login(address=address, port=port, user=user, key_file=key, host_key=host_key or None, jump=over,
+                     sudo_password=password)  # fmt: skip
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = re.sub(r"_", "-", ".".join(str(part) for part in first["loc"]))
+        raise Refused(f"gonogo discover: {where}", expected="what a plan takes there", found=first["msg"],
+                      remedy="see `gonogo discover --help`") from None  # fmt: skip

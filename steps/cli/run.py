@@ -1,0 +1,218 @@
+"""The commands that change machines: `gonogo run | rehearse | back-out`."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fixtures import states
+from fixtures.connect.connections import Connections
+from fixtures.errors import GonogoError, Refused
+from fixtures.plan import Plan, load_plan
+from fixtures.run.evidence import Entry, Opening
+from fixtures.run.run import Run, runs_of
+from steps import REHEARSE, STEPS
+from steps.back_out import back_out as way_back
+from steps.cli import exits
+from steps.cli.clear_errors import clear_errors, stop
+from steps.engine.executor import (
+    PASS,
+    Executor,
+    GateClosed,
+    choose_run,
+    ended,
+    finished_steps,
+    going_back,
+    minutes_left,
+    void,
+)
+from steps.engine.gate import ROOT, Gates
+from steps.engine.lock import plan_lock
+from steps.engine.pages import Pages
+from steps.engine.progress import Progress
+from steps.step import Step
+from steps.survey.preflight import preflight
+
+PlanFile = Annotated[Path, typer.Option("--plan", envvar="GONOGO_PLAN", help="the plan", show_default="plan.toml")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask; for scripts and rehearsals")]
+
+RUNS = ROOT / "runs"
+
+
+@clear_errors
+def run(
+    plan_file: PlanFile = Path("plan.toml"),
+    until: Annotated[str, typer.Option(help="stop once this state is reached")] = "",
+    each: Annotated[bool, typer.Option("--step", help="ask before each step")] = False,
+    yes: Yes = False,
+    new: Annotated[bool, typer.Option("--new", help="begin another run")] = False,
+) -> None:
+    """Run the migration, or go on where the last run stopped."""
+    plan = load_plan(plan_file)
+    given = {state for step in STEPS for state in step.gives}
+    if until and (until not in states.MEANINGS or states.expand(until)[-1] not in given):
+        raise typer.BadParameter(
+            f"{until} is no state that a step gives; `gonogo plan` and `pytest --markers` list them"
+        )
+    with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo run"):
+        current, resumed = choose_run(plan, RUNS, anew=new)
+        _advance(plan, current, until, resumed=resumed, each=each, yes=yes)
+
+
+@clear_errors
+def rehearse(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
+    """Rehearse again: wipe the target's copy, copy production anew while it is in use, and try the target."""
+    plan = load_plan(plan_file)
+    with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo rehearse"):
+        current, resumed = choose_run(plan, RUNS)
+        if current.happened("source_closed"):
+            raise Refused(
+                f"run {current.name}",
+                expected="a rehearsal before production is closed",
+                found="the cutover has begun",
+                remedy="`gonogo status` shows where the run stands",
+            )
+        void(current, REHEARSE)
+        _advance(plan, current, REHEARSE[-1].gives[-1], resumed=resumed, each=False, yes=yes)
+
+
+def _advance(plan: Plan, current: Run, until: str, *, resumed: bool, each: bool, yes: bool) -> None:
+    """Take a run forward, and say where it stands when that fails."""
+    progress = Progress(current.directory / "run.log")
+    progress.listen()
+    if resumed:
+        current.journal(Entry(kind="resumed"))
+    progress.say(f"{'resuming' if resumed else 'run'} {current.directory.relative_to(ROOT)}", "bold")
+    with _whatever_stops_it(plan, current, progress):
+        if not yes:
+            _somebody_answers(current, until, each=each)
+        _walk(plan, current, progress, until, _asker(plan, each=each, yes=yes))
+
+
+@contextmanager
+def _whatever_stops_it(plan: Plan, current: Run, progress: Progress) -> Iterator[None]:
+    """Say with every failure and interruption what an operator with production closed needs."""
+    try:
+        yield
+    except GonogoError as error:
+        after_closing(plan, current, progress)
+        stop(error, progress)
+    except (OSError, KeyboardInterrupt):
+        after_closing(plan, current, progress)
+        raise
+
+
+def _somebody_answers(current: Run, until: str, *, each: bool) -> None:
+    """Refuse at once where a question would find nobody later on, with production closed already."""
+    done = finished_steps(current)
+    for step in STEPS:
+        if step.name not in done and (each or "target_open" in step.gives):
+            _terminal()
+        if until and states.expand(until)[-1] in step.gives:
+            return
+
+
+def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Callable[[Step], bool]) -> None:
+    if not current.happened("source_closed"):
+        with progress.working("who is who: account, source, target"):
+            connections = Connections(plan, current, may_change=False)
+            try:
+                preflight(connections)
+            finally:
+                connections.close()
+    pages = Pages(current)
+    try:
+        Executor(plan, current, progress, STEPS, after_gate=pages.refresh).go(until or None, confirm)
+    finally:
+        pages.finish()
+    if current.happened("accepted"):
+        progress.say(f"accepted; the sign-off: {current.directory / 'signoff.html'}", "bold green")
+    else:
+        progress.say(f"reached {until}; `gonogo run` goes on", "bold")
+
+
+def after_closing(plan: Plan, current: Run, progress: Progress) -> None:
+    """Say what an operator with production closed needs: how to go on, how to go back, and how long there is."""
+    left = minutes_left(plan, current)
+    if left is not None:
+        where = shlex.join(["--plan", str(plan.path)])
+        budget = f"{left:.0f} minutes of the outage budget are left"
+        if left < 0:
+            budget = f"the outage budget of {plan.cutover.outage_minutes} minutes is exceeded by {-left:.0f}"
+        on = "" if going_back(current) else f"\n  go on:   gonogo run {where}"
+        progress.say(f"production is closed, {budget}{on}\n  go back: gonogo back-out {where}", "bold yellow")
+
+
+def _asker(plan: Plan, *, each: bool, yes: bool) -> Callable[[Step], bool]:
+    hostname = plan.web.hostnames[0]
+
+    def ask(step: Step) -> bool:
+        if yes:
+            return True
+        if "target_open" in step.gives:
+            return _typed(f"From here the target takes writes. Type {hostname} to open it", hostname)
+        return not each or _typed(f"{step.name}: {step.meaning} Type yes", "yes")
+
+    return ask
+
+
+def _terminal() -> None:
+    if not sys.stdin.isatty():
+        raise Refused(
+            "a question", expected="a terminal to ask on", found="none", remedy="give --yes where that is meant"
+        )
+
+
+def _typed(question: str, word: str) -> bool:
+    _terminal()
+    try:
+        return bool(typer.prompt(question, default="", show_default=False) == word)
+    except typer.Abort:  # Ctrl-C or Ctrl-D at the question
+        return False
+
+
+@clear_errors
+def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
+    """Reopen production with its data, from any point of the cutover."""
+    plan = load_plan(plan_file)
+    with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo back-out"):
+        runs = runs_of(plan, RUNS)
+        if not runs or ended(runs[-1], "backed_out"):
+            raise Refused(
+                f"the plan {plan.name}",
+                expected="a run to back out of",
+                found="none" if not runs else f"run {runs[-1].name} is backed out already",
+                remedy="`gonogo status` shows where things stand",
+            )
+        current = runs[-1]
+        progress = Progress(current.directory / "run.log")
+        for sentence in way_back.plan_back_out(current):
+            progress.say(f"  {sentence}")
+        hostname = plan.web.hostnames[0]
+
+        def confirm(text: str, word: str) -> bool:
+            progress.say(text, "bold yellow")
+            with progress.asking():
+                return yes or _typed(f"Type {word} to accept", word)
+
+        if not current.has(Opening) and not yes and not _typed(f"Type {hostname} to back out", hostname):
+            raise Refused("the back-out", expected="your word", found="no", remedy="nothing was changed")
+        connections = Connections(plan, current, may_change=True)
+        try:
+            with _whatever_stops_it(plan, current, progress), progress.working("backing out"):
+                way_back.back_out(connections, confirm)
+        finally:
+            connections.close()
+            Pages(current).finish()
+        gates = Gates(plan, current)
+        gates.collect()
+        result = gates.after(["backed_out"])
+        Pages(current).finish()
+        if result.verdict not in PASS:
+            stop(GateClosed(result, "back-out", "after"), progress)
+        progress.say("backed out: production is open again with its data", "bold green")
+        raise typer.Exit(exits.BACKED_OUT)

@@ -1,0 +1,245 @@
+"""The executor: walks the ordered steps; each begins and ends only when its gates say go, and everything is journalled."""
+
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from fixtures import states
+from fixtures.connect.connections import Connections
+from fixtures.errors import GonogoError, Refused, StepFailed
+from fixtures.plan import Plan, digest
+from fixtures.run.evidence import CheckResult, Entry, GateResult, SourceClosure, Verdict, now
+from fixtures.run.run import Run, new_run, runs_of
+from steps.engine.gate import Gates
+from steps.engine.progress import Progress
+from steps.step import Step
+
+PASS = (Verdict.GO, Verdict.WAIVED)
+
+
+class GateClosed(GonogoError):
+    """A gate did not say go; carries its result."""
+
+    def __init__(self, result: GateResult, step: str, moment: str) -> None:
+        bad = [r for r in result.results if r.outcome not in PASS]
+        # What is known to be wrong is said before what could not be found out.
+        bad.sort(key=lambda r: r.outcome is not Verdict.NO_GO)
+        super().__init__(
+            f"the gate {moment} {step}: {', '.join(result.states)}",
+            expected="go",
+            found=result.verdict.value + (f": {result.reason}" if result.reason else ""),
+            remedy="mend what the checks name, then run the same command again",
+        )
+        self.result = result
+        self.bad = bad
+
+
+class PlanChanged(Refused):
+    """The plan is no longer the one that the run began with."""
+
+
+def finished_steps(run: Run) -> dict[str, datetime]:
+    """Steps that need not run again, and when they finished; what was voided since, as by another rehearsal, is not."""
+    done: dict[str, datetime] = {}
+    for entry in run.entries():
+        if entry.kind in ("step_finished", "already_true"):
+            done[entry.step] = entry.at
+        elif entry.kind == "voided":
+            done.pop(entry.step, None)
+    return done
+
+
+def void(run: Run, steps: Iterable[Step]) -> None:
+    """Have steps run again that were finished."""
+    done = finished_steps(run)
+    for step in steps:
+        if step.name in done:
+            run.journal(Entry(kind="voided", step=step.name))
+
+
+def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bool]:
+    """The run to go on with, or a new one; and whether it is resumed.
+
+    Raises `PlanChanged` when the plan was edited under a run, `Refused` when the latest run is over.
+    """
+    runs = runs_of(plan, parent)
+    if runs and not anew:
+        run = runs[-1]
+        if ended(run, "accepted"):
+            raise Refused(
+                f"the plan {plan.name}",
+                expected="a migration that is not done yet",
+                found=f"run {run.name} was accepted",
+                remedy=f"read it: `gonogo report --run {run.directory}`; `gonogo run --new` would begin another migration",
+            )
+        if going_back(run):
+            raise Refused(
+                f"run {run.name}",
+                expected="a run that goes forward",
+                found="its back-out began and is not finished",
+                remedy="finish it: `gonogo back-out`; then `gonogo run` begins anew",
+            )
+        if not ended(run, "backed_out"):
+            if digest(run.directory / "plan.toml") != digest(plan.path):
+                raise PlanChanged(
+                    f"the plan {plan.path}",
+                    expected=f"the plan that run {run.name} began with (kept in {run.directory / 'plan.toml'})",
+                    found="it was edited since",
+                    remedy="undo the edit, or back out and begin anew with `gonogo run --new`",
+                )
+            return run, True
+    if runs and anew and runs[-1].happened("source_closed") and not _over(runs[-1]):
+        raise Refused(
+            f"run {runs[-1].name}",
+            expected="production open before another run begins",
+            found="that run closed production and is not yet proven to be accepted or backed out",
+            remedy="go on with `gonogo run`, or reopen production with `gonogo back-out`",
+        )
+    run = new_run(plan, parent)
+    run.journal(Entry(kind="run_started", detail={"plan": digest(plan.path)}))
+    return run, False
+
+
+def ended(run: Run, end: str) -> bool:
+    """Whether the run ended as `end` (accepted, backed_out), and a gate said so after it: a claim alone is no end."""
+    claimed = proven = False
+    for entry in run.entries():
+        if entry.kind == end:
+            claimed = True
+        elif claimed and entry.kind == "gate" and entry.detail.get("states") == [end]:
+            proven = entry.detail.get("verdict") in PASS
+    return proven
+
+
+def going_back(run: Run) -> bool:
+    """Whether a back-out has begun to change something, was not called off, and is not proven."""
+    moves = [e for e in run.entries() if e.kind in ("moved_back", "source_reopened", "backed_out")]
+    return bool(moves) and moves[-1].step != "target_unfenced" and not ended(run, "backed_out")
+
+
+def _over(run: Run) -> bool:
+    return ended(run, "accepted") or ended(run, "backed_out")
+
+
+class Executor:
+    """Takes one run forward, step by step."""
+
+    def __init__(
+        self, plan: Plan, run: Run, progress: Progress, steps: Sequence[Step], *, after_gate: Callable[[], None]
+    ) -> None:
+        self.plan = plan
+        self.run = run
+        self.progress = progress
+        self.steps = [step for step in steps if step.concerns(plan)]
+        self.after_gate = after_gate
+        self.gates = Gates(plan, run)
+
+    def go(self, until: str | None, confirm: Callable[[Step], bool]) -> None:
+        """Run every step not finished yet, up to and with the one that gives the state `until`.
+
+        Raises `GateClosed` for a gate that is not go, and what a step raises; both are in the journal by then.
+        """
+        last = until and (states.expand(until)[-1])
+        self.gates.collect()
+        done = finished_steps(self.run)
+        for number, step in enumerate(self.steps, start=1):
+            if step.name not in done:
+                self._one(number, step, confirm)
+            if last in step.gives:
+                return
+
+    def _one(self, number: int, step: Step, confirm: Callable[[Step], bool]) -> None:
+        earlier = any("target_open" in later.gives for later in self.steps[number:])
+        if (step.destroys or earlier) and self.run.happened("target_open"):
+            would = f"would destroy: {step.destroys}" if step.destroys else "belongs before it"
+            raise Refused(
+                f"the step {step.name}",
+                expected="never to run once the target was opened",
+                found=f"target_open is in the journal, and the step {would}",
+                remedy="`gonogo status` shows where the run stands; `gonogo back-out` is the way back",
+            )
+        begun = now()
+        title = f"{number:2d}/{len(self.steps)} {step.name}"
+        with self.progress.working(f"{title}: is it ready?"):
+            needs, gives = self.gates.before(step.needs, step.gives)
+        self.after_gate()
+        if needs is not None and needs.verdict not in PASS:
+            raise GateClosed(needs, step.name, "before")
+        # Go, not waived: a waiver accepts what a step could not reach, never that it did not run.
+        if step.harmless and gives.verdict is Verdict.GO:
+            self.run.journal(Entry(kind="already_true", step=step.name))
+            self.progress.say(f"{title}  already true ({_counts(gives)})", "dim")
+            return
+        if not confirm(step):
+            raise Refused(
+                f"the step {step.name}",
+                expected="your word",
+                found="no",
+                remedy="run the same command again when ready",
+            )
+        if step.destroys:
+            self.progress.say(f"      destroys {step.destroys}")
+        self.run.journal(Entry(kind="step_started", step=step.name))
+        with self.progress.working(f"{title}: {step.meaning}"):
+            self._call(step)
+        with self.progress.working(f"{title}: proving"):
+            result = self.gates.after(step.gives)
+        if result.verdict not in PASS:
+            self.run.journal(
+                Entry(
+                    kind="step_failed", step=step.name, detail={"error": f"the gate after it: {result.verdict.value}"}
+                )
+            )
+            self.after_gate()
+            raise GateClosed(result, step.name, "after")
+        self.run.journal(Entry(kind="step_finished", step=step.name))
+        self.after_gate()
+        seconds = (now() - begun).total_seconds()
+        mark = "go" if result.verdict is Verdict.GO else "waived"
+        self.progress.say(f"{title}  {mark} {', '.join(step.gives)} ({_counts(result)}, {seconds:.1f} s)", "green")
+
+    def _call(self, step: Step) -> None:
+        connections = Connections(self.plan, self.run, may_change=True)
+        try:
+            step.run(connections)
+        except GonogoError as error:
+            self.run.journal(Entry(kind="step_failed", step=step.name, detail={"error": str(error)}))
+            raise
+        except KeyboardInterrupt:
+            self.run.journal(Entry(kind="interrupted", step=step.name))
+            raise
+        except Exception as error:
+            detail = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+            self.run.journal(Entry(kind="step_failed", step=step.name, detail=detail))
+            raise StepFailed(
+                f"the step {step.name}",
+                expected="to finish",
+                found=f"{type(error).__name__}: {error}",
+                remedy=f"this is a fault of gonogo; the step may be half-done; run the same command again, it starts at "
+                f"{step.name}",
+            ) from error
+        finally:
+            connections.close()
+        if step.name == "survey_source":
+            self.gates.collect()
+
+
+def _counts(result: GateResult) -> str:
+    count = len(result.results)
+    return f"{count} check{'s' if count != 1 else ''}"
+
+
+def describe(check: CheckResult) -> str:
+    """One check that is not go, for people: the verdict, the check, and its own words."""
+    return f"{check.outcome.value}: {check.id.removeprefix('checks/')}\n" + "\n".join(
+        f"    {line}" for line in check.message.splitlines()
+    )
+
+
+def minutes_left(plan: Plan, run: Run) -> float | None:
+    """Minutes of the outage budget that are left, negative beyond it; None while production is open or once it is over."""
+    if not run.has(SourceClosure) or run.happened("source_reopened") or _over(run):
+        return None
+    closed = run.records(SourceClosure).closed
+    return plan.cutover.outage_minutes - (now() - closed).total_seconds() / 60

@@ -1,0 +1,226 @@
+"""The gate: all checks of some states, run by pytest in a process of its own, judged by what its receipt says."""
+
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import runpy
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fixtures.errors import GonogoError
+from fixtures.plan import Plan
+from fixtures.policy.verdict import NEWS, expected_checks, judge
+from fixtures.run.evidence import CheckResult, Entry, GateResult, Receipt, Verdict, now
+from fixtures.run.run import Run, write_whole
+from fixtures.states import expand
+
+said = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[2]
+MINUTES = 15
+"""A gate that says nothing for this long is stopped and could not verify."""
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without whatever could narrow pytest's selection or slow its start."""
+    dropped = {"PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONDONTWRITEBYTECODE"}
+    return {name: value for name, value in os.environ.items() if name not in dropped}
+
+
+def gate_arguments(plan: Path, run: Path, states: Sequence[str], receipt: Path, junit: Path, nonce: str) -> list[str]:
+    """What pytest is given for a gate: what an operator would type, and where its evidence goes."""
+    return [
+        str(ROOT / "checks"), "-m", " or ".join(states),
+        f"--plan={plan}", f"--run={run}", f"--receipt={receipt}", f"--nonce={nonce}",
+        f"--junitxml={junit}", "-o", f"junit_suite_name={' or '.join(states)}", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
+    ]  # fmt: skip
+
+
+class Gates:
+    """The gates of one run: the catalogue of what is expected, and a number for each gate."""
+
+    def __init__(self, plan: Plan, run: Run) -> None:
+        self.plan = plan
+        self.run = run
+        self.catalogue: dict[str, list[str]] = {}
+        self.catalogue_hash = ""
+
+    def collect(self) -> None:
+        """Collect the catalogue anew (at the start, and after the survey, which adds tables and gems).
+
+        Raises `GonogoError` when the checks cannot be collected.
+        """
+        receipt = self.run.gates / "catalogue.receipt.json"
+        nonce = secrets.token_hex(8)
+        done = self._pytest(
+            [
+                str(ROOT / "checks"), "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
+                f"--plan={self.plan.path}", f"--run={self.run.directory}", f"--receipt={receipt}", f"--nonce={nonce}",
+            ],
+            self.run.gates / "catalogue.log",
+        )  # fmt: skip
+        found = read_receipt(receipt, nonce)
+        if found is None or done not in (0, 1):
+            raise GonogoError(
+                "the catalogue of checks",
+                expected="pytest to collect everything under checks/",
+                found=f"pytest ended with {done}: {last_words(self.run.gates / 'catalogue.log')}",
+                remedy=f"mend what it names; all of it is in {self.run.gates / 'catalogue.log'}",
+            )
+        receipt.unlink()
+        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "checks").rglob("check_*.py")}
+        left_out = sorted(files - set(found.files))
+        if left_out:
+            raise GonogoError(
+                "the catalogue of checks",
+                expected="every file of checks/",
+                found=f"without {', '.join(left_out)}",
+                remedy="see pytest's options in pyproject.toml: none may leave a file out",
+            )
+        self.catalogue = dict(sorted(found.collected.items()))
+        text = json.dumps(self.catalogue, indent=1)
+        self.catalogue_hash = hashlib.sha256(text.encode()).hexdigest()
+        write_whole(self.run.directory / "catalogue.json", text)
+        self.run.journal(Entry(kind="catalogue", detail={"checks": len(self.catalogue), "sha256": self.catalogue_hash}))
+
+    def before(self, needs: Sequence[str], gives: Sequence[str]) -> tuple[GateResult | None, GateResult]:
+        """Run, in one process, the gate of what a step needs (None where it needs nothing) and that of what it gives.
+
+        The second one is the evidence that the step had something to do; its label ends in `-before`.
+        """
+        gates = [("+".join(needs), needs)] if needs else []
+        *first, second = self._run([*gates, (f"{'+'.join(gives)}-before", gives)])
+        return (first[0] if first else None), second
+
+    def after(self, gives: Sequence[str]) -> GateResult:
+        """Run the gate of what a step gave."""
+        return self._run([("+".join(gives), gives)])[0]
+
+    def _run(self, gates: Sequence[tuple[str, Sequence[str]]]) -> list[GateResult]:
+        """One process for all these gates, each (label, states); each is judged, kept and journalled by itself."""
+        number = 1 + sum(1 for _ in self.run.gates.glob("[0-9]*.xml"))
+        junit = self.run.gates / f"{number:04d}-{gates[0][0][:80]}.xml"
+        receipt_path = junit.with_suffix(".receipt.json")
+        nonce = secrets.token_hex(8)
+        started = now()
+        together = list(dict.fromkeys(state for _, states in gates for state in states))
+        command = gate_arguments(self.plan.path, self.run.directory, together, receipt_path, junit, nonce)
+        code = self._pytest(command, junit.with_suffix(".log"))
+        receipt = read_receipt(receipt_path, nonce)
+        receipt_path.unlink(missing_ok=True)
+        if not junit.exists():
+            junit.write_text('<testsuites><testsuite name="no report" tests="0"/></testsuites>\n', encoding="utf-8")
+        ended = f"{code}: {last_words(junit.with_suffix('.log'))}"
+        return [self._judge(number, label[:80], list(states), receipt, ended, started) for label, states in gates]
+
+    def _judge(
+        self, number: int, label: str, states: list[str], receipt: Receipt | None, ended: str, started: datetime
+    ) -> GateResult:
+        plain = list(dict.fromkeys(name for state in states for name in expand(state)))
+        expected = expected_checks(self.catalogue, plain)
+        results: list[CheckResult] = []
+        if receipt is None:
+            verdict, reason = Verdict.COULD_NOT_VERIFY, f"pytest left no receipt and ended with {ended}"
+        else:
+            results = [result for result in receipt.results if result.id in expected or set(result.states) & set(plain)]
+            verdict, reason = judge(expected, results, plain, self.catalogue)
+        result = GateResult(
+            number=number,
+            states=states,
+            verdict=verdict,
+            reason=reason,
+            started=started,
+            finished=now(),
+            results=results,
+            catalogue=self.catalogue_hash,
+        )
+        write_whole(self.run.gates / f"{number:04d}-{label}.json", result.model_dump_json(indent=1) + "\n")
+        self.run.journal(
+            Entry(kind="gate", detail={"number": number, "states": states, "verdict": verdict.value, "reason": reason})
+        )
+        # Ahead of its step a claim need not hold: there no waiver lets anything pass.
+        waived = [] if label.endswith("-before") else [r for r in results if r.outcome is Verdict.WAIVED]
+        for used in waived:
+            terms = used.message.partition("\n")[0]
+            self.run.journal(Entry(kind="waiver_used", detail={"gate": number, "check": used.id, "terms": terms}))
+        return result
+
+    def _pytest(self, arguments: list[str], log: Path) -> int:
+        process = _SERVER.Process(target=_gate, args=(arguments, clean_environment(), str(log)))
+        process.start()
+        told, moved = 0, time.monotonic()
+        while process.is_alive() and time.monotonic() - moved < MINUTES * 60:
+            process.join(1)
+            size = log.stat().st_size if log.exists() else 0
+            if size != told:
+                _tell(log, told)
+                told, moved = size, time.monotonic()
+        if process.is_alive():
+            process.kill()
+            process.join()
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"\nstopped: it had said nothing for {MINUTES} minutes\n")
+        return -1 if process.exitcode is None else process.exitcode
+
+
+# A process forked from one that has loaded pytest and the clients begins three times sooner than a new interpreter.
+# testinfra is left out: pytest must load it itself, to rewrite its assertions.
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(
+    [
+        "pytest",
+        "boto3",
+        "botocore.httpsession",
+        "requests",
+        "psycopg2.extras",
+        "dns.resolver",
+        "paramiko",
+        "fixtures.plan",
+    ]
+)
+
+
+def _tell(log: Path, begin: int) -> None:
+    """Say what checks told of how far they are, from a place in the log on."""
+    with log.open(encoding="utf-8", errors="replace") as file:
+        file.seek(begin)
+        for line in file:
+            if line.startswith(NEWS):
+                said.info("%s", line.removeprefix(NEWS).rstrip())
+
+
+def _gate(arguments: list[str], environment: dict[str, str], log: str) -> None:
+    """The gate's own process: `python -m pytest ARGUMENTS`, everything it prints in the log."""
+    with Path(log).open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(ROOT)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["pytest", *arguments]
+    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+
+
+def last_words(log: Path, most: int = 600) -> str:
+    """The end of what pytest printed: the reason when it did not come as far as a verdict."""
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").strip()[-most:] or "it printed nothing"
+    except OSError:
+        return "it printed nothing"
+
+
+def read_receipt(path: Path, nonce: str) -> Receipt | None:
+    """The receipt of this very gate, or None: absent, malformed, or another gate's."""
+    try:
+        receipt = Receipt.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return receipt if receipt.nonce == nonce else None

@@ -1,0 +1,1 @@
+"""What must be there before the night: an image of the target, and backups."""

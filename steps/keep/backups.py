@@ -1,0 +1,205 @@
+"""Backups: a bucket of ours, a job on the target and its timer, a first backup, and one that is restored."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fixtures.connect.cloud import PLAN_TAG, Cloud, aws_errors
+from fixtures.connect.database import SUPERUSER
+from fixtures.connect.host import UNIT_SCRIPTS, Host
+from fixtures.errors import Refused, StepFailed
+from fixtures.facts.backups import CONFIGURATION, JOB, UNIT, Store
+from fixtures.plan import Plan
+from fixtures.run.evidence import RestoreTest
+from fixtures.run.run import Run
+from fixtures.sameness import pinned, psql
+from steps.build.postgresql import server_unit
+from steps.engine import guards
+from steps.step import step
+from steps.tools import packages
+from steps.tools.units import run_unit
+
+LIMIT = 12 * 3600.0
+"""Seconds that a backup, or the restore of one, may take."""
+PUBLIC_ACCESS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+_PACKAGES = ("python3-boto3",)
+_RESULT = f"{UNIT_SCRIPTS}/restore-test.json"
+# The service's own last words are worth more than systemctl's.
+_RUN = f"""
+systemctl start {UNIT}.service || {{ journalctl --unit={UNIT}.service --lines=15 --output=cat --no-pager; exit 1; }}
+"""
+_TEST = f"""
+set -eu
+umask 077
+cd /
+runuser -u {SUPERUSER} -- /usr/bin/python3 {JOB} test {CONFIGURATION} >{_RESULT}
+"""
+
+
+@step(needs=["rehearsed", "target_quarantined"], gives=["backed_up"], harmless=True)
+def schedule_backups(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Make the bucket ready, have the target back itself up on schedule, and make the first backup at once."""
+    guards.prove_target(target, run, plan, cloud)
+    if plan.target.instance_profile is None:
+        raise Refused(
+            "target.instance_profile in the plan",
+            expected=f"the IAM instance profile that lets the target write to {plan.backup.bucket}",
+            found="none",
+            remedy="give one, and launch the target anew: no key of ours may lie on it",
+        )
+    ready_bucket(plan, cloud)
+    packages.install(target, run, "schedule_backups", _PACKAGES)
+    target.check(["install", "-d", "-m", "0755", str(JOB.parent)])
+    target.write_file(str(JOB), Path(__file__).with_name("backup_job.py").read_text(encoding="utf-8"))
+    target.write_file(str(CONFIGURATION), configuration(plan))
+    target.write_file(f"/etc/systemd/system/{UNIT}.service", service(plan))
+    target.write_file(f"/etc/systemd/system/{UNIT}.timer", timer(plan))
+    target.check(["systemctl", "daemon-reload"])
+    back_up(target, run, "schedule_backups")
+    target.check(["systemctl", "enable", "--quiet", "--now", f"{UNIT}.timer"])
+
+
+@step(needs=["backed_up"], gives=["restore_tested"], harmless=True)
+def test_restore(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Fetch the newest backup as a restore would, restore it beside the living database, and compare."""
+    guards.prove_target(target, run, plan, cloud)
+    run_unit(target, run, "test_restore", _TEST, LIMIT)
+    text = target.read_file(_RESULT)
+    target.check(["rm", "-f", "--", _RESULT])
+    result = RestoreTest.model_validate(json.loads(text.splitlines()[-1]))
+    run.record(result)
+    if result.differences:
+        raise StepFailed(
+            f"the backup {result.backup}",
+            expected="what was backed up",
+            found="; ".join(result.differences),
+            remedy=f"see `journalctl -u {UNIT}` on the target; make another (systemctl start {UNIT}), then run again",
+        )
+
+
+def back_up(target: Host, run: Run, work: str) -> None:
+    """Run the backup's own unit once and wait for it; raises `StepFailed` with its last words."""
+    run_unit(target, run, f"{work}-backup", _RUN, LIMIT)
+
+
+def configuration(plan: Plan) -> str:
+    """What the job on the target is told; no secret is in it."""
+    backup = plan.backup
+    return json.dumps(
+        {
+            "account": plan.target.account,
+            "region": plan.target.region,
+            "bucket": backup.bucket,
+            "prefix": backup.prefix,
+            "endpoint": backup.endpoint,
+            "encryption": backup.encryption,
+            "kms_key": backup.kms_key,
+            "database": plan.database.name,
+            "port": plan.postgresql.port,
+            "directories": [str(upload.path) for upload in plan.files],
+            "settings": pinned.PINNED,
+            "tables": psql.DIGESTS,
+            "large_objects": psql.LARGE_OBJECTS,
+        },
+        indent=1,
+    )
+
+
+def service(plan: Plan) -> str:
+    """The unit that makes one backup: PostgreSQL's superuser, who may read every file and write none."""
+    return f"""\
+[Unit]
+Description=Backup of {plan.database.name} and its files to s3://{plan.backup.bucket}/{plan.backup.prefix}
+Wants=network-online.target
+After=network-online.target {server_unit(plan)}
+RequiresMountsFor={plan.target.volume.mount}
+
+[Service]
+Type=oneshot
+User={SUPERUSER}
+AmbientCapabilities=CAP_DAC_READ_SEARCH
+NoNewPrivileges=yes
+ProtectSystem=strict
+PrivateTmp=yes
+Nice=10
+IOSchedulingClass=idle
+TimeoutStartSec=12h
+ExecStart=/usr/bin/python3 {JOB} backup {CONFIGURATION}
+"""
+
+
+def timer(plan: Plan) -> str:
+    """The unit that makes them on schedule; one that was missed is made up for."""
+    return f"""\
+[Unit]
+Description=Backups of {plan.database.name}
+
+[Timer]
+OnCalendar={plan.backup.schedule}
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def lifecycle(plan: Plan) -> list[dict[str, Any]]:
+    """The bucket's rules: old backups go, and so does what an upload that broke off left."""
+    return [
+        {
+            "ID": "gonogo-backups",
+            "Filter": {"Prefix": f"{plan.backup.prefix}/"},
+            "Status": "Enabled",
+            "Expiration": {"Days": plan.backup.keep_days},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2},
+        }
+    ]
+
+
+def encryption(plan: Plan) -> dict[str, Any]:
+    """What the bucket encrypts new objects with."""
+    rule: dict[str, str] = {"SSEAlgorithm": plan.backup.encryption}
+    if plan.backup.kms_key:
+        rule["KMSMasterKeyID"] = plan.backup.kms_key
+    return {"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]}
+
+
+def ready_bucket(plan: Plan, cloud: Cloud) -> None:
+    """Have the plan's bucket as it must be: ours, closed to the public, encrypting, forgetting old backups.
+
+    Raises `Refused` for one that gonogo did not make for this plan; nothing of it is changed then.
+    """
+    cloud.verify_account()
+    store = Store(cloud, plan)
+    ours: Any = {"Bucket": store.name, "ExpectedBucketOwner": store.account}
+    if not store.exists():
+        # Only the oldest region takes no location.
+        place: Any = (
+            {} if plan.target.region == "us-east-1"
+            else {"CreateBucketConfiguration": {"LocationConstraint": plan.target.region}}
+        )  # fmt: skip
+        with aws_errors(f"making the bucket {store.name}"):
+            store.s3.create_bucket(Bucket=store.name, **place)
+    # One without tags and content may be what a process that died between two calls left.
+    if not store.is_ours(plan) and (store.tags() or _holds_something(store)):
+        raise Refused(
+            f"the bucket {store.name}",
+            expected=f"none yet, or one that gonogo made for {plan.name} (tag {PLAN_TAG})",
+            found="somebody else's",
+            remedy="give another name in backup.bucket; nothing was changed",
+        )
+    with aws_errors(f"setting up the bucket {store.name}"):
+        store.s3.put_bucket_tagging(**ours, Tagging={"TagSet": [{"Key": PLAN_TAG, "Value": plan.name}]})
+        closed: Any = dict.fromkeys(PUBLIC_ACCESS, True)
+        store.s3.put_public_access_block(**ours, PublicAccessBlockConfiguration=closed)
+        sealed: Any = encryption(plan)
+        store.s3.put_bucket_encryption(**ours, ServerSideEncryptionConfiguration=sealed)
+        rules: Any = {"Rules": lifecycle(plan)}
+        store.s3.put_bucket_lifecycle_configuration(**ours, LifecycleConfiguration=rules)
+
+
+def _holds_something(store: Store) -> bool:
+    with aws_errors(f"looking into the bucket {store.name}"):
+        found = store.s3.list_objects_v2(Bucket=store.name, MaxKeys=1, ExpectedBucketOwner=store.account)
+    return bool(found.get("KeyCount"))

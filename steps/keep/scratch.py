@@ -1,0 +1,293 @@
+"""A scratch instance: launched from an image to try it, with a key and a firewall of its own, and gone afterwards."""
+
+import logging
+import shutil
+import time
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import paramiko
+from botocore.exceptions import ClientError
+
+from fixtures import places
+from fixtures.connect.cloud import GONE, PLAN_TAG, Cloud, Instance, aws_errors, read_instance
+from fixtures.connect.host import Host, open_host
+from fixtures.connect.ssh import target_login
+from fixtures.errors import StepFailed
+from fixtures.plan import Plan
+from fixtures.policy.ingress import before_opening
+from fixtures.run.evidence import GateResult, Image, ScratchBoot, TargetFacts, Verdict
+from fixtures.run.run import Run
+from steps.engine.gate import Gates
+from steps.provision.firewall import permission
+from steps.provision.first_login import await_cloud_init, await_ssh, console_host_keys
+from steps.provision.instance import wait_for
+from steps.provision.key_pair import write_new_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import RunInstancesRequestTypeDef, TagTypeDef
+
+log = logging.getLogger(__name__)
+
+SCRATCH_TAG = "gonogo:scratch"
+"""Tag of everything that is made to try an image; its value is the plan's name."""
+USER_DATA = "#cloud-config\nssh_deletekeys: false\n"
+"""Host keys that were left in the image would stay, and be presented."""
+BUILD = ("ruby_installed", "release_copied", "gems_installed", "pack_configured", "web_configured")
+"""The build's states that hold on an instance without data volume."""
+WITHOUT_SECRETS = ("ruby_installed", "pack_configured")
+"""Those that hold where the application's and TLS secrets were left out too."""
+
+_GONE_SECONDS = 300
+
+# $1 our key's base64, $2 the data mount, $3 the id of the instance that the image was made of, $4 the flag of the
+# quarantine, $5 table of the egress filter, $6 "yes" where secrets may be there; then, each group ended by "--":
+# secret files, workers, cron files. Prints a line for each thing that no image may hold.
+_INSPECT = r"""
+key=$1 mount=$2 instance=$3 flag=$4 table=$5 secrets=$6
+shift 6
+getent passwd | cut -d: -f6 | sort -u | while read -r home; do
+  for file in "$home"/.ssh/authorized_keys*; do
+    [ -f "$file" ] && grep -v '^[[:space:]]*\(#\|$\)' "$file" | grep -qvF "$key" && echo "a foreign authorized key in $file"
+  done
+  for file in "$home"/.ssh/*; do
+    [ -f "$file" ] && grep -qE 'BEGIN [A-Z ]*PRIVATE KEY' "$file" && echo "a private key in $file"
+  done
+  for name in .aws .boto .s3cfg .netrc; do [ -e "$home/$name" ] && echo "credentials in $home/$name"; done
+  for name in .bash_history .sh_history .psql_history .irb_history; do
+    [ -s "$home/$name" ] && echo "somebody's history in $home/$name"
+  done
+  case $home in /root | /home/*)
+    find "$home" -xdev -maxdepth 3 -type f -size -256k -exec grep -lE '\b(AKIA|ASIA)[A-Z0-9]{16}\b' {} + 2>/dev/null ;;
+  esac | sed 's/^/an AWS key in /'
+done
+grep -rlIE '\b(AKIA|ASIA)[A-Z0-9]{16}\b|aws_secret_access_key' -i /etc 2>/dev/null | sed 's/^/an AWS key in /'
+for file in /etc/ssh/*; do
+  case $file in /etc/ssh/ssh_host_*) continue ;; esac
+  [ -f "$file" ] && grep -qE 'BEGIN [A-Z ]*PRIVATE KEY' "$file" && echo "a private key in $file"
+done
+[ -e "/var/lib/cloud/instances/$instance" ] && echo "cloud-init's data of $instance"
+mountpoint -q -- "$mount" && echo "a file system at $mount"
+[ -n "$(ls -A -- "$mount" 2>/dev/null)" ] && echo "files below $mount"
+while [ "$1" != -- ]; do [ "$secrets" = no ] && [ -e "$1" ] && echo "the secrets in $1"; shift; done; shift
+[ -e "$flag" ] || echo "no quarantine: $flag is absent"
+nft list table inet "$table" >/dev/null 2>&1 || echo "no quarantine: no egress filter"
+while [ "$1" != -- ]; do systemctl is-active --quiet -- "$1" && echo "the worker $1, running"; shift; done; shift
+while [ "$1" != -- ]; do [ -e "$1" ] && echo "the cron file $1, in place"; shift; done
+true
+"""
+
+
+def try_image(plan: Plan, run: Run, cloud: Cloud, image: Image) -> ScratchBoot:
+    """Launch an instance of the image, run the build checks on it, look for what it may not hold, and remove it.
+
+    What an attempt that died left behind is removed first.
+    """
+    begun = time.monotonic()
+    directory = run.directory.resolve() / "scratch"
+    remove(plan, cloud)
+    shutil.rmtree(directory, ignore_errors=True)
+    (directory / "gates").mkdir(parents=True, mode=0o700)
+    key = directory / "key"
+    try:
+        facts, instance = _launch(plan, cloud, image, key)
+        shown = console_host_keys(plan, cloud, instance)
+        facts.host_keys = shown
+        known = run.records(TargetFacts).host_keys
+        leftovers = ["the target's own SSH host key"] if set(shown) & set(known) else []
+        leftovers += _inspect(plan, facts, image, key)
+        result = _gate(plan, run, directory, facts, image)
+    finally:
+        key.unlink(missing_ok=True)
+        remove(plan, cloud)
+    return ScratchBoot(
+        instance_id=instance,
+        states=result.states,
+        verdict=result.verdict,
+        checks=len(result.results),
+        failed=[f"{r.id}: {r.message}" for r in result.results if r.outcome not in (Verdict.GO, Verdict.WAIVED)],
+        leftovers=leftovers,
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def name_of(plan: Plan) -> str:
+    """What the scratch instance, its key pair and its group are called."""
+    return f"{plan.target.name}-scratch"
+
+
+def launch_request(plan: Plan, image_id: str, group: str) -> "RunInstancesRequestTypeDef":
+    """What EC2 is asked for: no profile, no further volume, and a public address for as long as it lives."""
+    tags = _tags(plan)
+    return {
+        "ImageId": image_id,
+        "InstanceType": plan.target.instance_type,  # type: ignore[typeddict-item]  # a name EC2 will judge
+        "KeyName": name_of(plan),
+        "MinCount": 1,
+        "MaxCount": 1,
+        "UserData": USER_DATA,
+        "NetworkInterfaces": [
+            {
+                "DeviceIndex": 0,
+                "SubnetId": plan.target.subnet,
+                "Groups": [group],
+                "AssociatePublicIpAddress": True,
+                "DeleteOnTermination": True,
+            }
+        ],
+        "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+        "InstanceInitiatedShutdownBehavior": "terminate",
+        "TagSpecifications": [
+            {"ResourceType": "instance", "Tags": tags},
+            {"ResourceType": "volume", "Tags": tags},
+        ],
+    }
+
+
+def _tags(plan: Plan) -> "list[TagTypeDef]":
+    return [
+        {"Key": "Name", "Value": name_of(plan)},
+        {"Key": PLAN_TAG, "Value": plan.name},
+        {"Key": SCRATCH_TAG, "Value": plan.name},
+    ]
+
+
+def _launch(plan: Plan, cloud: Cloud, image: Image, key: Path) -> tuple[TargetFacts, str]:
+    write_new_key(key)
+    public = paramiko.PKey.from_path(key)
+    with aws_errors("launching a scratch instance"):
+        cloud.ec2.import_key_pair(
+            KeyName=name_of(plan),
+            PublicKeyMaterial=f"{public.get_name()} {public.get_base64()}".encode(),
+            TagSpecifications=[{"ResourceType": "key-pair", "Tags": _tags(plan)}],
+        )
+        group = _group(plan, cloud)
+        launched = cloud.ec2.run_instances(**launch_request(plan, image.image_id, group))["Instances"][0]["InstanceId"]
+    log.info("scratch instance %s of %s", launched, image.image_id)
+    limit = plan.target.launch_minutes * 60
+    instance = wait_for(lambda: _running(cloud, launched), limit, f"the scratch instance {launched}", "running")
+    facts = TargetFacts(
+        instance_id=launched,
+        private_address=instance.private_address or "",
+        public_address=instance.public_address or "",
+        allocation_id="",
+        volume_id="",
+        security_group_id=group,
+        key_file=str(key),
+    )
+    return facts, launched
+
+
+def _group(plan: Plan, cloud: Cloud) -> str:
+    """A group that lets the operator in and nobody else, and lets nothing out: a copy of production acts on nobody."""
+    network = cloud.ec2.describe_subnets(SubnetIds=[plan.target.subnet])["Subnets"][0]["VpcId"]
+    group = cloud.ec2.create_security_group(
+        GroupName=name_of(plan),
+        Description=f"gonogo: tries the image of {plan.name}",
+        VpcId=network,
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": _tags(plan)}],
+    )["GroupId"]
+    made = cloud.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
+    cloud.ec2.revoke_security_group_egress(GroupId=group, IpPermissions=made["IpPermissionsEgress"])
+    own = str(ip_network(str(plan.operator.address)))
+    rules = sorted(rule for rule in before_opening(plan) if rule.source == own)
+    cloud.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission(rule) for rule in rules])
+    return group
+
+
+def _running(cloud: Cloud, instance_id: str) -> Instance | None:
+    filters: Any = [{"Name": "instance-id", "Values": [instance_id]}]
+    with aws_errors(f"looking at {instance_id}"):
+        found = cloud.ec2.describe_instances(Filters=filters)["Reservations"]
+    if not found:
+        return None  # not in EC2's own lists yet
+    instance = read_instance(found[0]["Instances"][0])
+    if instance.state not in {"pending", "running"}:
+        raise StepFailed(
+            f"the scratch instance {instance_id}",
+            expected="running",
+            found=instance.state,
+            remedy="the image does not boot: read the instance's console, mend the target, run the same command again",
+        )
+    return instance if instance.state == "running" and instance.public_address else None
+
+
+def _inspect(plan: Plan, facts: TargetFacts, image: Image, key: Path) -> list[str]:
+    await_ssh(plan, facts.public_address)
+    login = target_login(plan, facts.public_address, facts.host_keys[0]).model_copy(update={"key_file": key})
+    host = open_host("scratch", login, plan.resolve)
+    try:
+        await_cloud_init(plan, host)
+        return _found(host, plan, image, paramiko.PKey.from_path(key).get_base64())
+    finally:
+        host.close()
+
+
+def inspect_command(plan: Plan, image: Image, key: str) -> list[str]:
+    """The command that prints a line for each thing on the instance that no image may hold."""
+    application = plan.application
+    secret = [str(application.environment_file), *(str(one.key) for one in plan.web.certificates)]
+    return [
+        "bash", "-c", _INSPECT, "inspect",
+        key, str(plan.target.volume.mount), image.instance_id, str(places.QUARANTINED), places.EGRESS_TABLE,
+        "yes" if image.secrets else "no",
+        *secret, "--", *application.workers, "--", *map(str, application.cron), "--",
+    ]  # fmt: skip
+
+
+def _found(host: Host, plan: Plan, image: Image, key: str) -> list[str]:
+    return host.check(inspect_command(plan, image, key), timeout=300).splitlines()
+
+
+def _gate(plan: Plan, run: Run, directory: Path, facts: TargetFacts, image: Image) -> GateResult:
+    """The build's own checks, on the scratch instance in the target's place: a run within the run."""
+    shutil.copytree(run.directory / "records", directory / "records")
+    trial = Run(directory)
+    trial.record(facts)
+    gates = Gates(plan, trial)
+    gates.collect()
+    return gates.after(BUILD if image.secrets else WITHOUT_SECRETS)
+
+
+def remove(plan: Plan, cloud: Cloud) -> None:
+    """Terminate every scratch instance of this plan and delete its volumes, key pair and group, whoever left them."""
+    ours: Any = [{"Name": f"tag:{SCRATCH_TAG}", "Values": [plan.name]}]
+    with aws_errors("removing the scratch instance"):
+        if instances := _instances(cloud, ours):
+            cloud.ec2.terminate_instances(InstanceIds=instances)
+            wait_for(
+                lambda: None if _instances(cloud, ours) else True,
+                _GONE_SECONDS,
+                f"the scratch instance {', '.join(instances)}",
+                "terminated",
+            )
+        for volume in cloud.ec2.describe_volumes(Filters=ours)["Volumes"]:
+            if volume["State"] == "available":
+                cloud.ec2.delete_volume(VolumeId=volume["VolumeId"])
+        for pair in cloud.ec2.describe_key_pairs(Filters=ours)["KeyPairs"]:
+            cloud.ec2.delete_key_pair(KeyName=pair["KeyName"])
+        for group in cloud.ec2.describe_security_groups(Filters=ours)["SecurityGroups"]:
+            wait_for(
+                lambda group=group["GroupId"]: _delete_group(cloud, group),  # type: ignore[misc]
+                _GONE_SECONDS,
+                f"the security group {group['GroupId']}",
+                "deleted",
+            )
+
+
+def _instances(cloud: Cloud, ours: Any) -> list[str]:
+    found = cloud.ec2.describe_instances(Filters=ours)["Reservations"]
+    entries = [entry for reservation in found for entry in reservation["Instances"]]
+    # Until it is terminated its interface holds on to the group.
+    return [entry["InstanceId"] for entry in entries if entry["State"]["Name"] != GONE[-1]]
+
+
+def _delete_group(cloud: Cloud, group: str) -> bool | None:
+    try:
+        cloud.ec2.delete_security_group(GroupId=group)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "DependencyViolation":
+            return None  # an interface that is just going away still has it
+        raise
+    return True

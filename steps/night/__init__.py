@@ -1,0 +1,1 @@
+"""The notice, what is prepared, the cutover and the acceptance."""

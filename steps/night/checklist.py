@@ -1,0 +1,186 @@
+"""The night's document: who, when, what in which order, which tests, and how to go back from each point."""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import steps
+from fixtures import states, wording
+from fixtures.plan import Plan, digest
+from fixtures.plan.risks import named_risks
+from fixtures.plan.waivers import Signed, load_signed
+from fixtures.run.evidence import Attested, Checklist, DnsBefore, SignedRisk, now
+from fixtures.run.run import Run, runs_of, write_whole
+from steps.engine.gate import ROOT
+from steps.step import Step, step
+
+TEMPLATES = Path(__file__).parent / "templates"
+FILE = "checklist.md"
+
+FREE = "Nothing of production is closed: stop here, or `gonogo back-out`; nobody notices but for the notice."
+LOSSLESS = "`gonogo back-out`: production opens again with all its data. No write is lost."
+COSTLY = (
+    "`gonogo back-out`: the target is fenced and saved first; production will lack what was written since the target "
+    "opened. The rows are counted, and you type the hostname to accept that."
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A step as the document shows it: what it took the last time ("" where nobody knows), and the way back after it."""
+
+    number: int
+    step: Step
+    took: str
+    back: str
+
+
+@dataclass(frozen=True)
+class Test:
+    """A gate: its state, what that means, and the claims of its checks."""
+
+    state: str
+    meaning: str
+    claims: tuple[str, ...]
+
+
+@step(needs=["rehearsed"], gives=["night_prepared"])
+def write_checklist(plan: Plan, run: Run) -> None:
+    """Write the night's document from the plan, and note who signed for what."""
+    signed = load_signed(plan, now().astimezone().date())
+    runs = runs_of(plan, run.directory.parent)
+    for form, name in (("md", FILE), ("html", "checklist.html")):
+        write_whole(run.directory / name, render(plan, runs, signed, form))
+    written = hashlib.sha256((run.directory / FILE).read_bytes()).hexdigest()
+    run.record(
+        Checklist(
+            plan=digest(plan.path), sha256=written, risks=signed_risks(plan, signed), attestations=attested(signed)
+        )
+    )
+
+
+def signed_risks(plan: Plan, signed: Signed) -> list[SignedRisk]:
+    """Every risk of the plan, with who signed for it."""
+    found = []
+    for risk in named_risks(plan):
+        one = signed.signature(risk.name)
+        terms = {"who": one.who, "when": one.when, "reason": one.reason} if one else {}
+        found.append(SignedRisk.model_validate({"name": risk.name, "meaning": risk.meaning, **terms}))
+    return found
+
+
+def attested(signed: Signed) -> list[Attested]:
+    """What people say was done."""
+    return [Attested(what=a.what, who=a.who, when=a.when, how=a.how) for a in signed.attestation]
+
+
+def render(plan: Plan, runs: Sequence[Run], signed: Signed, form: Literal["md", "html"] | str) -> str:
+    """The document as Markdown or as a page to print. `runs` are the plan's, oldest first: they know what steps took."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=form == "html",  # noqa: S701 - Markdown is for the operator's own eyes, from the operator's own plan
+    )  # fmt: skip
+    environment.filters["spoken"] = lambda name: str(name).replace("_", " ")
+    environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}"
+    return environment.get_template(f"checklist.{form}.j2").render(_facts(plan, runs, signed))
+
+
+def _facts(plan: Plan, runs: Sequence[Run], signed: Signed) -> dict[str, Any]:
+    took = durations(runs)
+    known = [took[s.name] for s in steps.CUT_OVER if s.name in took]
+    latest = plan.notice.ends - timedelta(minutes=plan.cutover.outage_minutes)
+    before = runs[-1].records(DnsBefore) if runs and runs[-1].has(DnsBefore) else None
+    return {
+        "plan": plan,
+        "sha256": digest(plan.path),
+        "made": f"{now():%Y-%m-%d %H:%M} UTC",
+        "starts": both(plan.notice.starts, plan.notice.zone),
+        "ends": both(plan.notice.ends, plan.notice.zone),
+        "latest": both(latest, plan.notice.zone),
+        "phases": phases(plan, took),
+        "tests": tests(plan),
+        "cutover_took": f"{sum(known):.0f} s"
+        if len(known) == len([s for s in steps.CUT_OVER if s.concerns(plan)])
+        else "",
+        "risks": signed_risks(plan, signed),
+        "attestations": attested(signed),
+        "dns_before": before,
+    }
+
+
+def both(at: datetime, zone: str) -> str:
+    """A moment for readers of the document, and in UTC as logs show it."""
+    return f"{wording.moment(at, zone)}, {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def phases(plan: Plan, took: dict[str, float]) -> dict[str, list[Line]]:
+    """The steps that the plan has, by phase, numbered through."""
+    numbered: dict[str, list[Line]] = {}
+    closed = opened = False
+    count = 0
+    for phase, members in steps.PHASES.items():
+        numbered[phase] = []
+        for one in (s for s in members if s.concerns(plan)):
+            count += 1
+            closed, opened = closed or "source_closed" in one.gives, opened or "target_open" in one.gives
+            back = COSTLY if opened else LOSSLESS if closed else FREE
+            numbered[phase].append(Line(count, one, _took(one.name, took), back))
+    return numbered
+
+
+def _took(name: str, took: dict[str, float]) -> str:
+    if name in took:
+        return f"{took[name]:.1f} s"
+    first = name.removesuffix("_again")
+    return f"{took[first]:.1f} s, as {first} took" if first in took else ""
+
+
+def durations(runs: Iterable[Run]) -> dict[str, float]:
+    """Step -> seconds it took, with the gate after it, in the newest run (they come oldest first) that finished it."""
+    took: dict[str, float] = {}
+    for run in runs:
+        began: dict[str, datetime] = {}
+        for entry in run.entries():
+            if entry.kind == "step_started":
+                began[entry.step] = entry.at
+            elif entry.kind == "step_finished" and entry.step in began:
+                took[entry.step] = (entry.at - began[entry.step]).total_seconds()
+    return took
+
+
+# --- the tests, as their files say them: reading them runs nothing --------------------------------------------------------
+
+
+def tests(plan: Plan) -> list[Test]:
+    """Every gate of the plan's steps, in their order."""
+    found = claims(ROOT / "checks")
+    given = [state for s in steps.STEPS if s.concerns(plan) for state in s.gives]
+    return [Test(state, states.MEANINGS[state], tuple(found.get(state, ()))) for state in dict.fromkeys(given)]
+
+
+def claims(directory: Path) -> dict[str, list[str]]:
+    """State -> the first docstring line of each of its checks."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(directory.glob("check_*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        whole = [m for node in module.body if _is_pytestmark(node) for m in _marks(node)]
+        for node in module.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("check_"):
+                claim = (ast.get_docstring(node) or node.name).splitlines()[0]
+                for state in dict.fromkeys([*whole, *(m for d in node.decorator_list for m in _marks(d))]):
+                    found.setdefault(state, []).append(claim)
+    return found
+
+
+def _is_pytestmark(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "pytestmark" for t in node.targets)
+
+
+def _marks(node: ast.AST) -> list[str]:
+    return [n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr in states.names()]

@@ -1,0 +1,143 @@
+"""The night: production is closed, and the target is opened."""
+
+import json
+import time
+from pathlib import PurePosixPath
+
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
+from fixtures.errors import Refused
+from fixtures.places import HELD, OPENED, STATE_DIRECTORY, held
+from fixtures.plan import Plan
+from fixtures.policy import ingress, notices
+from fixtures.run.evidence import Entry, Opening, SourceClosure, Survey, now
+from fixtures.run.run import Run
+from steps.build import quarantine
+from steps.engine import guards
+from steps.provision import firewall
+from steps.rehearse import redis
+from steps.rehearse.application import stop_pack
+from steps.step import step
+from steps.tools import fence
+
+CLOSURE = STATE_DIRECTORY / "closure.json"
+"""What closing changed, on the source itself: whoever finds production closed finds how to reopen it."""
+
+# $1 from, $2 to. Never over a file that is there: the first one moved aside is the one to keep.
+_ASIDE = 'set -eu; if [ -e "$1" ]; then mkdir -p -- "$(dirname -- "$2")"; mv -nT -- "$1" "$2"; fi'
+
+
+@step(needs=["pre_cutover"], gives=["source_closed"])
+def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Database) -> None:
+    """Show the maintenance page, stop workers, cron and pack, and fence every role that could write."""
+    surveyed = run.records(Survey).system_identifier
+    if open_source_db.identity() != surveyed:
+        raise Refused(
+            "PostgreSQL on the source",
+            expected=f"the surveyed cluster {surveyed}",
+            found=open_source_db.identity(),
+            remedy="see that [source] in the plan is production; nothing was changed",
+        )
+    fence.refuse_prepared(open_source_db)
+    closure = _closure(plan, run, open_source, open_source_db)
+    # Both records and the journal come before the first change, so that a back-out always knows what to undo.
+    open_source.check(["install", "-d", "-m", "0755", str(STATE_DIRECTORY)])
+    open_source.check(["install", "-d", "-m", "0700", str(HELD)])
+    open_source.write_file(str(CLOSURE), json.dumps({"run": run.name, **closure.model_dump(mode="json")}, indent=1))
+    run.record(closure)
+    if not run.happened("source_closed"):
+        elsewhere = fence.other_databases(open_source_db, closure.logins)
+        run.journal(Entry(kind="source_closed", detail={"roles": sorted(closure.logins), "also_hit": elsewhere}))
+    open_source.write_file(str(plan.application.maintenance_page), notices.outage_page(plan, closure.closed))
+    drain(open_source, plan)
+    redis.await_drained(plan, open_source)
+    hold_units(open_source, plan)
+    fence.fence(open_source_db, closure.logins)
+
+
+def _closure(plan: Plan, run: Run, source: Host, db: Database) -> SourceClosure:
+    """What will be changed, merged with what an interrupted attempt has changed already."""
+    units = [*plan.application.workers, *plan.application.pack]
+    running = [unit for unit in units if source.service(unit).is_running]
+    files = [str(file) for file in plan.application.cron if source.file(str(file)).exists]
+    logins = dict.fromkeys(fence.writers(db), True)
+    if not run.has(SourceClosure):
+        _refuse_foreign_closure(source, run)
+        return SourceClosure(logins=logins, stopped_units=running, held_files=files, closed=now())
+    first = run.records(SourceClosure)
+    return first.model_copy(
+        update={
+            "logins": {**logins, **first.logins},
+            "stopped_units": [u for u in units if u in {*running, *first.stopped_units}],
+            "held_files": sorted({*files, *first.held_files}),
+        }
+    )
+
+
+def _refuse_foreign_closure(source: Host, run: Run) -> None:
+    if not source.file(str(CLOSURE)).exists:
+        return
+    owner = json.loads(source.read_file(str(CLOSURE))).get("run", "another run")
+    if owner != run.name:
+        raise Refused(
+            f"{CLOSURE} on the source",
+            expected="production that no run has closed",
+            found=f"closed by {owner}",
+            remedy=f"back that run out first: `gonogo back-out` with its plan; nothing was changed by {run.name}",
+        )
+
+
+def connections_command(plan: Plan) -> list[str]:
+    """The command that prints a line for each request the pack is working on."""
+    ports = " or ".join(f"sport = :{port}" for port in plan.application.ports)
+    return ["ss", "-Htn", "state", "established", f"( {ports} )"]
+
+
+def drain(host: Host, plan: Plan) -> None:
+    """Wait until the requests that had begun are answered, for `cutover.drain_seconds` at most."""
+    deadline = time.monotonic() + plan.cutover.drain_seconds
+    while time.monotonic() < deadline and host.check(connections_command(plan)).strip():
+        time.sleep(0.2)
+
+
+def hold_units(host: Host, plan: Plan) -> None:
+    """Stop workers and pack and take them out of the boot, and move cron files aside."""
+    for file in plan.application.cron:
+        host.check(["sh", "-c", _ASIDE, "aside", str(file), str(held(file))])
+    if plan.application.workers:
+        host.check(["systemctl", "stop", "--", *plan.application.workers], timeout=180)
+    stop_pack(host, plan)
+    host.check(["systemctl", "disable", "--quiet", "--", *plan.application.workers, *plan.application.pack])
+
+
+def release_units(host: Host, closure: SourceClosure, survey: Survey) -> None:
+    """Undo `hold_units`: what ran runs, what started at boot starts at boot, cron files are in place."""
+    enabled = [unit for unit, was in survey.units.items() if was]
+    if enabled:
+        host.check(["systemctl", "enable", "--quiet", "--", *enabled])
+    for unit in reversed(closure.stopped_units):  # the pack before the workers
+        host.check(["systemctl", "start", "--", unit], timeout=180)
+    for file in map(PurePosixPath, closure.held_files):
+        host.check(["sh", "-c", _ASIDE, "back", str(held(file)), str(file)])
+
+
+@step(
+    needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "smoke_tested"],
+    gives=["target_open"],
+)
+def open_target(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Note that the target is open, end its quarantine, and let users in."""
+    proven = guards.prove_target(target, run, plan, cloud)
+    mark_open(run, target, proven.instance_id)
+    quarantine.lift(target, plan)
+    firewall.set_ingress(cloud, plan, ingress.when_open(plan))
+
+
+def mark_open(run: Run, target: Host, instance_id: str) -> None:
+    """Say in the run, in its journal and on the target that from now on the target may hold what production lacks."""
+    if not run.has(Opening):
+        run.record(Opening(instance_id=instance_id))
+    if not run.happened("target_open"):
+        run.journal(Entry(kind="target_open", detail={"instance": instance_id}))
+    target.write_file(str(OPENED), f"{run.name}\n")

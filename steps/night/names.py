@@ -1,0 +1,186 @@
+"""DNS: the short TTL before the night, and the change itself."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.host import Host
+from fixtures.connect.nameservers import Answer, Dns
+from fixtures.errors import CouldNotVerify, Refused, StepFailed
+from fixtures.plan import Plan, Record
+from fixtures.policy.dnsclock import clock_file, load_clock, observe, place, save_clock
+from fixtures.run.evidence import DnsBefore, Entry, TargetFacts, now
+from fixtures.run.run import Run
+from steps.night import following
+from steps.night.providers import Change, Provider
+from steps.night.providers.manual import Manual
+from steps.night.providers.rfc2136 import Rfc2136
+from steps.night.providers.route53 import Route53
+from steps.step import step
+
+log = logging.getLogger(__name__)
+
+QUIET_SECONDS = 15.0
+"""How long waiting for a name server may say nothing."""
+
+
+@step(needs=["rehearsed"], gives=["ttl_lowered"])
+def lower_ttl(plan: Plan, run: Run, dns: Dns, cloud: Cloud) -> None:
+    """Lower the records' TTL on every authoritative server, so that the change is seen within minutes."""
+    if not run.has(DnsBefore):
+        run.record(read_before(plan, dns))
+    # Before the change, and after it: the clock must know what caches may have been told until now.
+    look_at_clock(plan, run, dns)
+    before = run.records(DnsBefore)
+    provider = provider_of(plan, dns, cloud)
+    changes = []
+    for record in plan.dns.records:
+        answer = dns.ask(plan.dns.primary, record.name, record.type)
+        if answer.ttl is None or answer.ttl > plan.dns.ttl:
+            values = tuple(before.records[key(record)])
+            changes.append(Change(record, values, plan.dns.ttl, expected=values))
+    if changes:
+        provider.change(changes)
+    low = f"TTL <= {plan.dns.ttl}"
+    for record in plan.dns.records:
+        wait_served(dns, record, lambda a: a.ttl is not None and a.ttl <= plan.dns.ttl, low, provider.patience)
+    look_at_clock(plan, run, dns)
+
+
+@step(needs=["target_open", "source_closed"], gives=["dns_changed"])
+def change_dns(plan: Plan, run: Run, dns: Dns, cloud: Cloud, source: Host, target: Host) -> None:
+    """Point every record of the plan from production to the target, see it everywhere, and see users move."""
+    cloud.verify_account()
+    facts = run.records(TargetFacts)
+    instance = cloud.instance()
+    if instance is None or instance.public_address != facts.public_address:
+        raise Refused(
+            "the target's address",
+            expected=f"{facts.public_address}, as recorded",
+            found=str(instance.public_address if instance else "no instance"),
+            remedy="associate the recorded elastic address with the instance again; DNS was not changed",
+        )
+    before = run.records(DnsBefore)
+    following.begin(plan, run, source, target)
+    point(
+        dns,
+        provider_of(plan, dns, cloud),
+        [
+            Change(record, (facts.address(record.type),), plan.dns.ttl, expected=tuple(before.records[key(record)]))
+            for record in plan.dns.records
+        ],
+    )
+    if not run.happened("dns_changed"):
+        run.journal(Entry(kind="dns_changed", detail={"address": facts.public_address}))
+    following.follow(plan, run, dns, source, target)
+
+
+def key(record: Record) -> str:
+    """How records of evidence name a DNS record: "name type"."""
+    return f"{record.name} {record.type}"
+
+
+def provider_of(plan: Plan, dns: Dns, cloud: Cloud) -> Provider:
+    """The way in which the plan's zone is changed."""
+    match plan.dns.provider:
+        case "rfc2136":
+            return Rfc2136(plan.dns)
+        case "route53":
+            return Route53(plan.dns, cloud)
+        case "manual":
+            return Manual(dns)
+
+
+def read_before(plan: Plan, dns: Dns) -> DnsBefore:
+    """What the primary holds now; raises `Refused` for a record that could not be moved as the plan asks."""
+    before = DnsBefore(records={}, ttls={})
+    for record in plan.dns.records:
+        answer = dns.ask(plan.dns.primary, record.name, record.type)
+        own = str(plan.source.address_for(record.type))
+        if answer.ttl is None or answer.values != (own,):
+            raise Refused(
+                f"the record {key(record)} on {plan.dns.primary.name}",
+                expected=f"{own}, production's address, and no other",
+                found=", ".join(answer.values) or "no such record",
+                remedy="mend source.public_address, source.ipv6_address or dns.records in the plan",
+            )
+        before.records[key(record)] = list(answer.values)
+        before.ttls[key(record)] = answer.ttl
+    return before
+
+
+def look_at_clock(plan: Plan, run: Run, dns: Dns) -> None:
+    """Ask every authoritative server for every record, and keep what it said in the DNS clock."""
+    before, path = run.records(DnsBefore), clock_file(plan, run)
+    known = clock = load_clock(path)
+    for record in plan.dns.records:
+        for server in plan.dns.authoritative:
+            ttl = dns.ask(server, record.name, record.type).ttl
+            if ttl is not None:
+                where, told = place(record, server), before.ttls[key(record)]
+                clock = observe(clock, where, ttl, low=plan.dns.ttl, at=now(), before=told)
+    if clock != known:
+        save_clock(path, clock)
+
+
+def restore(plan: Plan, before: DnsBefore, dns: Dns, cloud: Cloud) -> None:
+    """Have every record hold what it held before gonogo touched it, with the TTL it had."""
+    changes = [
+        Change(record, tuple(before.records[key(record)]), before.ttls[key(record)]) for record in plan.dns.records
+    ]
+    point(dns, provider_of(plan, dns, cloud), changes)
+
+
+def point(dns: Dns, provider: Provider, changes: Sequence[Change]) -> None:
+    """Have records hold these values with these TTLs on every authoritative server; again, it changes nothing."""
+    wanted = []
+    for change in changes:
+        answer = dns.ask(dns.plan.primary, change.record.name, change.record.type)
+        if not _holds(answer, change):
+            # With the right values already, only the TTL is missing.
+            same = answer.values == tuple(sorted(change.values))
+            wanted.append(Change(change.record, change.values, change.ttl, None if same else change.expected))
+    if wanted:
+        provider.change(wanted)
+    for change in changes:
+        told = f"{', '.join(change.values)}, TTL {change.ttl}"
+        wait_served(dns, change.record, lambda a, c=change: _holds(a, c), told, provider.patience)  # type: ignore[misc]  # bound now
+
+
+def _holds(answer: Answer, change: Change) -> bool:
+    return (answer.values, answer.ttl) == (tuple(sorted(change.values)), change.ttl)
+
+
+def wait_served(dns: Dns, record: Record, good: Callable[[Answer], bool], wanted: str, patience: float) -> None:
+    """Wait until every authoritative server gives a good answer; raises `StepFailed` naming the one that does not.
+
+    `patience` in seconds, for each server. A server that is silent meanwhile is asked again.
+    """
+    for server in dns.plan.authoritative:
+        deadline = time.monotonic() + patience
+        news = time.monotonic() + QUIET_SECONDS
+        while True:
+            try:
+                answer = dns.ask(server, record.name, record.type)
+            except CouldNotVerify:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
+                continue
+            if good(answer):
+                break
+            found = f"{', '.join(answer.values) or 'no record'}, TTL {answer.ttl}"
+            if time.monotonic() > deadline:
+                raise StepFailed(
+                    f"{key(record)} on {server.name}",
+                    expected=wanted,
+                    found=f"{found}, after {patience:.0f} seconds",
+                    remedy="see that it is changed there, and that the secondary takes the zone from the primary; then "
+                    "run the same command again",
+                )
+            if time.monotonic() > news:
+                log.info("waiting for %s on %s: %s, found %s", key(record), server.name, wanted, found)
+                news = time.monotonic() + QUIET_SECONDS
+            time.sleep(0.3)
+        log.info("%s on %s: %s, TTL %s", key(record), server.name, ", ".join(answer.values), answer.ttl)

@@ -1,0 +1,269 @@
+"""Telling people ahead of time: the notice goes out through every channel of the plan, once."""
+
+import contextlib
+import smtplib
+import ssl
+import subprocess
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from fixtures import wording
+from fixtures.connect.host import Host
+from fixtures.errors import GonogoError, Refused, StepFailed
+from fixtures.places import HELD
+from fixtures.plan import Channel, Command, Mail, Page, Plan
+from fixtures.plan.waivers import load_signed
+from fixtures.policy import notices
+from fixtures.run.evidence import Delivery, Notices, now
+from fixtures.run.run import Run, runs_of
+from steps.step import step
+
+SECONDS = 60
+"""How long a mail server or a command may take."""
+
+_DEFINITE = (
+    smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError, smtplib.SMTPHeloError,
+    smtplib.SMTPNotSupportedError,
+)  # fmt: skip
+"""The server's own word that it did not take the mail."""
+
+
+@step(needs=["source_surveyed"], gives=["notice_published"])
+def publish_notice(plan: Plan, run: Run, open_source: Host) -> None:
+    """Tell users and internal users when production will be closed, through every channel of the plan, once."""
+    mistakes = misleading(plan)
+    if mistakes:
+        raise Refused(
+            "the notice",
+            expected="words that nobody misreads",
+            found="".join(f"\n    - {line}" for line in mistakes),
+            remedy="mend [notice] in the plan; nobody was told anything",
+        )
+    book = Book(run, plan)
+    for channel in plan.notice.channels:
+        text = notices.render(plan, channel.audience)
+        delivery = book.find(channel, text)
+        match channel:
+            case Page():
+                _page(open_source, channel, delivery, book)
+            case Mail():
+                _mail(plan, channel, delivery, book)
+            case Command():
+                _command(plan, channel, delivery, book)
+    book.keep()
+
+
+def misleading(plan: Plan) -> list[str]:
+    """What is wrong with the notices of a plan, before anybody reads them."""
+    told = notices.announced(plan)
+    audiences = dict.fromkeys(channel.audience for channel in plan.notice.channels)
+    found = [f"to {who}: {m}" for who in audiences for m in wording.lint(notices.render(plan, who), told)]
+    start = notices.mistaken_start(plan)
+    return [*([f"notice.starts: {start}"] if start else []), *found]
+
+
+class Book:
+    """The run's record of deliveries. What an earlier run of the plan told in the same words counts as told."""
+
+    def __init__(self, run: Run, plan: Plan) -> None:
+        self._run = run
+        self._deliveries: dict[str, Delivery] = {}
+        self._earlier: dict[str, Delivery] = {}
+        for one in runs_of(plan, run.directory.parent):
+            if one.name <= run.name and one.has(Notices):
+                self._earlier |= one.records(Notices).deliveries
+
+    def find(self, channel: Channel, text: str) -> Delivery:
+        """The delivery of this text through this channel: the earlier one, or a new one."""
+        key = notices.delivery_key(channel, text)
+        if key not in self._deliveries:
+            new = Delivery(channel=channel.name, audience=channel.audience, text=text)
+            self._deliveries[key] = self._earlier.get(key, new)
+        return self._deliveries[key]
+
+    def keep(self) -> None:
+        """Write the record; it is on disk when this returns."""
+        self._run.record(Notices(deliveries=self._deliveries))
+
+
+def _page(source: Host, page: Page, delivery: Delivery, book: Book) -> None:
+    path, wanted = str(page.file), notices.snippet(delivery.text)
+    there = source.file(path).exists
+    old = source.read_file(path) if there else ""
+    if there and notices.MARK not in old:
+        raise Refused(
+            f"{path} on the source",
+            expected="no file, or a notice that gonogo wrote",
+            found="somebody else's file",
+            remedy="move it away, or name another file in notice.channels; it was not changed",
+        )
+    if old != wanted:
+        # In the record before it is on production, so that a back-out knows of it whatever becomes of us.
+        book.keep()
+        # Only from now on can it be seen, whatever an earlier run showed.
+        source.write_file(path, wanted)
+        delivery.published = now()
+    delivery.published = delivery.published or now()
+    book.keep()
+
+
+# $1 the page, $2 the mark, $3 where it goes. A back-out deletes nothing, and moves nothing that is not ours.
+_WITHDRAW = """
+set -eu
+grep -qF -- "$2" "$1" 2>/dev/null || exit 0
+install -d -m 0700 -- "$(dirname -- "$3")"
+mv -fT -- "$1" "$3"
+echo "$1"
+"""
+
+
+def withdraw(source: Host, plan: Plan) -> list[str]:
+    """Take gonogo's notices off production's pages, into the directory of held files; the paths that were there."""
+    gone = []
+    for channel in plan.notice.channels:
+        if isinstance(channel, Page):
+            kept = HELD / channel.file.name
+            gone += source.check(
+                ["sh", "-c", _WITHDRAW, "withdraw", str(channel.file), notices.MARK, str(kept)]
+            ).splitlines()
+    return gone
+
+
+# --- mail ---------------------------------------------------------------------------------------------------------------
+
+
+def message(channel: Mail, delivery: Delivery, to: list[str]) -> EmailMessage:
+    """The mail as it is sent."""
+    subject, body = notices.letter(delivery.text)
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = channel.sender, ", ".join(to), subject
+    mail["Date"], mail["Message-ID"] = format_datetime(now()), delivery.message_id
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(body)
+    return mail
+
+
+def _mail(plan: Plan, channel: Mail, delivery: Delivery, book: Book) -> None:
+    if delivery.message_id and delivery.published is None:
+        _settle(plan, channel, delivery)
+        book.keep()
+    to = [address for address in channel.to if address not in delivery.accepted]
+    if not to:
+        return
+    delivery.message_id = delivery.message_id or _message_id(channel, delivery)
+    what = f"the mail server {channel.server}:{channel.port}"
+    before = delivery.published
+    try:
+        server = _connect(channel)
+    except (OSError, smtplib.SMTPException) as error:
+        raise _undelivered(what, f"{type(error).__name__}: {error}") from None
+    try:
+        # From here until its answer is written down, nobody can say whether the mail went out.
+        delivery.published = None
+        book.keep()
+        refused = server.send_message(message(channel, delivery, to), channel.sender, to)
+        delivery.accepted += [address for address in to if address not in refused]
+        delivery.published = now()
+        book.keep()
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            server.quit()
+    except _DEFINITE as error:
+        delivery.published = before
+        delivery.message_id = delivery.message_id if before else ""
+        book.keep()
+        raise _undelivered(what, str(error)) from None
+    except (OSError, smtplib.SMTPException) as error:
+        raise _undelivered(what, f"{type(error).__name__}: {error}") from None
+    finally:
+        server.close()
+    if refused:
+        raise _undelivered(what, "; ".join(f"{address}: {answer}" for address, answer in refused.items()))
+
+
+def _message_id(channel: Mail, delivery: Delivery) -> str:
+    return f"<gonogo-{notices.delivery_key(channel, delivery.text)}@{channel.sender.rpartition('@')[2]}>"
+
+
+def _connect(channel: Mail) -> smtplib.SMTP:
+    """A session with the mail server, encrypted where it can be, logged in where the plan says so."""
+    context = ssl.create_default_context()
+    if channel.user is None:
+        # Without a password to lose, any encryption is better than none: many relays carry a certificate of their own.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if channel.port == smtplib.SMTP_SSL_PORT:
+        server: smtplib.SMTP = smtplib.SMTP_SSL(channel.server, channel.port, timeout=SECONDS, context=context)
+    else:
+        server = smtplib.SMTP(channel.server, channel.port, timeout=SECONDS)
+    try:
+        server.ehlo()
+        encrypted = channel.port == smtplib.SMTP_SSL_PORT
+        if not encrypted and server.has_extn("starttls"):
+            server.starttls(context=context)
+            server.ehlo()
+            encrypted = True
+        if channel.user is not None:
+            _log_in(server, channel, encrypted=encrypted)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _log_in(server: smtplib.SMTP, channel: Mail, *, encrypted: bool) -> None:
+    if not encrypted:
+        raise Refused(
+            f"the mail server {channel.server}:{channel.port}",
+            expected="STARTTLS, before a password is sent to it",
+            found="it offers none",
+            remedy="name its port for submission (587 or 465), or take user and password out of the channel",
+        )
+    server.login(channel.user or "", channel.password.reveal() if channel.password else "")
+
+
+def _settle(plan: Plan, channel: Mail, delivery: Delivery) -> None:
+    """Find out whether a mail went out whose answer nobody wrote down; raises `StepFailed` when nobody can say."""
+    arrived = f"{delivery.message_id} arrived"
+    missing = f"{delivery.message_id} did not arrive"
+    signed = load_signed(plan, now().astimezone().date())
+    if (channel.seen_by and delivery.message_id in notices.seen(plan, channel.seen_by)) or signed.newest(arrived):
+        delivery.accepted, delivery.published = list(channel.to), now()
+    elif signed.newest(missing):
+        delivery.published = None
+    else:
+        raise StepFailed(
+            f"the {delivery.channel}",
+            expected="the mail server's answer",
+            found="an earlier attempt broke off before it was written down: it may have gone out or not",
+            remedy=f"look into a mailbox, then put an [[attestation]] beside the plan (plan.waivers.toml) with "
+            f'what = "{arrived}" or what = "{missing}", and run the same command again',
+        )
+
+
+# --- a command ----------------------------------------------------------------------------------------------------------
+
+
+def _command(plan: Plan, channel: Command, delivery: Delivery, book: Book) -> None:
+    if delivery.published is not None:
+        return
+    if not notices.said_in(notices.seen(plan, channel.seen_by), delivery.text):
+        what = f"the command {channel.command[0]}"
+        try:
+            done = subprocess.run(
+                channel.command, cwd=plan.path.parent, input=delivery.text, capture_output=True, text=True,
+                timeout=SECONDS, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _undelivered(what, str(error)) from None
+        if done.returncode != 0:
+            raise _undelivered(what, f"exit code {done.returncode}: {(done.stderr or done.stdout).strip()[-500:]}")
+    delivery.published = now()
+    book.keep()
+
+
+def _undelivered(what: str, found: str) -> GonogoError:
+    return StepFailed(
+        what,
+        expected="the notice to be taken",
+        found=found,
+        remedy="mend it and run the same command again: whoever was told already is not told again",
+    )

@@ -1,0 +1,1 @@
+"""Set up the new environment: key, firewall, machine, login."""

@@ -1,0 +1,1 @@
+"""Test with a copy of production data."""

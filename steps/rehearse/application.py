@@ -1,0 +1,82 @@
+"""The application on the target: started, tried, stopped, started again."""
+
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.host import Host
+from fixtures.connect.web import Web
+from fixtures.facts import parity
+from fixtures.plan import Plan
+from fixtures.run.evidence import DataCopy, Rehearsal, ResponseTimes, TargetFacts
+from fixtures.run.run import Run
+from steps.engine import guards
+from steps.rehearse import sampling
+from steps.step import step
+
+
+@step(
+    needs=[
+        "data_copied",
+        "redis_copied",
+        "files_copied",
+        "passwords_required",
+        "pack_configured",
+        "web_configured",
+        "build_finished",
+        "target_quarantined",
+    ],
+    gives=["application_running"],
+    harmless=True,
+)
+def start_application(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Start the pack and nginx; workers and cron stay held."""
+    guards.prove_target(target, run, plan, cloud)
+    start_pack(target, plan)
+
+
+@step(needs=["application_running", "pages_sampled"], gives=["rehearsed"])
+def rehearse(plan: Plan, run: Run, web: Web) -> None:
+    """Try the target under production's name: pages that must be equal, and their times; the checks do the judging."""
+    facts = run.records(TargetFacts)
+    sampling.ask_again(plan, run, web)
+    hosts = {"source": str(plan.source.public_address), "target": facts.public_address}
+    times = parity.measure(web, hosts, plan.smoke, plan.web.pages, plan.parity)
+    run.record(ResponseTimes(source=times["source"], target=times["target"]))
+    run.record(Rehearsal(instance_id=facts.instance_id, snapshot=run.records(DataCopy).snapshot))
+
+
+@step(needs=["source_closed"], gives=["target_stopped"])
+def stop_target_application(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Stop the target's pack, so that nothing reads or writes while it is filled."""
+    guards.prove_target(target, run, plan, cloud)
+    guards.refuse_after_opening(run, target)
+    stop_pack(target, plan)
+
+
+@step(
+    needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "target_quarantined"],
+    gives=["smoke_tested"],
+)
+def start_application_again(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+    """Start the pack on closed production's data; workers and cron stay held until the target opens."""
+    guards.prove_target(target, run, plan, cloud)
+    start_pack(target, plan)
+
+
+def start_pack(host: Host, plan: Plan) -> None:
+    """Start the application servers and nginx, enabled at boot; those that failed before get a fresh start."""
+    units = plan.application.pack
+    host.check(["sh", "-c", 'systemctl reset-failed -- "$@" 2>/dev/null || true', "reset", *units])
+    host.check(["systemctl", "enable", "--quiet", "--", *units, "nginx.service"])
+    host.check(["systemctl", "start", "--", *units, "nginx.service"], timeout=180)
+
+
+def stop_pack_if_there(target: Host, plan: Plan) -> bool:
+    """Stop the pack where it was installed already; whether it was."""
+    there = all(target.succeeds(["systemctl", "cat", "--", unit]) for unit in plan.application.pack)
+    if there:
+        stop_pack(target, plan)
+    return there
+
+
+def stop_pack(host: Host, plan: Plan) -> None:
+    """Stop the application servers; each finishes the requests it has begun."""
+    host.check(["systemctl", "stop", "--", *plan.application.pack], timeout=180)

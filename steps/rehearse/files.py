@@ -1,0 +1,151 @@
+"""The users' files: pushed from the source, and proven by a manifest of both sides."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Literal
+
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.host import Host
+from fixtures.errors import CouldNotVerify, Refused, StepFailed
+from fixtures.plan import Plan, Upload
+from fixtures.run.evidence import FilesCopy, Survey
+from fixtures.run.run import Run
+from fixtures.sameness.listing import Listing, list_directory, scratch
+from fixtures.sameness.manifest import Made, Manifest, at_once, keep_manifest, kept_manifest, read_manifest
+from steps.engine import guards
+from steps.step import step
+from steps.tools.copying import refuse_empty, rsync_push
+
+log = logging.getLogger(__name__)
+
+
+@step(
+    needs=["release_copied", "target_quarantined"],
+    gives=["files_copied"],
+    destroys="files in the target's upload directories that production no longer has",
+)
+def copy_uploads(plan: Plan, run: Run, cloud: Cloud, open_source: Host, source: Host, target: Host) -> None:
+    """Push the users' files from production to the target."""
+    _copy(plan, run, cloud, open_source, source, target, final=False)
+
+
+@step(
+    needs=["source_closed", "target_stopped"],
+    gives=["final_files_copied"],
+    destroys="files in the target's upload directories that closed production no longer has",
+)
+def copy_uploads_again(plan: Plan, run: Run, cloud: Cloud, open_source: Host, source: Host, target: Host) -> None:
+    """Push what changed among the users' files since the rehearsal."""
+    _copy(plan, run, cloud, open_source, source, target, final=True)
+
+
+def _copy(
+    plan: Plan, run: Run, cloud: Cloud, open_source: Host, source: Host, target: Host, *, final: bool
+) -> None:  # fmt: skip
+    guards.prove_target(target, run, plan, cloud)
+    guards.refuse_after_opening(run, target)
+    begun = time.monotonic()
+    for upload in plan.files:
+        refuse_vanished(source, run.records(Survey), str(upload.path))
+    copying = _Copying(plan, run, open_source, source, target, final=final)
+    copied = {str(upload.path): copying.one(upload) for upload in plan.files}
+    run.record(
+        FilesCopy(
+            final=final,
+            manifests={path: here.sha256 for path, (here, _) in copied.items()},
+            arrived={path: there.sha256 for path, (_, there) in copied.items()},
+            counts={path: here.count for path, (here, _) in copied.items()},
+            unclaimed={path: here.moved for path, (here, _) in copied.items()},
+            seconds=round(time.monotonic() - begun, 3),
+        )
+    )
+
+
+class _Copying:
+    """The copy of upload directories, and the manifests of both sides."""
+
+    def __init__(
+        self, plan: Plan, run: Run, open_source: Host, source: Host, target: Host, *, final: bool
+    ) -> None:  # fmt: skip
+        self.plan, self.run, self.open_source, self.source, self.target = plan, run, open_source, source, target
+        self.final = final
+
+    def one(self, upload: Upload) -> tuple[Made, Made]:
+        """Push one directory; the manifests of what the source held all the while, and of what the target holds.
+
+        The rehearsal hashes every file of both sides. The final copy, for which users wait, takes over the hashes of the
+        rehearsal and hashes what changed since.
+        """
+        path = str(upload.path)
+        with scratch(self.run.directory) as into:
+            before = list_directory(self.source, path, into, log.info)
+            rsync_push(
+                self.open_source,
+                self.target,
+                self.plan,
+                self.run,
+                purpose=f"copy_uploads-{'-'.join(upload.path.parts[1:])}",
+                source_dir=path,
+                target_dir=path,
+                delete=True,
+                max_delete=upload.max_delete,
+            )
+            here, there = at_once([lambda: self._source(before, path, into), lambda: self._target(path, into)])
+            if self.final and here.moved:
+                raise StepFailed(
+                    f"{path} on closed production",
+                    expected="no change: production is closed",
+                    found=f"{here.moved} entries changed while they were copied: {here.names}",
+                    remedy="find who still writes there (lsof +D), stop it, and run the same command again",
+                )
+            for manifest in (here, there):
+                keep_manifest(self.run.directory, manifest)
+        return here, there
+
+    def _source(self, before: Listing, path: str, into: Path) -> Made:
+        # On the living source users go on: what they changed since the push began is not claimed.
+        earlier = self._earlier(path, "manifests")
+        return read_manifest(before, into, earlier=earlier, repeat=True, living=not self.final, tell=log.info)
+
+    def _target(self, path: str, into: Path) -> Made:
+        listing = list_directory(self.target, path, into, log.info)
+        return read_manifest(listing, into, earlier=self._earlier(path, "arrived"), tell=log.info)
+
+    def _earlier(self, path: str, side: Literal["manifests", "arrived"]) -> Manifest | None:
+        if not self.final or not self.run.has(FilesCopy):
+            return None
+        try:
+            return kept_manifest(self.run.directory, getattr(self.run.records(FilesCopy), side).get(path, "none"))
+        except CouldNotVerify as error:
+            log.info("every file is hashed anew: %s: %s", error.subject, error.found)
+            return None
+
+
+def refuse_vanished(source: Host, survey: Survey, path: str) -> None:
+    """Raise `Refused` when an upload directory is empty, absent, not mounted, or holds less than half of what it did."""
+    refuse_empty(source, path)
+    for point in mount_points(source.read_file("/etc/fstab"), path):
+        if not source.succeeds(["mountpoint", "-q", point]):
+            raise Refused(
+                f"{path} on the source",
+                expected=f"{point} mounted, as /etc/fstab says",
+                found="not mounted",
+                remedy=f"mount {point} on production; nothing was changed",
+            )
+    surveyed = survey.files[path].files if path in survey.files else 0
+    present = int(source.check(["sh", "-c", 'find "$1" -type f -printf x | wc -c', "count", path], timeout=600))
+    if present * 2 < surveyed:
+        raise Refused(
+            f"{path} on the source",
+            expected=f"about the {surveyed} files that were surveyed",
+            found=f"{present} files",
+            remedy="see what became of them; if this is right, survey again with `gonogo run --new`",
+        )
+
+
+def mount_points(fstab: str, path: str) -> list[str]:
+    """The mount points of an fstab, `/` aside, that `path` lies on or below and that are mounted at boot."""
+    lines = [line.split() for line in fstab.splitlines() if not line.lstrip().startswith("#")]
+    points = [fields[1].rstrip("/") for fields in lines if len(fields) > 3 and "noauto" not in fields[3].split(",")]
+    return [point for point in points if point and f"{path}/".startswith(f"{point}/")]

@@ -1,0 +1,251 @@
+"""Redis on the target: as production's, on the loopback; its data streamed there, or production's proven drained."""
+
+import re
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from fixtures.connect.cloud import Cloud
+from fixtures.connect.host import Host
+from fixtures.connect.redis import Redis, alike, opened, unlike
+from fixtures.errors import Refused, StepFailed
+from fixtures.places import STATE_DIRECTORY
+from fixtures.plan import Plan
+from fixtures.plan import Redis as Planned
+from fixtures.run.evidence import RedisCopy
+from fixtures.run.run import Run
+from fixtures.sameness.keys import Keys, keep_keys
+from steps.engine import guards
+from steps.rehearse.application import stop_pack_if_there
+from steps.step import step
+from steps.tools import packages
+from steps.tools.copying import channel
+from steps.tools.units import run_unit
+
+PURPOSE = "copy_redis"
+MARKER = "redis"
+"""Names our block in Redis's own configuration."""
+ARRIVED = STATE_DIRECTORY / "redis.rdb"
+"""Where the data waits on the target until Redis is stopped."""
+LIMIT = 3600.0
+"""Seconds that the copy may take."""
+
+# $1 unit. The configuration file that the server is started with.
+_CONFIGURATION = 'systemctl show --property=ExecStart --value -- "$1" | grep -o "[^ ]*[.]conf" | head -n 1'
+# $1 unit, $2 its directory, $3 its file, $4 the arrived data ("" for none), $5 what holds its append-only data there. It is
+# stopped first: Redis writes what it holds when it ends. Without a name the whole directory would go.
+_LOAD = r"""
+set -eu
+: "${3:?dbfilename is empty}" "${5:?neither appenddirname nor appendfilename is known}"
+systemctl stop -- "$1"
+owner=$(stat -c %U:%G -- "$2")
+rm -rf -- "$2/$3" "$2/$5"
+if [ -n "$4" ]; then
+  install -o "${owner%:*}" -g "${owner#*:}" -m 0640 -- "$4" "$2/$3"
+  rm -f -- "$4"
+fi
+systemctl start -- "$1"
+"""
+# Redis ends its data with a mark, so that a stream which broke off is told from a whole one.
+_RECEIVE = f"""umask 077; cat >{ARRIVED}.part && redis-check-rdb {ARRIVED}.part >&2 && mv -f {ARRIVED}.part {ARRIVED}"""
+
+
+@step(
+    needs=["target_quarantined", "source_surveyed"],
+    gives=["redis_copied"],
+    only_with="redis",
+    destroys="what Redis on the target holds, to fill it anew from production",
+)
+def copy_redis(plan: Plan, run: Run, cloud: Cloud, source: Host, open_source: Host, target: Host) -> None:
+    """Set up Redis on the target and stream production's data into it."""
+    _copy(plan, run, cloud, source, open_source, target, final=False)
+
+
+@step(
+    needs=["source_closed", "target_stopped"],
+    gives=["final_redis_copied"],
+    only_with="redis",
+    destroys="what Redis on the target holds, to fill it from closed production",
+)
+def copy_redis_again(plan: Plan, run: Run, cloud: Cloud, source: Host, open_source: Host, target: Host) -> None:
+    """Stream closed production's Redis into the target's once more."""
+    _copy(plan, run, cloud, source, open_source, target, final=True)
+
+
+def _copy(
+    plan: Plan, run: Run, cloud: Cloud, source: Host, open_source: Host, target: Host, *, final: bool
+) -> None:  # fmt: skip
+    planned = plan.redis
+    if planned is None:
+        return
+    guards.prove_target(target, run, plan, cloud)
+    guards.refuse_after_opening(run, target)
+    begun = time.monotonic()
+    stop_pack_if_there(target, plan)
+    packages.install(target, run, PURPOSE, planned.packages)
+    with opened(source, planned) as production:
+        wanted = production.settings()
+        _refuse_older(production, target)
+        copied = Keys()
+        # The append-only file comes later: with it, Redis would not look at the data that it is given.
+        _configure(target, planned, {**wanted, "appendonly": "no"})
+        if planned.mode == "copied":
+            before = production.keys()
+            forced = ["sudo", "-n", "sh", "-c", _RECEIVE]
+            with channel(open_source, target, plan, run, purpose=PURPOSE, forced_command=forced) as ssh:
+                run_unit(open_source, run, PURPOSE, dump_script(planned, ssh), LIMIT)
+            after = production.keys()
+            copied = _unchanged(before, after, production.clock(), final=final)
+    _load(target, planned)
+    with opened(target, planned) as session:
+        loaded, counts, clock = session.keys(), session.counts(), session.clock()
+        if wanted["appendonly"] == "yes":
+            _append(session)
+    _write_settings(target, planned, wanted)
+    for keys in (copied, loaded):
+        keep_keys(run.directory, keys)
+    run.record(
+        RedisCopy(
+            final=final,
+            mode=planned.mode,
+            copied=copied.sha256,
+            loaded=loaded.sha256,
+            counts=counts,
+            loaded_at=clock,
+            seconds=round(time.monotonic() - begun, 3),
+        )
+    )
+
+
+def dump_script(planned: Planned, ssh: Sequence[str]) -> str:
+    """The script on the source: what a replica would be given, straight into ssh; production's disk takes no part."""
+    dump = ["nice", "-n", "10", "redis-cli", "-p", str(planned.port), "--no-auth-warning"]
+    # A script of a unit is a file that root alone can read, in memory; redis-cli takes the password from its input.
+    secret = f"printf '%s\\n' {shlex.quote(planned.password.reveal())} | " if planned.password else ""
+    asks = ["--askpass"] if planned.password else []
+    return f"set -o pipefail\n{secret}{shlex.join([*dump, *asks, '--rdb', '-'])} | {shlex.join(ssh)}\n"
+
+
+def configuration(planned: Planned, settings: Mapping[str, str]) -> str:
+    """Our part of the configuration: on the loopback, with the plan's password, and keeping data as production does."""
+    lines = ["# Written by gonogo.", "bind 127.0.0.1 -::1", f"port {planned.port}"]
+    if planned.password is not None:
+        lines.append(f"requirepass {_quoted(planned.password.reveal())}")
+    for name, value in settings.items():
+        # "3600 1 300 100" are two rules, and an empty text is the word for none.
+        words = re.findall(r"\d+ \d+", value) if name == "save" and value else [_quoted(value)]
+        lines += [f"{name} {word}" for word in words]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _unchanged(before: Keys, after: Keys, clock: int, *, final: bool) -> Keys:
+    """The keys that were the same before and after the data was read; on closed production none may differ."""
+    told = unlike(before, after, clock, whole=True) if final else []
+    if told:
+        raise StepFailed(
+            "Redis on closed production",
+            expected="no change: production is closed",
+            found="; ".join(told[:5]),
+            remedy="find who still writes there (redis-cli CLIENT LIST), stop it, and run the same command again",
+        )
+    return Keys({key: facts for key, facts in before.items() if key in after and alike(facts, after[key])})
+
+
+def _refuse_older(production: Redis, target: Host) -> None:
+    """An older Redis cannot read a newer one's data."""
+    theirs = _version(production.info("server"))
+    ours = _version(target.check(["redis-server", "--version"]))
+    if ours[:2] < theirs[:2]:
+        raise Refused(
+            "Redis on the target",
+            expected=f"{'.'.join(map(str, theirs))}, as on production, or later",
+            found=".".join(map(str, ours)),
+            remedy="choose another package in redis.packages, or another image; nothing was changed on production",
+        )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    found = re.search(r"(?:redis_version:|v=)(\d+)\.(\d+)\.(\d+)", text)
+    return tuple(map(int, found.groups())) if found else (0,)
+
+
+def _configure(target: Host, planned: Planned, settings: Mapping[str, str]) -> None:
+    own = _write_settings(target, planned, settings)
+    path = str(own.with_name(_base(target, planned).name))
+    target.edit_block(path, MARKER, [f"include {own}"])
+    target.check(["systemctl", "enable", "--quiet", "--", planned.unit])
+    target.check(["systemctl", "restart", "--", planned.unit], timeout=300)
+
+
+def _write_settings(target: Host, planned: Planned, settings: Mapping[str, str]) -> PurePosixPath:
+    base = _base(target, planned)
+    owner = target.check(["stat", "-c", "%U:%G", "--", str(base)]).strip()
+    own = base.with_name("gonogo.conf")
+    target.write_file(str(own), configuration(planned, settings), mode="0640", owner=owner)
+    return own
+
+
+def _base(target: Host, planned: Planned) -> PurePosixPath:
+    path = target.check(["sh", "-c", _CONFIGURATION, "configuration", planned.unit]).strip()
+    if not path:
+        raise StepFailed(
+            f"{planned.unit} on the target",
+            expected="a Redis that is started with a configuration file",
+            found="none in its ExecStart",
+            remedy="mend redis.unit and redis.packages in the plan",
+        )
+    return PurePosixPath(path)
+
+
+def _load(target: Host, planned: Planned) -> None:
+    with opened(target, planned) as session:
+        directory, file = session.setting("dir"), session.setting("dbfilename")
+        append = session.setting("appenddirname") or session.setting("appendfilename")
+    arrived = str(ARRIVED) if planned.mode == "copied" else ""
+    target.check(["sh", "-c", _LOAD, "load", planned.unit, directory, file, arrived, append], timeout=600)
+
+
+def _append(session: Redis) -> None:
+    """Begin the append-only file, and wait until it holds everything."""
+    session.call("CONFIG", "SET", "appendonly", "yes")
+    deadline = time.monotonic() + LIMIT
+    while True:
+        facts = dict(line.split(":", 1) for line in session.info("persistence").splitlines() if ":" in line)
+        busy = facts.get("aof_rewrite_in_progress") != "0" or facts.get("aof_rewrite_scheduled") != "0"
+        if not busy and facts.get("aof_last_bgrewrite_status") == "ok":
+            return
+        if time.monotonic() > deadline or not busy:
+            raise StepFailed(
+                "Redis's append-only file on the target",
+                expected="written whole",
+                found=facts.get("aof_last_bgrewrite_status", "nothing said"),
+                remedy="see the log of Redis on the target, then run the same command again",
+            )
+        time.sleep(0.2)
+
+
+def await_drained(plan: Plan, source: Host) -> None:
+    """Wait until production's workers have emptied the plan's queues; raises `StepFailed` when they do not.
+
+    The workers still run then: running the same command again waits again.
+    """
+    if plan.redis is None or plan.redis.mode != "drained" or not plan.redis.queues:
+        return
+    deadline = time.monotonic() + plan.cutover.drain_seconds
+    with opened(source, plan.redis) as session:
+        while left := session.lengths(plan.redis.queues):
+            if time.monotonic() > deadline:
+                raise StepFailed(
+                    "the queues in production's Redis",
+                    expected=f"empty within {plan.cutover.drain_seconds} s",
+                    found=", ".join(f"{key}: {length}" for key, length in left.items()),
+                    remedy="the page is shown and the workers still run: wait and run the same command again, "
+                    "or `gonogo back-out`",
+                )
+            time.sleep(0.2)

@@ -1,0 +1,236 @@
+"""Host to host: the source pushes to the target with a key that lives as long as the copy and can do one thing."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from fixtures.connect.host import Host
+from fixtures.errors import Refused
+from fixtures.plan import Plan
+from fixtures.policy.ingress import SSH
+from fixtures.run.evidence import TargetFacts
+from fixtures.run.run import Run
+from steps.tools import packages
+from steps.tools.units import run_unit, unit_name
+
+KEYS = "/run/gonogo/keys"
+"""Where the source keeps the keys: memory, never a disk."""
+MARKER = "copy"
+"""First word of the marked blocks in the target's authorized_keys."""
+
+# $1 directory, $2 comment; known_hosts on stdin. A key that an interrupted copy still uses is kept.
+_MAKE_KEY = r"""
+set -eu
+umask 077
+install -d -m 0711 /run/gonogo
+install -d -m 0700 /run/gonogo/keys "$1"
+ssh-keygen -y -P '' -f "$1/key" >/dev/null 2>&1 || {
+  rm -f -- "$1/key" "$1/key.pub"
+  ssh-keygen -q -t ed25519 -N '' -C "$2" -f "$1/key"
+}
+cat >"$1/known_hosts"
+cat "$1/key.pub"
+"""
+
+
+def key_directory(run: Run, purpose: str) -> str:
+    """The directory on the source that holds the key of one copy."""
+    return f"{KEYS}/{run.name}/{purpose}"
+
+
+def known_hosts(address: str, host_keys: Sequence[str]) -> str:
+    """Lines for the known_hosts file that lets the key talk to the target and to nobody else."""
+    return "".join(f"{address} {key}\n" for key in host_keys)
+
+
+def authorized_line(public_key: str, addresses: Sequence[str], command: Sequence[str]) -> str:
+    """The line of authorized_keys: from these addresses, this one command, and nothing else.
+
+    `command` is run by the login user; the text the client sent is in its environment as SSH_ORIGINAL_COMMAND.
+    """
+    quoted = shlex.join(command).replace('"', '\\"')
+    return f'restrict,from="{",".join(addresses)}",command="{quoted}" {public_key.strip()}'
+
+
+def ssh_command(directory: str, user: str, address: str) -> list[str]:
+    """The ssh command, destination last, that uses the copy's key and only it."""
+    options = {
+        "IdentitiesOnly": "yes",
+        "BatchMode": "yes",
+        "UserKnownHostsFile": f"{directory}/known_hosts",
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "ConnectTimeout": "15",
+        "ServerAliveInterval": "15",
+        "ServerAliveCountMax": "8",
+    }
+    flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    return ["ssh", "-F", "/dev/null", "-T", "-i", f"{directory}/key", *flags, f"{user}@{address}"]
+
+
+def copying_addresses(plan: Plan) -> list[str]:
+    """The addresses from which the plan lets copies come; raises `Refused` when it lists none."""
+    found = sorted({str(rule.source.network_address) for rule in plan.target.copying if rule.port == SSH})
+    if not found:
+        raise Refused(
+            "target.copying in the plan",
+            expected=f"a rule for port {SSH} that lets the source push its data",
+            found="none",
+            remedy='add { port = 22, source = "<the source\'s address>/32", purpose = "copying" }',
+        )
+    return found
+
+
+@contextmanager
+def channel(
+    open_source: Host, target: Host, plan: Plan, run: Run, *, purpose: str, forced_command: Sequence[str]
+) -> Iterator[list[str]]:
+    """Let the source run one command on the target for as long as the block lasts.
+
+    Gives the ssh command to use on the source, its destination as the last word; whatever command it is given, the
+    target runs `forced_command`, as its login user. The key, its line in authorized_keys and the host locks are taken
+    away again, also those that a process which died left behind under the same purpose.
+    """
+    facts = run.records(TargetFacts)
+    directory, marker = key_directory(run, purpose), f"{MARKER} {run.name} {purpose}"
+    authorized = authorized_keys(target, plan)
+    addresses = copying_addresses(plan)
+    for host in (open_source, target):
+        host.lock(run.name, f"copying: {purpose}")
+    try:
+        public_key = open_source.check(
+            ["sh", "-c", _MAKE_KEY, "key", directory, f"gonogo {run.name} {purpose}"],
+            stdin=known_hosts(facts.public_address, facts.host_keys).encode(),
+        )
+        target.edit_block(authorized, marker, [authorized_line(public_key, addresses, forced_command)])
+        yield ssh_command(directory, plan.target.user, facts.public_address)
+    finally:
+        target.remove_block(authorized, marker)
+        open_source.check(["sh", "-c", 'rm -rf -- "$1"; rmdir -p -- "${1%/*}" 2>/dev/null || :', "rm", directory])
+        for host in (open_source, target):
+            host.unlock()
+
+
+def authorized_keys(target: Host, plan: Plan) -> str:
+    """The path of the login user's authorized_keys on the target."""
+    home = target.check(["getent", "passwd", plan.target.user]).split(":")[5]
+    return f"{home}/.ssh/authorized_keys"
+
+
+def temporary_markers(authorized: str) -> list[str]:
+    """The markers of the copies' blocks in the text of an authorized_keys file."""
+    return re.findall(rf"^# BEGIN gonogo ({MARKER} .*)$", authorized, flags=re.MULTILINE)
+
+
+def remove_temporary_keys(open_source: Host, target: Host, plan: Plan) -> None:
+    """Take away whatever a copy that died left behind: keys on the source, their lines on the target, the locks."""
+    path = authorized_keys(target, plan)
+    for marker in temporary_markers(target.read_file(path)):
+        target.remove_block(path, marker)
+    open_source.check(["rm", "-rf", "--", KEYS])
+    for host in (open_source, target):
+        host.unlock()
+
+
+def rsync_server(target_dir: str) -> list[str]:
+    """The forced command of a push: rsync's own restricted server, as root, write-only, inside one directory."""
+    script = f'exec sudo -n env SSH_ORIGINAL_COMMAND="$SSH_ORIGINAL_COMMAND" rrsync -wo {shlex.quote(target_dir)}'
+    return ["sh", "-c", script]
+
+
+def rsync_command(
+    ssh: Sequence[str],
+    source_dir: str,
+    *,
+    delete: bool = False,
+    max_delete: int = 0,
+    dry_run: bool = False,
+) -> list[str]:
+    """The rsync command on the source. Owners go by name, and by number where the target has no such name."""
+    deletion = ["--delete-delay", *([] if dry_run else [f"--max-delete={max_delete}"])] if delete else []
+    return [
+        "rsync", "-aHAXS", "--timeout=120", "--rsh", shlex.join(ssh[:-1]), *deletion,
+        *(["--dry-run", "--itemize-changes"] if dry_run else []),
+        "--", f"{source_dir.rstrip('/')}/", f"{ssh[-1]}:/",
+    ]  # fmt: skip
+
+
+def rsync_script(command: Sequence[str]) -> str:
+    """The script of the unit that pushes: gentle to production, and content when a file vanished under way."""
+    # 24: a file was deleted on the living source between being listed and being read.
+    return f"nice -n 10 ionice -c 2 -n 7 {shlex.join(command)}\ncode=$?\n[ $code = 24 ] && exit 0\nexit $code\n"
+
+
+def deletions(itemized: str) -> list[str]:
+    """The paths that rsync would delete, from what a dry run printed."""
+    return [line.split(maxsplit=1)[1] for line in itemized.splitlines() if line.startswith("*deleting")]
+
+
+def rsync_push(
+    open_source: Host,
+    target: Host,
+    plan: Plan,
+    run: Run,
+    *,
+    purpose: str,
+    source_dir: str,
+    target_dir: str,
+    delete: bool = False,
+    max_delete: int = 0,
+    timeout: float = 6 * 3600,
+) -> None:
+    """Make `target_dir` on the target hold what `source_dir` on the source holds; owners by name, modes, ACLs, links.
+
+    It runs as a unit on the source, and one that still runs there is waited for. `delete` also takes away what the
+    source no longer has: the caller has proven the target, and that it is not opened. `timeout` in seconds. Raises
+    `Refused` before anything is changed when the source directory is absent or empty, or when more than `max_delete`
+    paths would go; `StepFailed` when rsync fails.
+    """
+    refuse_empty(open_source, source_dir)
+    have_rsync(open_source, target, run)
+    target.check(["mkdir", "-p", "--", target_dir])
+    with channel(open_source, target, plan, run, purpose=purpose, forced_command=rsync_server(target_dir)) as ssh:
+        if open_source.unit_result(unit_name(run, purpose)).state == "running":
+            open_source.wait_unit(unit_name(run, purpose), timeout)
+        if delete:
+            asked = rsync_command(ssh, source_dir, delete=True, dry_run=True)
+            _refuse_many(deletions(open_source.check(asked, timeout=timeout)), max_delete, target_dir)
+        command = rsync_command(ssh, source_dir, delete=delete, max_delete=max_delete)
+        run_unit(open_source, run, purpose, rsync_script(command), timeout)
+
+
+def refuse_empty(source: Host, directory: str) -> None:
+    """Raise `Refused` when there is nothing to copy: an absent or empty directory would empty the target's."""
+    if source.shell.run(shlex.join(["find", directory, "-mindepth", "1", "-print", "-quit"])).text.strip():
+        return
+    raise Refused(
+        f"{directory} on the source",
+        expected="a directory with something in it",
+        found="an empty directory" if source.file(directory).is_directory else "no such directory",
+        remedy="mount it, or mend the plan; nothing was changed",
+    )
+
+
+def _refuse_many(paths: Sequence[str], most: int, target_dir: str) -> None:
+    if len(paths) <= most:
+        return
+    raise Refused(
+        f"{target_dir} on the target",
+        expected=f"at most {most} paths that production no longer has",
+        found=f"{len(paths)}, {paths[0]} among them",
+        remedy="see that the source directory is whole; if it is, raise max_delete in the plan's [[files]]",
+    )
+
+
+def have_rsync(open_source: Host, target: Host, run: Run) -> None:
+    """Have rsync on the target; raises `Refused` where production has none, which is not ours to install."""
+    if not open_source.succeeds(["sh", "-c", "command -v rsync"]):
+        raise Refused(
+            "rsync on the source",
+            expected="installed: the source pushes its files",
+            found="no such command",
+            remedy="install the package rsync on production",
+        )
+    if not target.succeeds(["sh", "-c", "command -v rsync && command -v rrsync"]):
+        packages.install(target, run, "copying", ["rsync", "python3"])

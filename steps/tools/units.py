@@ -1,0 +1,27 @@
+"""Long work on a host: one named transient unit for each run and step, found again by whoever comes later."""
+
+import logging
+import re
+from collections.abc import Sequence
+
+from fixtures.connect.host import Host
+from fixtures.run.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def unit_name(run: Run, work: str) -> str:
+    """The unit's name: run and step."""
+    return f"gonogo-{re.sub('[^A-Za-z0-9_.-]', '-', f'{run.name}-{work}')}.service"
+
+
+def run_unit(host: Host, run: Run, work: str, command: Sequence[str] | str, timeout: float) -> None:
+    """Run a command, or a bash script, as the unit of `work` and wait; one that still runs is waited for instead.
+
+    `timeout` in seconds. Raises `StepFailed` with the unit's last words.
+    """
+    unit = unit_name(run, work)
+    if host.unit_result(unit).state != "running":
+        host.start_unit(unit, command)
+    host.wait_unit(unit, timeout, progress=lambda line: log.info("%s: %s", work, line))
+    host.stop_unit(unit)
