@@ -11,11 +11,11 @@ from fixtures.connect.database import Database
 from fixtures.connect.host import LOCK, Host
 from fixtures.connect.nameservers import Answer, Dns
 from fixtures.connect.web import Web
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import facts
 from fixtures.plan import Plan, Record, Server
 from fixtures.policy import ingress
-from fixtures.policy.verdict import Say, problem
+from fixtures.policy.verdict import Say
 from fixtures.run.evidence import DataCopy, TargetFacts, UsersMoved
 from fixtures.run.run import Run
 from fixtures.sameness import differences
@@ -41,12 +41,13 @@ def check_resolver_names_the_target(record: Record, resolver: Server, plan: Plan
     """Every resolver that users ask has forgotten production and names the target."""
     answer = _until_forgotten(plan, run, dns, resolver, record.name, record.type)
     expected = run.records(TargetFacts).address(record.type)
-    assert answer.values == (expected,), problem(
-        f"{record.name} {record.type} through {resolver.name}",
-        expected=expected,
-        found=f"{', '.join(answer.values) or 'no record'}, held for {answer.ttl} more seconds",
-        remedy=f"wait {answer.ttl} seconds, or have its cache flushed",
-    )
+    if answer.values != (expected,):
+        raise NoGo(
+            f"{record.name} {record.type} through {resolver.name}",
+            expected=expected,
+            found=f"{', '.join(answer.values) or 'no record'}, held for {answer.ttl} more seconds",
+            remedy=f"wait {answer.ttl} seconds, or have its cache flushed",
+        )
 
 
 def check_login_works_through_public_dns(resolver: Server, plan: Plan, run: Run, dns: Dns, web: Web) -> None:
@@ -57,12 +58,13 @@ def check_login_works_through_public_dns(resolver: Server, plan: Plan, run: Run,
             web.hostname, expected=f"an address from {resolver.name}", found="none", remedy="mend the zone"
         )
     failed = web.unbrowsable(answer.values[0], plan.smoke, plan.web.pages)
-    assert not failed, problem(
-        f"{web.hostname} as {resolver.name} finds it ({answer.values[0]})",
-        expected="login and every page of the plan",
-        found=f"not: {', '.join(failed)}",
-        remedy="see the application's log on the target",
-    )
+    if failed:
+        raise NoGo(
+            f"{web.hostname} as {resolver.name} finds it ({answer.values[0]})",
+            expected="login and every page of the plan",
+            found=f"not: {', '.join(failed)}",
+            remedy="see the application's log on the target",
+        )
 
 
 def check_users_reach_the_target(plan: Plan, source: Host, target: Host) -> None:
@@ -76,24 +78,26 @@ def check_users_reach_the_target(plan: Plan, source: Host, target: Host) -> None
         old, new = (_requests(host, log) - seen for host, seen in zip((source, target), first, strict=True))
         if new >= old or time.monotonic() > deadline:
             break
-    assert new >= old, problem(
-        "requests of users in two seconds (access logs)",
-        expected="more on the target than on the old host",
-        found=f"{new} on the target, {old} on the old host",
-        remedy="find out which resolvers still name the old host; wait for their TTL",
-    )
+    if new < old:
+        raise NoGo(
+            "requests of users in two seconds (access logs)",
+            expected="more on the target than on the old host",
+            found=f"{new} on the target, {old} on the old host",
+            remedy="find out which resolvers still name the old host; wait for their TTL",
+        )
 
 
 def check_production_fell_silent(run: Run) -> None:
     """After the change nobody asked the old host any more, and every resolver of the plan named the target."""
     moved = run.records(UsersMoved)
     asked = ", ".join(moved.clients) or "clients that its access log names"
-    assert moved.silent, problem(
-        "requests on the old host",
-        expected="none any more",
-        found=f"{moved.requests.get('source', 0)} since the change, silent for {moved.silent_seconds:.0f} s; by {asked}",
-        remedy="find out who has the old address written down; `gonogo run` follows again, a waiver accepts them",
-    )
+    if not moved.silent:
+        raise NoGo(
+            "requests on the old host",
+            expected="none any more",
+            found=f"{moved.requests.get('source', 0)} since the change, silent for {moved.silent_seconds:.0f} s; by {asked}",
+            remedy="find out who has the old address written down; `gonogo run` follows again, a waiver accepts them",
+        )
 
 
 def _requests(host: Host, log: str) -> int:
@@ -113,12 +117,13 @@ def check_old_host_takes_no_writes(run: Run, plan: Plan, source_db: Database, sa
     told = differences.differences(copied.tables, live)
     if objects != copied.large_objects_digest:
         told = "; ".join(filter(None, [told, "large objects"]))
-    assert not told, problem(
-        "the old host's database",
-        expected="as it was copied",
-        found=told,
-        remedy="those writes are not on the target: carry them over by hand, and find who made them",
-    )
+    if told:
+        raise NoGo(
+            "the old host's database",
+            expected="as it was copied",
+            found=told,
+            remedy="those writes are not on the target: carry them over by hand, and find who made them",
+        )
 
 
 def check_no_temporary_rule_is_left(plan: Plan, cloud: Cloud) -> None:
@@ -126,12 +131,13 @@ def check_no_temporary_rule_is_left(plan: Plan, cloud: Cloud) -> None:
     group = facts.security_group(cloud, plan)
     found, expected = group.ingress if group else frozenset(), ingress.when_accepted(plan)
     more, missing = sorted(found - expected), sorted(expected - found)
-    assert found == expected, problem(
-        f"the security group {plan.target.security_group}",
-        expected="the operator's SSH and target.public",
-        found=f"more: {', '.join(map(str, more)) or 'none'}; missing: {', '.join(map(str, missing)) or 'none'}",
-        remedy=FINISH,
-    )
+    if found != expected:
+        raise NoGo(
+            f"the security group {plan.target.security_group}",
+            expected="the operator's SSH and target.public",
+            found=f"more: {', '.join(map(str, more)) or 'none'}; missing: {', '.join(map(str, missing)) or 'none'}",
+            remedy=FINISH,
+        )
 
 
 def check_no_temporary_key_is_left(plan: Plan, source: Host, target: Host) -> None:
@@ -141,20 +147,20 @@ def check_no_temporary_key_is_left(plan: Plan, source: Host, target: Host) -> No
     lines = target.check(
         ["sh", "-c", 'grep -c "^# BEGIN gonogo copy" "$1" || :', "grep", f"{home}/.ssh/authorized_keys"]
     ).strip()
-    assert (keys, lines) == ([], "0"), problem(
-        "temporary keys",
-        expected="none",
-        found=f"{', '.join(keys) or 'none'} on the source, {lines} lines in the target's authorized_keys",
-        remedy=FINISH,
-    )
+    if (keys, lines) != ([], "0"):
+        raise NoGo(
+            "temporary keys",
+            expected="none",
+            found=f"{', '.join(keys) or 'none'} on the source, {lines} lines in the target's authorized_keys",
+            remedy=FINISH,
+        )
 
 
 def check_no_lock_is_left(source: Host, target: Host) -> None:
     """No host lock is held any more."""
     held = [host.name for host in (source, target) if host.file(LOCK).exists]
-    assert not held, problem(
-        f"the host lock {LOCK}", expected="free", found=f"held on {', '.join(held)}", remedy=FINISH
-    )
+    if held:
+        raise NoGo(f"the host lock {LOCK}", expected="free", found=f"held on {', '.join(held)}", remedy=FINISH)
 
 
 def check_no_work_of_ours_runs(source: Host, target: Host) -> None:
@@ -163,4 +169,5 @@ def check_no_work_of_ours_runs(source: Host, target: Host) -> None:
     running = [
         f"{line.split()[0]} on {host.name}" for host in (source, target) for line in host.check(argv).splitlines()
     ]
-    assert not running, problem("units of gonogo", expected="none running", found=", ".join(running), remedy=FINISH)
+    if running:
+        raise NoGo("units of gonogo", expected="none running", found=", ".join(running), remedy=FINISH)

@@ -6,9 +6,8 @@ import paramiko
 import pytest
 
 from fixtures.connect.host import Host
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.ssh_ready
 
@@ -44,12 +43,13 @@ def strangers(listed: str, ours: set[str]) -> list[str]:
 def check_no_other_account_has_a_password(target: Host, plan: Plan) -> None:
     """No account beside the image's own user has a password, or none to ask for."""
     found = [name for name in target.check(["sh", "-c", _PASSWORDS]).split() if name != plan.target.user]
-    assert not found, problem(
-        "accounts with a password on the target",
-        expected="none",
-        found=", ".join(found),
-        remedy="find out who made them; lock them (passwd -l), or choose another target.image",
-    )
+    if found:
+        raise NoGo(
+            "accounts with a password on the target",
+            expected="none",
+            found=", ".join(found),
+            remedy="find out who made them; lock them (passwd -l), or choose another target.image",
+        )
 
 
 def check_no_stranger_is_let_in(target: Host, plan: Plan) -> None:
@@ -62,9 +62,10 @@ def check_no_stranger_is_let_in(target: Host, plan: Plan) -> None:
             f"the private key {path}", expected="readable", found="not", remedy="correct target.key_file"
         ) from None
     found = strangers(target.check(["sh", "-c", _KEYS]), ours)
-    assert not found, problem(
-        "authorized keys on the target",
-        expected=f"those of {path.name} alone",
-        found=f"others in {', '.join(found)}",
-        remedy="find out whose they are and remove them, or choose another target.image",
-    )
+    if found:
+        raise NoGo(
+            "authorized keys on the target",
+            expected=f"those of {path.name} alone",
+            found=f"others in {', '.join(found)}",
+            remedy="find out whose they are and remove them, or choose another target.image",
+        )

@@ -3,10 +3,9 @@
 import pytest
 
 from fixtures.connect.cloud import Cloud
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.images import MachineImage, architectures, find_image, owned_as_planned
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import AmiFacts, now
 from fixtures.run.run import Run
 
@@ -29,49 +28,50 @@ def ami(cloud: Cloud, plan: Plan) -> MachineImage:
 def check_owner_is_the_planned_one(ami: MachineImage, plan: Plan) -> None:
     """The image belongs to the owner that the plan names: anybody can publish one under a trusted name."""
     found = f"{ami.owner}{f' ({ami.owner_alias})' if ami.owner_alias else ''}"
-    assert owned_as_planned(ami, plan), problem(
-        f"the owner of {ami.id} ({ami.name})",
-        expected=plan.target.image_owner,
-        found=found,
-        remedy=f"{CHOOSE}, or correct target.image_owner if you know that owner",
-    )
+    if not owned_as_planned(ami, plan):
+        raise NoGo(
+            f"the owner of {ami.id} ({ami.name})",
+            expected=plan.target.image_owner,
+            found=found,
+            remedy=f"{CHOOSE}, or correct target.image_owner if you know that owner",
+        )
 
 
 def check_image_can_be_launched(ami: MachineImage) -> None:
     """The image is available, and its owner has not deprecated it."""
     gone = ami.deprecated is not None and ami.deprecated <= now()
     found = f"deprecated since {ami.deprecated:%Y-%m-%d}" if gone and ami.deprecated else ami.state
-    assert ami.state == "available" and not gone, problem(
-        f"the image {ami.id} ({ami.name})", expected="available, not deprecated", found=found, remedy=CHOOSE
-    )
+    if ami.state != "available" or gone:
+        raise NoGo(f"the image {ami.id} ({ami.name})", expected="available, not deprecated", found=found, remedy=CHOOSE)
 
 
 def check_architecture_fits(ami: MachineImage, plan: Plan, cloud: Cloud) -> None:
     """The image is made for the instance type's processor."""
     expected = architectures(cloud, plan.target.instance_type)
-    assert ami.architecture in expected, problem(
-        f"the architecture of {ami.id}",
-        expected=f"{' or '.join(expected)}, for {plan.target.instance_type}",
-        found=ami.architecture,
-        remedy=f"{CHOOSE}, or another target.instance_type",
-    )
+    if ami.architecture not in expected:
+        raise NoGo(
+            f"the architecture of {ami.id}",
+            expected=f"{' or '.join(expected)}, for {plan.target.instance_type}",
+            found=ami.architecture,
+            remedy=f"{CHOOSE}, or another target.instance_type",
+        )
 
 
 def check_root_is_on_ebs(ami: MachineImage) -> None:
     """The root disk is an EBS volume: it outlasts a stop, and an image can be made of it."""
-    assert ami.root_type == "ebs", problem(
-        f"the root device of {ami.id}", expected="ebs", found=ami.root_type, remedy=CHOOSE
-    )
+    if ami.root_type != "ebs":
+        raise NoGo(f"the root device of {ami.id}", expected="ebs", found=ami.root_type, remedy=CHOOSE)
 
 
 def check_image_brings_no_further_disk(ami: MachineImage) -> None:
     """The image brings no disk beside its root: whatever lies there would be somebody else's."""
-    assert not ami.further_disks, problem(
-        f"the disks of {ami.id}",
-        expected=f"{ami.root_device} alone",
-        found=f"also {', '.join(ami.further_disks)}",
-        remedy=CHOOSE,
-    )
+    if ami.further_disks:
+        raise NoGo(
+            f"the disks of {ami.id}",
+            expected=f"{ami.root_device} alone",
+            found=f"also {', '.join(ami.further_disks)}",
+            remedy=CHOOSE,
+        )
 
 
 def check_inspection_was_of_this_image(ami: MachineImage, run: Run) -> None:
@@ -79,9 +79,10 @@ def check_inspection_was_of_this_image(ami: MachineImage, run: Run) -> None:
     known = run.records(AmiFacts)
     expected = (known.image_id, known.owner, known.created)
     found = (ami.id, ami.owner, ami.created)
-    assert found == expected, problem(
-        "the inspected image (id, owner, creation)",
-        expected=expected,
-        found=found,
-        remedy="run the same command again: it inspects the image anew",
-    )
+    if found != expected:
+        raise NoGo(
+            "the inspected image (id, owner, creation)",
+            expected=expected,
+            found=found,
+            remedy="run the same command again: it inspects the image anew",
+        )

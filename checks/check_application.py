@@ -4,10 +4,10 @@ import pytest
 
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.facts.pack import Console, ask_console, ask_port
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import TargetFacts
 from fixtures.run.run import Run
 
@@ -24,21 +24,26 @@ def console(target: Host, plan: Plan) -> Console:
 def check_pack_unit_runs(pack_unit: str, target: Host) -> None:
     """Every application server runs."""
     state = target.check(["systemctl", "show", "--property=ActiveState,SubState,NRestarts", "--", pack_unit])
-    assert "ActiveState=active" in state, problem(
-        f"{pack_unit} on the target",
-        expected="active",
-        found=", ".join(state.split()),
-        remedy=f"see `journalctl -u {pack_unit}` on the target",
-    )
+    if "ActiveState=active" not in state:
+        raise NoGo(
+            f"{pack_unit} on the target",
+            expected="active",
+            found=", ".join(state.split()),
+            remedy=f"see `journalctl -u {pack_unit}` on the target",
+        )
 
 
 @pytest.mark.smoke_tested
 def check_pack_unit_starts_at_boot(pack_unit: str, target: Host) -> None:
     """Every application server starts at boot."""
     enabled = facts.enabled(target, [pack_unit])[pack_unit]
-    assert enabled, problem(
-        f"{pack_unit} on the target", expected="enabled", found="not enabled", remedy=f"systemctl enable {pack_unit}"
-    )
+    if not enabled:
+        raise NoGo(
+            f"{pack_unit} on the target",
+            expected="enabled",
+            found="not enabled",
+            remedy=f"systemctl enable {pack_unit}",
+        )
 
 
 @pytest.mark.smoke_tested
@@ -50,43 +55,47 @@ def check_every_port_answers(pack_unit: str, plan: Plan, target: Host) -> None:
     expected = {"status": 200, "server": own, "database": "ok"}
     # Only what the page tells is compared: another application's may tell less.
     found = {"status": answer.status, **{k: v for k, v in answer.facts.items() if k in expected and k != "status"}}
-    assert found == {name: expected[name] for name in found}, problem(
-        f"port {port} of the target ({pack_unit})",
-        expected=expected,
-        found=found if answer.status else "the port is closed",
-        remedy=f"see `journalctl -u {pack_unit}` and the application's log on the target",
-    )
+    if found != {name: expected[name] for name in found}:
+        raise NoGo(
+            f"port {port} of the target ({pack_unit})",
+            expected=expected,
+            found=found if answer.status else "the port is closed",
+            remedy=f"see `journalctl -u {pack_unit}` and the application's log on the target",
+        )
 
 
 def check_console_is_in_production_mode(console: Console) -> None:
     """The console starts, and in production mode."""
-    assert console.environment == "production", problem(
-        "the application's console on the target",
-        expected="production",
-        found=console.environment,
-        remedy="set RAILS_ENV in the environment file",
-    )
+    if console.environment != "production":
+        raise NoGo(
+            "the application's console on the target",
+            expected="production",
+            found=console.environment,
+            remedy="set RAILS_ENV in the environment file",
+        )
 
 
 def check_console_finds_nothing_to_migrate(console: Console) -> None:
     """The application finds nothing to migrate."""
-    assert not console.pending, problem(
-        "migrations, as the application on the target sees them",
-        expected="none pending",
-        found="some are pending",
-        remedy="copy release and database from the same production; do not migrate on the target",
-    )
+    if console.pending:
+        raise NoGo(
+            "migrations, as the application on the target sees them",
+            expected="none pending",
+            found="some are pending",
+            remedy="copy release and database from the same production; do not migrate on the target",
+        )
 
 
 def check_application_uses_its_own_database(console: Console, plan: Plan, target_db: Database) -> None:
     """The application on the target is connected to the target's database, not to production's."""
     expected = (plan.database.name, target_db.identity())
-    assert (console.database, console.cluster) == expected, problem(
-        "the database (name, cluster) that the application on the target uses",
-        expected=expected,
-        found=(console.database, console.cluster),
-        remedy=f"mend host and name of the database in {plan.application.environment_file} on the target",
-    )
+    if (console.database, console.cluster) != expected:
+        raise NoGo(
+            "the database (name, cluster) that the application on the target uses",
+            expected=expected,
+            found=(console.database, console.cluster),
+            remedy=f"mend host and name of the database in {plan.application.environment_file} on the target",
+        )
 
 
 def check_nothing_on_the_target_talks_to_the_source(plan: Plan, run: Run, target: Host) -> None:
@@ -94,12 +103,13 @@ def check_nothing_on_the_target_talks_to_the_source(plan: Plan, run: Run, target
     addresses = {str(plan.source.public_address)}
     lines = target.check(["ss", "-Htnp", "state", "established", "( dport != :22 and sport != :22 )"]).splitlines()
     talking = [line for line in lines if _peer(line) in addresses]
-    assert not talking, problem(
-        f"connections from the target {run.records(TargetFacts).instance_id} to production",
-        expected="none",
-        found="; ".join(" ".join(line.split()) for line in talking[:3]),
-        remedy="find the setting that names production's address and make it name the target's own",
-    )
+    if talking:
+        raise NoGo(
+            f"connections from the target {run.records(TargetFacts).instance_id} to production",
+            expected="none",
+            found="; ".join(" ".join(line.split()) for line in talking[:3]),
+            remedy="find the setting that names production's address and make it name the target's own",
+        )
 
 
 def _peer(line: str) -> str:

@@ -10,10 +10,10 @@ from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.connect.nameservers import Dns
 from fixtures.connect.web import Web
+from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.plan import Page, Plan, Record, Server
 from fixtures.policy import notices
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
 from fixtures.run.run import Run
 
@@ -25,52 +25,58 @@ BACK = "run `gonogo back-out` again: it finishes what is missing"
 def check_production_answers_under_its_name(hostname: str, plan: Plan, web: Web) -> None:
     """Production answers its users again, under every name."""
     answer = web.get(plan.application.health, str(plan.source.public_address), host=hostname)
-    assert answer.status_code == 200, problem(
-        f"{hostname}{plan.application.health} at {plan.source.public_address}",
-        expected="status 200",
-        found=f"status {answer.status_code}",
-        remedy=BACK,
-    )
+    if answer.status_code != 200:
+        raise NoGo(
+            f"{hostname}{plan.application.health} at {plan.source.public_address}",
+            expected="status 200",
+            found=f"status {answer.status_code}",
+            remedy=BACK,
+        )
 
 
 def check_login_works_on_production(plan: Plan, web: Web) -> None:
     """Users can log in and browse on production again."""
     failed = web.unbrowsable(str(plan.source.public_address), plan.smoke, plan.web.pages)
-    assert not failed, problem(
-        f"{web.hostname} at {plan.source.public_address}",
-        expected="login and every page of the plan",
-        found=f"not: {', '.join(failed)}",
-        remedy=f"see the application's log on production; {BACK}",
-    )
+    if failed:
+        raise NoGo(
+            f"{web.hostname} at {plan.source.public_address}",
+            expected="login and every page of the plan",
+            found=f"not: {', '.join(failed)}",
+            remedy=f"see the application's log on production; {BACK}",
+        )
 
 
 def check_roles_may_log_in_as_before(run: Run, plan: Plan, source_db: Database) -> None:
     """Every role of production's database may log in exactly if it could before it was closed."""
     before = run.records(SourceClosure).logins if run.has(SourceClosure) else {plan.database.role: True}
     rows = source_db.rows("SELECT rolname::text, rolcanlogin FROM pg_roles WHERE rolname = ANY(%s)", (sorted(before),))
-    assert dict(rows) == before, problem(
-        "roles of production's database (role: may log in)", expected=before, found=dict(rows), remedy=BACK
-    )
+    if dict(rows) != before:
+        raise NoGo("roles of production's database (role: may log in)", expected=before, found=dict(rows), remedy=BACK)
 
 
 def check_password_is_accepted(plan: Plan, source_db: Database) -> None:
     """The application's password opens production's database again."""
     code = source_db.password_login(plan.database.role, plan.database.password.reveal())
-    assert code is None, problem(
-        f"logging in to {plan.database.name} on production as {plan.database.role}",
-        expected="accepted",
-        found=f"refused with SQLSTATE {code}",
-        remedy=BACK,
-    )
+    if code is not None:
+        raise NoGo(
+            f"logging in to {plan.database.name} on production as {plan.database.role}",
+            expected="accepted",
+            found=f"refused with SQLSTATE {code}",
+            remedy=BACK,
+        )
 
 
 def check_production_has_its_data(run: Run, source_db: Database) -> None:
     """Production has at least the tables that it had when it closed."""
     before = set(run.records(DataCopy).tables if run.has(DataCopy) else run.records(Survey).tables)
     missing = sorted(before - {*facts.tables(source_db), *_materialised(source_db)})
-    assert not missing, problem(
-        "the tables of production", expected=f"all {len(before)}", found=f"missing: {', '.join(missing)}", remedy=BACK
-    )
+    if missing:
+        raise NoGo(
+            "the tables of production",
+            expected=f"all {len(before)}",
+            found=f"missing: {', '.join(missing)}",
+            remedy=BACK,
+        )
 
 
 def _materialised(db: Database) -> set[str]:
@@ -92,31 +98,33 @@ def _runs_as_before(unit: str, run: Run, source: Host) -> None:
     found = (state == "active", facts.enabled(source, [unit])[unit])
     ran = unit in run.records(SourceClosure).stopped_units if run.has(SourceClosure) else found[0]
     expected = (ran, run.records(Survey).units.get(unit, False))
-    assert found == expected, problem(
-        f"{unit} on production (runs, starts at boot)", expected=expected, found=found, remedy=BACK
-    )
+    if found != expected:
+        raise NoGo(f"{unit} on production (runs, starts at boot)", expected=expected, found=found, remedy=BACK)
 
 
 def check_cron_is_back(cron_file: PurePosixPath, run: Run, source: Host) -> None:
     """Cron files that were moved aside are in place again."""
     held = str(cron_file) in run.records(SourceClosure).held_files if run.has(SourceClosure) else False
     back = source.file(str(cron_file)).exists or not held
-    assert back, problem(f"{cron_file} on production", expected="in place", found="not there", remedy=BACK)
+    if not back:
+        raise NoGo(f"{cron_file} on production", expected="in place", found="not there", remedy=BACK)
 
 
 def check_maintenance_page_is_gone(plan: Plan, source: Host) -> None:
     """The maintenance page is gone from production."""
     there = source.file(str(plan.application.maintenance_page)).exists
-    assert not there, problem(
-        f"{plan.application.maintenance_page} on production", expected="gone", found="still there", remedy=BACK
-    )
+    if there:
+        raise NoGo(
+            f"{plan.application.maintenance_page} on production", expected="gone", found="still there", remedy=BACK
+        )
 
 
 def check_notice_is_gone(page_channel: Page, source: Host) -> None:
     """The notice of the move is gone from production."""
     path = str(page_channel.file)
     there = source.file(path).exists and notices.MARK in source.read_file(path)
-    assert not there, problem(f"{path} on production", expected="no notice of gonogo", found="still there", remedy=BACK)
+    if there:
+        raise NoGo(f"{path} on production", expected="no notice of gonogo", found="still there", remedy=BACK)
 
 
 def check_dns_names_production(record: Record, name_server: Server, run: Run, plan: Plan, dns: Dns) -> None:
@@ -128,12 +136,13 @@ def check_dns_names_production(record: Record, name_server: Server, run: Run, pl
         expected: tuple[list[str], int | None] = (sorted(before.records[key]), before.ttls[key])
     else:
         expected = ([str(plan.source.public_address)], answer.ttl)
-    assert (list(answer.values), answer.ttl) == expected, problem(
-        f"{key} on {name_server.name} (values, TTL)",
-        expected=expected,
-        found=(list(answer.values), answer.ttl),
-        remedy=BACK,
-    )
+    if (list(answer.values), answer.ttl) != expected:
+        raise NoGo(
+            f"{key} on {name_server.name} (values, TTL)",
+            expected=expected,
+            found=(list(answer.values), answer.ttl),
+            remedy=BACK,
+        )
 
 
 def check_target_is_closed_to_users(run: Run, plan: Plan, cloud: Cloud) -> None:
@@ -146,9 +155,13 @@ def check_target_is_closed_to_users(run: Run, plan: Plan, cloud: Cloud) -> None:
     open_to = [
         str(r) for r in sorted(group.ingress if group else []) if r.first in public and not r.source.startswith(own)
     ]
-    assert not open_to, problem(
-        f"the security group {plan.target.security_group}", expected="no user", found=", ".join(open_to), remedy=BACK
-    )
+    if open_to:
+        raise NoGo(
+            f"the security group {plan.target.security_group}",
+            expected="no user",
+            found=", ".join(open_to),
+            remedy=BACK,
+        )
 
 
 def check_target_acts_on_nobody(run: Run, plan: Plan, cloud: Cloud, connections: Connections) -> None:
@@ -162,4 +175,5 @@ def check_target_acts_on_nobody(run: Run, plan: Plan, cloud: Cloud, connections:
     acting = target.check(["sh", "-c", script, "active", *units]).split()
     # Workers stay enabled: the quarantine's condition keeps them from starting.
     acting += [f"{unit} (at boot)" for unit, on in facts.enabled(target, plan.application.pack).items() if on]
-    assert not acting, problem("units on the target", expected="stopped", found=", ".join(acting), remedy=BACK)
+    if acting:
+        raise NoGo("units on the target", expected="stopped", found=", ".join(acting), remedy=BACK)

@@ -7,11 +7,10 @@ import pytest
 from fixtures.connect.cloud import PLAN_TAG, Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import facts
 from fixtures.facts.backups import CONFIGURATION, JOB, UNIT, Manifest, Store
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Opening, RestoreTest, now
 from fixtures.run.run import Run
 
@@ -47,9 +46,8 @@ def newest(store: Store) -> Manifest:
 def check_bucket_is_ours(store: Store, plan: Plan) -> None:
     """The backups lie in a bucket of the plan's account that gonogo made for this plan."""
     found = store.tags().get(PLAN_TAG)
-    assert found == plan.name, problem(
-        f"the tag {PLAN_TAG} of {store.name}", expected=plan.name, found=found or "none", remedy=AGAIN
-    )
+    if found != plan.name:
+        raise NoGo(f"the tag {PLAN_TAG} of {store.name}", expected=plan.name, found=found or "none", remedy=AGAIN)
 
 
 @pytest.mark.backed_up
@@ -58,18 +56,20 @@ def check_bucket_is_closed_to_the_public(store: Store) -> None:
     found = store.public_access_blocks()
     expected = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     opened = [name for name in expected if not found.get(name)]
-    assert not opened, problem(
-        f"public access to {store.name}", expected="blocked", found=f"without {', '.join(opened)}", remedy=AGAIN
-    )
+    if opened:
+        raise NoGo(
+            f"public access to {store.name}", expected="blocked", found=f"without {', '.join(opened)}", remedy=AGAIN
+        )
 
 
 @pytest.mark.backed_up
 def check_bucket_encrypts(store: Store, plan: Plan) -> None:
     """The bucket encrypts what is put into it as the plan says."""
     expected, found = (plan.backup.encryption, plan.backup.kms_key or ""), store.encryption()
-    assert found == expected, problem(
-        f"the default encryption of {store.name} (algorithm, key)", expected=expected, found=found, remedy=AGAIN
-    )
+    if found != expected:
+        raise NoGo(
+            f"the default encryption of {store.name} (algorithm, key)", expected=expected, found=found, remedy=AGAIN
+        )
 
 
 @pytest.mark.backed_up
@@ -80,24 +80,26 @@ def check_bucket_forgets_old_backups(store: Store, plan: Plan) -> None:
         for rule in store.lifecycle()
         if rule.get("Status") == "Enabled" and rule.get("Filter", {}).get("Prefix") == f"{store.prefix}/"
     ]
-    assert days == [plan.backup.keep_days], problem(
-        f"the lifecycle of {store.name}/{store.prefix}/",
-        expected=f"{plan.backup.keep_days} days",
-        found=f"{days or 'no rule'}",
-        remedy=AGAIN,
-    )
+    if days != [plan.backup.keep_days]:
+        raise NoGo(
+            f"the lifecycle of {store.name}/{store.prefix}/",
+            expected=f"{plan.backup.keep_days} days",
+            found=f"{days or 'no rule'}",
+            remedy=AGAIN,
+        )
 
 
 @pytest.mark.backed_up
 def check_newest_backup_is_recent(newest: Manifest, plan: Plan) -> None:
     """The newest whole backup is not older than the plan allows."""
     age = now() - newest.begun
-    assert age <= timedelta(hours=plan.backup.max_age_hours), problem(
-        f"the newest backup, {newest.name}",
-        expected=f"at most {plan.backup.max_age_hours} hours old",
-        found=f"{age.total_seconds() / 3600:.1f} hours",
-        remedy=BACK_UP,
-    )
+    if age > timedelta(hours=plan.backup.max_age_hours):
+        raise NoGo(
+            f"the newest backup, {newest.name}",
+            expected=f"at most {plan.backup.max_age_hours} hours old",
+            found=f"{age.total_seconds() / 3600:.1f} hours",
+            remedy=BACK_UP,
+        )
 
 
 @pytest.mark.backed_up
@@ -110,12 +112,13 @@ def check_newest_backup_is_whole_and_encrypted(newest: Manifest, store: Store, p
         for name, (_, how) in found.items()
         if how != plan.backup.encryption
     ]
-    assert not wrong, problem(
-        f"the parts of the backup {newest.name}",
-        expected=f"those of its manifest, encrypted with {plan.backup.encryption}",
-        found="; ".join(wrong),
-        remedy=BACK_UP,
-    )
+    if wrong:
+        raise NoGo(
+            f"the parts of the backup {newest.name}",
+            expected=f"those of its manifest, encrypted with {plan.backup.encryption}",
+            found="; ".join(wrong),
+            remedy=BACK_UP,
+        )
 
 
 @pytest.mark.backed_up
@@ -127,12 +130,13 @@ def check_newest_backup_is_of_this_database(newest: Manifest, plan: Plan, target
     least = max(1, int((size - EMPTY) * SMALLEST))
     dumped = newest.objects["database.dump"].bytes
     good = (newest.identifier, newest.database) == expected[:2] and not absent and dumped >= least
-    assert good, problem(
-        f"the backup {newest.name}",
-        expected=f"database {expected[1]} of cluster {expected[0]}, {len(expected[2])} tables, {least} bytes at least",
-        found=f"database {newest.database} of cluster {newest.identifier}, without {', '.join(absent) or 'none'}, {dumped} bytes",
-        remedy=BACK_UP,
-    )
+    if not good:
+        raise NoGo(
+            f"the backup {newest.name}",
+            expected=f"database {expected[1]} of cluster {expected[0]}, {len(expected[2])} tables, {least} bytes at least",
+            found=f"database {newest.database} of cluster {newest.identifier}, without {', '.join(absent) or 'none'}, {dumped} bytes",
+            remedy=BACK_UP,
+        )
 
 
 @pytest.mark.backed_up
@@ -144,9 +148,10 @@ def check_backups_are_scheduled(target: Host, plan: Plan) -> None:
     times = [line.partition("=")[2] for line in written.splitlines() if line.startswith("OnCalendar=")]
     expected = (["active", "enabled", "yes", "no"], [plan.backup.schedule])
     found = ([shown.get(name, "") for name in names], times)
-    assert found == expected, problem(
-        f"{UNIT}.timer on the target ({', '.join(names)}; times)", expected=expected, found=found, remedy=AGAIN
-    )
+    if found != expected:
+        raise NoGo(
+            f"{UNIT}.timer on the target ({', '.join(names)}; times)", expected=expected, found=found, remedy=AGAIN
+        )
 
 
 @pytest.mark.backed_up
@@ -154,21 +159,26 @@ def check_last_backup_succeeded(target: Host) -> None:
     """The backup that ran last on the target did not fail."""
     shown = _properties(target, f"{UNIT}.service", "LoadState", "Result")
     found = (shown.get("LoadState"), shown.get("Result"))
-    assert found == ("loaded", "success"), problem(
-        f"{UNIT}.service on the target", expected="loaded, success", found=", ".join(map(str, found)), remedy=BACK_UP
-    )
+    if found != ("loaded", "success"):
+        raise NoGo(
+            f"{UNIT}.service on the target",
+            expected="loaded, success",
+            found=", ".join(map(str, found)),
+            remedy=BACK_UP,
+        )
 
 
 @pytest.mark.restore_tested
 def check_restored_backup_was_what_was_backed_up(run: Run) -> None:
     """A backup was restored: every table, large object and file was what was backed up."""
     tested = run.records(RestoreTest)
-    assert not tested.differences, problem(
-        f"the restored backup {tested.backup}",
-        expected="no difference",
-        found="; ".join(tested.differences),
-        remedy="run `gonogo run --until restore_tested` again; if it stays: see the backup's journal on the target",
-    )
+    if tested.differences:
+        raise NoGo(
+            f"the restored backup {tested.backup}",
+            expected="no difference",
+            found="; ".join(tested.differences),
+            remedy="run `gonogo run --until restore_tested` again; if it stays: see the backup's journal on the target",
+        )
 
 
 @pytest.mark.restore_tested
@@ -176,12 +186,13 @@ def check_restore_covered_everything(run: Run, target_db: Database) -> None:
     """The restored backup held every table of the database, and files."""
     tested = run.records(RestoreTest)
     absent = sorted(set(facts.tables(target_db)) - set(tested.tables))
-    assert not absent and tested.files, problem(
-        f"the restored backup {tested.backup}",
-        expected="every table of today, and files",
-        found=f"without {', '.join(absent) or 'no table'}; {tested.files} files",
-        remedy=f"{BACK_UP}, then run `gonogo run --until restore_tested`",
-    )
+    if absent or not tested.files:
+        raise NoGo(
+            f"the restored backup {tested.backup}",
+            expected="every table of today, and files",
+            found=f"without {', '.join(absent) or 'no table'}; {tested.files} files",
+            remedy=f"{BACK_UP}, then run `gonogo run --until restore_tested`",
+        )
 
 
 @pytest.mark.restore_tested
@@ -191,12 +202,13 @@ def check_backups_are_still_made_that_way(run: Run, target: Host, newest: Manife
     installed = target.check(["sh", "-c", 'cat -- "$1" "$2" | sha256sum', "job", str(JOB), str(CONFIGURATION)]).split()[
         0
     ]
-    assert tested.job == installed == newest.job, problem(
-        "the backup job (SHA-256 of script and settings)",
-        expected=f"{tested.job[:12]}..., as tested",
-        found=f"{installed[:12]}... installed, {newest.job[:12]}... made {newest.name}",
-        remedy="run `gonogo run --until restore_tested`: it tests what is made today",
-    )
+    if not (tested.job == installed == newest.job):
+        raise NoGo(
+            "the backup job (SHA-256 of script and settings)",
+            expected=f"{tested.job[:12]}..., as tested",
+            found=f"{installed[:12]}... installed, {newest.job[:12]}... made {newest.name}",
+            remedy="run `gonogo run --until restore_tested`: it tests what is made today",
+        )
 
 
 @pytest.mark.restore_tested
@@ -206,21 +218,23 @@ def check_restore_left_nothing(target_db: Database) -> None:
         "SELECT datname::text FROM pg_database WHERE datname LIKE 'gonogo_restore_test_%%'", dbname="postgres"
     )
     found = [name for (name,) in rows]
-    assert not found, problem(
-        "databases of restore tests on the target", expected="none", found=", ".join(found), remedy="drop them"
-    )
+    if found:
+        raise NoGo(
+            "databases of restore tests on the target", expected="none", found=", ".join(found), remedy="drop them"
+        )
 
 
 @pytest.mark.accepted
 def check_production_was_backed_up_after_the_move(run: Run, newest: Manifest) -> None:
     """The newest backup is younger than the opening: what users entered since is in it."""
     opened = run.records(Opening).recorded
-    assert newest.begun > opened, problem(
-        f"the newest backup, {newest.name}",
-        expected=f"begun after the target opened at {opened:%Y-%m-%d %H:%M:%S} UTC",
-        found=f"begun {newest.begun:%Y-%m-%d %H:%M:%S} UTC",
-        remedy=BACK_UP,
-    )
+    if newest.begun <= opened:
+        raise NoGo(
+            f"the newest backup, {newest.name}",
+            expected=f"begun after the target opened at {opened:%Y-%m-%d %H:%M:%S} UTC",
+            found=f"begun {newest.begun:%Y-%m-%d %H:%M:%S} UTC",
+            remedy=BACK_UP,
+        )
 
 
 def _properties(target: Host, unit: str, *names: str) -> dict[str, str]:

@@ -9,12 +9,12 @@ from fixtures import wording
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.connect.web import Web
+from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.facts.pack import ask_port
 from fixtures.places import held
 from fixtures.plan import Plan
 from fixtures.policy import notices
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import SourceClosure
 from fixtures.run.run import Run
 
@@ -29,12 +29,13 @@ def check_users_see_the_maintenance_page(hostname: str, plan: Plan, web: Web) ->
     """Users of production get 503 and the maintenance page, whatever they ask for."""
     for path in (plan.web.pages[0], plan.smoke.login_page):
         answer = web.get(path, str(plan.source.public_address), host=hostname)
-        assert answer.status_code == 503, problem(
-            f"{hostname}{path} at {plan.source.public_address}",
-            expected="503 with the maintenance page",
-            found=f"status {answer.status_code}",
-            remedy=CLOSE,
-        )
+        if answer.status_code != 503:
+            raise NoGo(
+                f"{hostname}{path} at {plan.source.public_address}",
+                expected="503 with the maintenance page",
+                found=f"status {answer.status_code}",
+                remedy=CLOSE,
+            )
 
 
 def check_page_says_when_and_whom(plan: Plan, run: Run, web: Web) -> None:
@@ -42,12 +43,13 @@ def check_page_says_when_and_whom(plan: Plan, run: Run, web: Web) -> None:
     answer = web.get(plan.web.pages[0], str(plan.source.public_address), redirects=False)
     closed = run.records(SourceClosure).closed
     mistakes = wording.lint(notices.visible(answer.text), notices.closed_since(plan, closed))
-    assert not mistakes, problem(
-        f"the maintenance page at {plan.source.public_address}",
-        expected=wording.plain(notices.outage_text(plan, closed)),
-        found="; ".join(mistakes),
-        remedy=f"see {plan.application.maintenance_page} on the source, and the site's error_page 503",
-    )
+    if mistakes:
+        raise NoGo(
+            f"the maintenance page at {plan.source.public_address}",
+            expected=wording.plain(notices.outage_text(plan, closed)),
+            found="; ".join(mistakes),
+            remedy=f"see {plan.application.maintenance_page} on the source, and the site's error_page 503",
+        )
 
 
 def check_fenced_roles_may_not_log_in(run: Run, plan: Plan, source_db: Database) -> None:
@@ -56,23 +58,25 @@ def check_fenced_roles_may_not_log_in(run: Run, plan: Plan, source_db: Database)
     rows = source_db.rows(
         "SELECT rolname::text FROM pg_roles WHERE rolcanlogin AND rolname = ANY(%s)", (sorted(fenced),)
     )
-    assert not rows, problem(
-        "roles of production's database",
-        expected=f"NOLOGIN: {', '.join(sorted(fenced))}",
-        found=f"{', '.join(name for (name,) in rows)} may log in",
-        remedy=CLOSE,
-    )
+    if rows:
+        raise NoGo(
+            "roles of production's database",
+            expected=f"NOLOGIN: {', '.join(sorted(fenced))}",
+            found=f"{', '.join(name for (name,) in rows)} may log in",
+            remedy=CLOSE,
+        )
 
 
 def check_password_is_refused(plan: Plan, source_db: Database) -> None:
     """The application's own password does not let anybody into production's database any more."""
     code = source_db.password_login(plan.database.role, plan.database.password.reveal())
-    assert code is not None, problem(
-        f"logging in to {plan.database.name} on production as {plan.database.role}",
-        expected="refused",
-        found="accepted",
-        remedy=CLOSE,
-    )
+    if code is None:
+        raise NoGo(
+            f"logging in to {plan.database.name} on production as {plan.database.role}",
+            expected="refused",
+            found="accepted",
+            remedy=CLOSE,
+        )
 
 
 def check_nobody_is_logged_in(plan: Plan, run: Run, source_db: Database) -> None:
@@ -84,23 +88,25 @@ def check_nobody_is_logged_in(plan: Plan, run: Run, source_db: Database) -> None
         (plan.database.name, sorted(run.records(SourceClosure).logins)),
         dbname="postgres",
     )
-    assert not rows, problem(
-        f"sessions in {plan.database.name} on production",
-        expected="none but gonogo's",
-        found="; ".join(f"{user} ({program or 'unnamed'})" for user, program in rows),
-        remedy=f"end it (pg_terminate_backend on production), or {CLOSE}",
-    )
+    if rows:
+        raise NoGo(
+            f"sessions in {plan.database.name} on production",
+            expected="none but gonogo's",
+            found="; ".join(f"{user} ({program or 'unnamed'})" for user, program in rows),
+            remedy=f"end it (pg_terminate_backend on production), or {CLOSE}",
+        )
 
 
 def check_no_prepared_transaction_waits(source_db: Database) -> None:
     """No prepared transaction waits in production's database: it could still commit behind the fence."""
     count = source_db.value("SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()")
-    assert count == 0, problem(
-        "prepared transactions on production",
-        expected="none",
-        found=count,
-        remedy="commit or roll them back (pg_prepared_xacts), then copy again",
-    )
+    if count != 0:
+        raise NoGo(
+            "prepared transactions on production",
+            expected="none",
+            found=count,
+            remedy="commit or roll them back (pg_prepared_xacts), then copy again",
+        )
 
 
 def check_nothing_writes(source_db: Database) -> None:
@@ -112,12 +118,13 @@ def check_nothing_writes(source_db: Database) -> None:
     before = source_db.rows(query)[0]
     time.sleep(WATCHED_SECONDS)
     after = source_db.rows(query)[0]
-    assert after == before, problem(
-        f"production's database over {WATCHED_SECONDS:g} s (rows written, sequences)",
-        expected=f"no change from {before}",
-        found=after,
-        remedy="find the writer in pg_stat_activity on production, stop it, and copy again",
-    )
+    if after != before:
+        raise NoGo(
+            f"production's database over {WATCHED_SECONDS:g} s (rows written, sequences)",
+            expected=f"no change from {before}",
+            found=after,
+            remedy="find the writer in pg_stat_activity on production, stop it, and copy again",
+        )
 
 
 def check_pack_is_stopped(pack_unit: str, source: Host) -> None:
@@ -133,9 +140,8 @@ def check_worker_is_stopped(worker_unit: str, source: Host) -> None:
 def _is_stopped(unit: str, source: Host) -> None:
     state = source.check(["systemctl", "show", "--property=ActiveState", "--value", "--", unit]).strip()
     found = (state, "enabled" if facts.enabled(source, [unit])[unit] else "not enabled")
-    assert found in (("inactive", "not enabled"), ("failed", "not enabled")), problem(
-        f"{unit} on production", expected="stopped, and not enabled", found=", ".join(found), remedy=CLOSE
-    )
+    if found not in (("inactive", "not enabled"), ("failed", "not enabled")):
+        raise NoGo(f"{unit} on production", expected="stopped, and not enabled", found=", ".join(found), remedy=CLOSE)
 
 
 def check_cron_is_held(cron_file: PurePosixPath, run: Run, source: Host) -> None:
@@ -143,18 +149,18 @@ def check_cron_is_held(cron_file: PurePosixPath, run: Run, source: Host) -> None
     kept = held(cron_file)
     was_there = str(cron_file) in run.records(SourceClosure).held_files
     found = (source.file(str(cron_file)).exists, source.file(str(kept)).exists)
-    assert found == (False, was_there), problem(
-        f"{cron_file} on production",
-        expected=f"moved to {kept}",
-        found="still in place" if found[0] else "neither in place nor kept",
-        remedy=CLOSE,
-    )
+    if found != (False, was_there):
+        raise NoGo(
+            f"{cron_file} on production",
+            expected=f"moved to {kept}",
+            found="still in place" if found[0] else "neither in place nor kept",
+            remedy=CLOSE,
+        )
 
 
 def check_ports_are_closed(pack_unit: str, plan: Plan, source: Host) -> None:
     """Nothing answers on the ports of production's pack, started by hand or otherwise."""
     port = plan.application.ports[plan.application.pack.index(pack_unit)]
     status = ask_port(source, port, plan.application.health, plan.web.hostnames[0]).status
-    assert status == 0, problem(
-        f"port {port} of production", expected="closed", found=f"an answer, status {status}", remedy=CLOSE
-    )
+    if status != 0:
+        raise NoGo(f"port {port} of production", expected="closed", found=f"an answer, status {status}", remedy=CLOSE)

@@ -4,7 +4,7 @@ import pytest
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 from checks.check_data import AGAIN
-from fixtures.policy.verdict import problem
+from fixtures.errors import NoGo
 from fixtures.sameness import collations
 from fixtures.sameness.differences import differences, unified
 
@@ -15,18 +15,20 @@ def check_encoding_and_locale_match(both: tuple[Session, Session]) -> None:
     """The database has production's encoding and locale."""
     expected, found = (collations.read_locale(session) for session in both)
     told = differences(expected, found)
-    assert not told, problem("the target's database", expected="production's locale", found=told, remedy=AGAIN)
+    if told:
+        raise NoGo("the target's database", expected="production's locale", found=told, remedy=AGAIN)
 
 
 def check_collation_versions_are_current(both: tuple[Session, Session]) -> None:
     """Every collation in use on the target has the version that its library has now."""
     stale = collations.stale_collations(both[1])
-    assert not stale, problem(
-        "collations on the target",
-        expected="the library's version",
-        found="; ".join(stale),
-        remedy="REINDEX what uses them, then ALTER DATABASE or COLLATION ... REFRESH VERSION",
-    )
+    if stale:
+        raise NoGo(
+            "collations on the target",
+            expected="the library's version",
+            found="; ".join(stale),
+            remedy="REINDEX what uses them, then ALTER DATABASE or COLLATION ... REFRESH VERSION",
+        )
 
 
 def check_text_sorts_alike(both: tuple[Session, Session]) -> None:
@@ -36,9 +38,10 @@ def check_text_sorts_alike(both: tuple[Session, Session]) -> None:
         {name: "\n".join(map(repr, collations.sorted_words(session, name))) for name in names} for session in both
     )
     told = unified(expected, found, most=30)
-    assert not told, problem(
-        "the order of text on the target",
-        expected="production's",
-        found=f"\n{told}",
-        remedy="where the hosts' libraries sort otherwise, see that users and the application may; otherwise copy again",
-    )
+    if told:
+        raise NoGo(
+            "the order of text on the target",
+            expected="production's",
+            found=f"\n{told}",
+            remedy="where the hosts' libraries sort otherwise, see that users and the application may; otherwise copy again",
+        )

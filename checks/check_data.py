@@ -4,9 +4,8 @@ import pytest
 
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import DataCopy, Survey, TableCopy
 from fixtures.run.run import Run
 from fixtures.sameness import catalog
@@ -42,9 +41,8 @@ def recorded(table: str, copied: DataCopy) -> TableCopy:
 
 
 def _there(table: str, side: Side) -> None:
-    assert table in side.reading.relations, problem(
-        f"the table {table}", expected=f"on {side.name}", found="no such table", remedy=AGAIN
-    )
+    if table not in side.reading.relations:
+        raise NoGo(f"the table {table}", expected=f"on {side.name}", found="no such table", remedy=AGAIN)
 
 
 def _remedy(table: str, side: Side) -> str:
@@ -55,12 +53,13 @@ def check_row_counts_match(table: str, copied: DataCopy, side: Side) -> None:
     """Every table has exactly the rows that production had: a missing row is a lost payslip."""
     _there(table, side)
     expected, found = recorded(table, copied).rows, side.table(table).rows
-    assert expected == found, problem(
-        f"rows of {table} on {side.name}",
-        expected=f"{expected}, as in the copied snapshot",
-        found=found,
-        remedy=_remedy(table, side),
-    )
+    if expected != found:
+        raise NoGo(
+            f"rows of {table} on {side.name}",
+            expected=f"{expected}, as in the copied snapshot",
+            found=found,
+            remedy=_remedy(table, side),
+        )
 
 
 def check_rows_match(
@@ -79,13 +78,11 @@ def check_rows_match(
             told = explain(buckets, request.getfixturevalue("production"), side, table, show)
         except CouldNotVerify as error:
             told += f"; which rows it is could not be seen: {error.found}"
-    pytest.fail(
-        problem(
-            f"content of {table} on {side.name}",
-            expected=f"the {expected.rows} rows of the copied snapshot, digest {expected.digest[:16]}",
-            found=told,
-            remedy=_remedy(table, side),
-        )
+    raise NoGo(
+        f"content of {table} on {side.name}",
+        expected=f"the {expected.rows} rows of the copied snapshot, digest {expected.digest[:16]}",
+        found=told,
+        remedy=_remedy(table, side),
     )
 
 
@@ -93,12 +90,13 @@ def check_no_other_tables(copied: DataCopy, target_db: Database, run: Run) -> No
     """The target has production's tables, no more and no fewer, and each of them is compared."""
     found = {name for (name,) in target_db.rows(NAMES)}
     expected = {*copied.tables, *copied.unproven} - {LARGE_OBJECTS}
-    assert found == expected, problem(
-        "the tables on the target",
-        expected=f"the {len(expected)} of the copied snapshot",
-        found=f"missing: {sorted(expected - found) or 'none'}; more: {sorted(found - expected) or 'none'}",
-        remedy=AGAIN,
-    )
+    if found != expected:
+        raise NoGo(
+            "the tables on the target",
+            expected=f"the {len(expected)} of the copied snapshot",
+            found=f"missing: {sorted(expected - found) or 'none'}; more: {sorted(found - expected) or 'none'}",
+            remedy=AGAIN,
+        )
     # The checks of rows are one for each table of the survey.
     skipped = sorted(expected - set(run.records(Survey).tables))
     if skipped:
@@ -116,33 +114,36 @@ def check_large_objects_match(copied: DataCopy, side: Side) -> None:
         recorded(LARGE_OBJECTS, copied)
     found = catalog.count_large_objects(side.reading.session), side.table(LARGE_OBJECTS).digest
     expected = (copied.large_objects, copied.large_objects_digest)
-    assert found == expected, problem(
-        f"large objects on {side.name}",
-        expected=f"{expected[0]}, digest {expected[1][:16]}",
-        found=f"{found[0]}, digest {found[1][:16]}",
-        remedy=AGAIN,
-    )
+    if found != expected:
+        raise NoGo(
+            f"large objects on {side.name}",
+            expected=f"{expected[0]}, digest {expected[1][:16]}",
+            found=f"{found[0]}, digest {found[1][:16]}",
+            remedy=AGAIN,
+        )
 
 
 def check_copy_came_from_production(run: Run, copied: DataCopy, target_db: Database) -> None:
     """The record is of production's cluster and of the one that runs on the target now."""
     expected = (run.records(Survey).system_identifier, target_db.identity())
     found = (copied.source_identifier, copied.target_identifier)
-    assert found == expected != found[::-1], problem(
-        "identifiers of the clusters (source, target) in the copy's record",
-        expected=expected,
-        found=found,
-        remedy=AGAIN,
-    )
+    if not (found == expected != found[::-1]):
+        raise NoGo(
+            "identifiers of the clusters (source, target) in the copy's record",
+            expected=expected,
+            found=found,
+            remedy=AGAIN,
+        )
 
 
 def check_no_dump_is_left(plan: Plan, source: Host, target: Host) -> None:
     """The copy left no dump in the places where dumps are left."""
     argv = ["sh", "-c", _DUMPS, "dumps", plan.database.name]
     found = [f"{path} on {host.name}" for host in (source, target) for path in host.check(argv).split()]
-    assert not found, problem(
-        "dumps of the database", expected="none: it is streamed", found=", ".join(found), remedy="remove them"
-    )
+    if found:
+        raise NoGo(
+            "dumps of the database", expected="none: it is streamed", found=", ".join(found), remedy="remove them"
+        )
 
 
 @pytest.mark.files_copied
@@ -154,9 +155,10 @@ def check_copying_left_no_key(source: Host, target: Host, plan: Plan) -> None:
     lines = target.check(
         ["sh", "-c", 'grep -c "^# BEGIN gonogo copy" "$1" || :', "grep", f"{home}/.ssh/authorized_keys"]
     )
-    assert (keys, lines.strip()) == ([], "0"), problem(
-        "the copies' keys",
-        expected="none on the source, no line on the target",
-        found=f"{', '.join(keys) or 'none'} on the source, {lines.strip()} lines on the target",
-        remedy="if no copy is running: `gonogo run` takes them away at the next copy and at acceptance",
-    )
+    if (keys, lines.strip()) != ([], "0"):
+        raise NoGo(
+            "the copies' keys",
+            expected="none on the source, no line on the target",
+            found=f"{', '.join(keys) or 'none'} on the source, {lines.strip()} lines on the target",
+            remedy="if no copy is running: `gonogo run` takes them away at the next copy and at acceptance",
+        )

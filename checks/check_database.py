@@ -3,8 +3,8 @@
 import pytest
 
 from fixtures.connect.database import Database
+from fixtures.errors import NoGo
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Survey
 from fixtures.run.run import Run
 
@@ -16,12 +16,13 @@ MEND = "run `gonogo run --until database_created`"
 def check_right_password_is_accepted(target_db: Database, plan: Plan) -> None:
     """The application's own password is accepted over TCP."""
     answer = target_db.password_login(plan.database.role, plan.database.password.reveal(), plan.database.name)
-    assert answer is None, problem(
-        f"{plan.database.role} to {plan.database.name} on the target, over TCP, with the plan's password",
-        expected="let in",
-        found=f"refused ({answer})",
-        remedy=f"see that database.password in the plan is production's; {MEND}",
-    )
+    if answer is not None:
+        raise NoGo(
+            f"{plan.database.role} to {plan.database.name} on the target, over TCP, with the plan's password",
+            expected="let in",
+            found=f"refused ({answer})",
+            remedy=f"see that database.password in the plan is production's; {MEND}",
+        )
 
 
 def check_role_is_no_superuser(target_db: Database, plan: Plan) -> None:
@@ -31,12 +32,13 @@ def check_role_is_no_superuser(target_db: Database, plan: Plan) -> None:
         (plan.database.role,), dbname="postgres",
     )  # fmt: skip
     found = rows[0] if rows else None
-    assert found == (True, False, False, False, False, False), problem(
-        f"the role {plan.database.role} on the target",
-        expected="login, nothing else",
-        found=found or "no such role",
-        remedy=MEND,
-    )
+    if found != (True, False, False, False, False, False):
+        raise NoGo(
+            f"the role {plan.database.role} on the target",
+            expected="login, nothing else",
+            found=found or "no such role",
+            remedy=MEND,
+        )
 
 
 def check_encoding_and_collation_are_productions(target_db: Database, plan: Plan, run: Run) -> None:
@@ -47,7 +49,10 @@ def check_encoding_and_collation_are_productions(target_db: Database, plan: Plan
         (plan.database.name,), dbname="postgres",
     )  # fmt: skip
     expected = (survey.encoding, survey.collation, survey.ctype, plan.database.role)
-    assert rows == [expected], problem(
-        f"the database {plan.database.name} on the target (encoding, collation, ctype, owner)",
-        expected=expected, found=rows[0] if rows else "no such database", remedy=MEND,
-    )  # fmt: skip
+    if rows != [expected]:
+        raise NoGo(
+            f"the database {plan.database.name} on the target (encoding, collation, ctype, owner)",
+            expected=expected,
+            found=rows[0] if rows else "no such database",
+            remedy=MEND,
+        )

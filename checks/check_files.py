@@ -3,10 +3,10 @@
 import pytest
 
 from fixtures.connect.host import Host
-from fixtures.errors import StepFailed
+from fixtures.errors import NoGo, StepFailed
 from fixtures.facts import facts
 from fixtures.plan import Upload
-from fixtures.policy.verdict import Say, problem
+from fixtures.policy.verdict import Say
 from fixtures.run.evidence import FilesCopy
 from fixtures.run.run import Run
 from fixtures.sameness.listing import list_directory, scratch
@@ -26,9 +26,10 @@ def check_files_match(upload: Upload, run: Run, target: Host, say: Say) -> None:
     with scratch(run.directory) as into:
         found = read_manifest(list_directory(target, path, into, say), into, tell=say)
         told = compare(kept, found, whole=False)
-    assert not told, problem(
-        f"{path} on the target", expected=f"the {kept.entries} entries that were copied", found=told, remedy=AGAIN
-    )
+    if told:
+        raise NoGo(
+            f"{path} on the target", expected=f"the {kept.entries} entries that were copied", found=told, remedy=AGAIN
+        )
 
 
 @pytest.mark.files_copied
@@ -42,12 +43,13 @@ def check_file_counts_match(upload: Upload, run: Run, source: Host, target: Host
     except StepFailed:
         found = None
     enough = expected and found and found.files >= expected.files and found.bytes >= expected.bytes
-    assert enough, problem(
-        f"files in {upload.path} on {host.name}",
-        expected=f"{expected.files} files, {expected.bytes} bytes" if expected else "a directory that was copied",
-        found=f"{found.files} files, {found.bytes} bytes" if found else "no such directory",
-        remedy=AGAIN,
-    )
+    if not enough:
+        raise NoGo(
+            f"files in {upload.path} on {host.name}",
+            expected=f"{expected.files} files, {expected.bytes} bytes" if expected else "a directory that was copied",
+            found=f"{found.files} files, {found.bytes} bytes" if found else "no such directory",
+            remedy=AGAIN,
+        )
 
 
 @pytest.mark.files_copied
@@ -56,9 +58,10 @@ def check_no_uploads_by_strangers(upload: Upload, target: Host) -> None:
     """Every file belongs to a user and a group that the target knows by name."""
     argv = ["find", str(upload.path), "(", "-nouser", "-o", "-nogroup", ")", "-print", "-quit"]
     stranger = target.check(argv, timeout=600).strip()
-    assert not stranger, problem(
-        f"owners in {upload.path}",
-        expected="users and groups of the target",
-        found=f"a number without a name at {stranger}",
-        remedy="create that user or group on the target, then copy again",
-    )
+    if stranger:
+        raise NoGo(
+            f"owners in {upload.path}",
+            expected="users and groups of the target",
+            found=f"a number without a name at {stranger}",
+            remedy="create that user or group on the target, then copy again",
+        )

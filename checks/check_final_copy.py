@@ -6,8 +6,9 @@ import pytest
 
 from checks.check_data import AGAIN, recorded
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.plan import Upload
-from fixtures.policy.verdict import Say, problem
+from fixtures.policy.verdict import Say
 from fixtures.run.evidence import DataCopy, FilesCopy, RedisCopy, SourceClosure
 from fixtures.run.run import Run
 from fixtures.sameness.catalog import read_sequences
@@ -22,12 +23,13 @@ def made_after_closing(subject: str, copied: DataCopy | FilesCopy | RedisCopy, r
     """Assert that a copy is a final one, made after the run closed production."""
     closed = run.records(SourceClosure).closed
     after = copied.final and copied.recorded > closed
-    assert after, problem(
-        subject,
-        expected=f"made after production closed at {closed:%H:%M:%S} UTC",
-        found=f"{'a final' if copied.final else 'a rehearsal'} copy of {copied.recorded:%Y-%m-%d %H:%M:%S} UTC",
-        remedy=AGAIN,
-    )
+    if not after:
+        raise NoGo(
+            subject,
+            expected=f"made after production closed at {closed:%H:%M:%S} UTC",
+            found=f"{'a final' if copied.final else 'a rehearsal'} copy of {copied.recorded:%Y-%m-%d %H:%M:%S} UTC",
+            remedy=AGAIN,
+        )
 
 
 @pytest.mark.final_data_copied
@@ -40,12 +42,13 @@ def check_data_was_copied_after_closing(run: Run, copied: DataCopy) -> None:
 def check_production_still_equals_the_copy(table: str, copied: DataCopy, production: Side) -> None:
     """Closed production still holds, row by row, what was copied: nobody wrote behind the fence."""
     found, expected = production.table(table), recorded(table, copied)
-    assert found == expected, problem(
-        f"{table} on closed production",
-        expected=f"as copied: {expected.rows} rows, digest {expected.digest[:16]}",
-        found=f"{found.rows} rows, digest {found.digest[:16]}",
-        remedy="find who wrote there (pg_stat_activity, the server's log), then copy again",
-    )
+    if found != expected:
+        raise NoGo(
+            f"{table} on closed production",
+            expected=f"as copied: {expected.rows} rows, digest {expected.digest[:16]}",
+            found=f"{found.rows} rows, digest {found.digest[:16]}",
+            remedy="find who wrote there (pg_stat_activity, the server's log), then copy again",
+        )
 
 
 @pytest.mark.final_data_copied
@@ -54,9 +57,8 @@ def check_production_sequences_still_equal_the_copy(copied: DataCopy, production
     told = differences(copied.sequences, read_sequences(production.reading.session))
     if production.table(LARGE_OBJECTS).digest != copied.large_objects_digest:
         told = f"{told} large objects differ".strip()
-    assert not told, problem(
-        "sequences and large objects of closed production", expected="as copied", found=told, remedy=AGAIN
-    )
+    if told:
+        raise NoGo("sequences and large objects of closed production", expected="as copied", found=told, remedy=AGAIN)
 
 
 @pytest.mark.final_files_copied
@@ -87,6 +89,5 @@ def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host
             sides.append((target, kept_manifest(run.directory, copy.arrived.get(path, "of no directory"))))
         words = at_once([partial(unlike, host, earlier) for host, earlier in sides])
     told = [f"{host.name}: {found}" for (host, _), found in zip(sides, words, strict=True) if found]
-    assert not told, problem(
-        path, expected=f"the {kept.entries} entries that were copied", found="; ".join(told), remedy=AGAIN
-    )
+    if told:
+        raise NoGo(path, expected=f"the {kept.entries} entries that were copied", found="; ".join(told), remedy=AGAIN)

@@ -3,11 +3,10 @@
 import pytest
 
 from fixtures.connect.cloud import Cloud
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import facts
 from fixtures.plan import Plan
 from fixtures.policy.ingress import SSH, Ingress, before_opening, when_accepted, when_open
-from fixtures.policy.verdict import problem
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.firewall_ready
@@ -40,12 +39,13 @@ def check_nothing_wider_than_the_plan(ingress: frozenset[Ingress], plan: Plan, r
     """The group lets in nobody that the plan does not list at this moment."""
     allowed = _wanted(plan, run) | (when_open(plan) if run.happened("target_open") else frozenset())
     extra = sorted(ingress - allowed)
-    assert not extra, problem(
-        f"the security group {plan.target.security_group}",
-        expected="only what the plan lists now",
-        found="also " + ", ".join(map(str, extra)),
-        remedy=MEND,
-    )
+    if extra:
+        raise NoGo(
+            f"the security group {plan.target.security_group}",
+            expected="only what the plan lists now",
+            found="also " + ", ".join(map(str, extra)),
+            remedy=MEND,
+        )
 
 
 def check_what_the_plan_lists_is_let_in(ingress: frozenset[Ingress], plan: Plan, run: Run) -> None:
@@ -53,12 +53,13 @@ def check_what_the_plan_lists_is_let_in(ingress: frozenset[Ingress], plan: Plan,
     missing = sorted(_wanted(plan, run) - ingress)
     if run.happened("target_open") and not run.happened("accepted"):
         missing = sorted(when_accepted(plan) - ingress)  # acceptance is taking the temporary rules away
-    assert not missing, problem(
-        f"the security group {plan.target.security_group}",
-        expected="everything the plan lists now",
-        found="without " + ", ".join(map(str, missing)),
-        remedy="run the same command again; the step open_firewall adds it",
-    )
+    if missing:
+        raise NoGo(
+            f"the security group {plan.target.security_group}",
+            expected="everything the plan lists now",
+            found="without " + ", ".join(map(str, missing)),
+            remedy="run the same command again; the step open_firewall adds it",
+        )
 
 
 def check_ssh_only_from_one_address(ingress: frozenset[Ingress], plan: Plan) -> None:
@@ -69,9 +70,10 @@ def check_ssh_only_from_one_address(ingress: frozenset[Ingress], plan: Plan) -> 
         if (rule.protocol in {"tcp", "-1"} and rule.first <= SSH <= rule.last)
         and not rule.source.endswith(("/32", "/128"))
     )
-    assert not wide, problem(
-        f"SSH through {plan.target.security_group}",
-        expected="from single addresses (/32)",
-        found=", ".join(map(str, wide)),
-        remedy=MEND,
-    )
+    if wide:
+        raise NoGo(
+            f"SSH through {plan.target.security_group}",
+            expected="from single addresses (/32)",
+            found=", ".join(map(str, wide)),
+            remedy=MEND,
+        )

@@ -3,9 +3,9 @@
 import pytest
 
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Survey
 from fixtures.run.run import Run
 
@@ -26,20 +26,22 @@ def check_gem_loads(gem: str, bundle: facts.Bundle, run: Run) -> None:
     expected = run.records(Survey).gems[gem]
     found = bundle.gems.get(gem)
     good = found is not None and found.version == expected and found.error is None
-    assert good, problem(
-        f"the gem {gem} on the target",
-        expected=f"{expected}, and it loads",
-        found=(found.error or found.version or "absent") if found else "absent",
-        remedy="run `gonogo run --until gems_installed`; if it stays away: put it on application.gem_source, or the library "
-        "that it names into application.packages",
-    )
+    if not good:
+        raise NoGo(
+            f"the gem {gem} on the target",
+            expected=f"{expected}, and it loads",
+            found=(found.error or found.version or "absent") if found else "absent",
+            remedy="run `gonogo run --until gems_installed`; if it stays away: put it on application.gem_source, or the library "
+            "that it names into application.packages",
+        )
 
 
 def check_bundle_is_complete(bundle: facts.Bundle) -> None:
     """Bundler finds everything that the release's Gemfile asks for."""
-    assert bundle.bundle is None, problem(
-        "the application's bundle on the target",
-        expected="complete",
-        found=bundle.bundle,
-        remedy="run `gonogo run --until gems_installed`",
-    )
+    if bundle.bundle is not None:
+        raise NoGo(
+            "the application's bundle on the target",
+            expected="complete",
+            found=bundle.bundle,
+            remedy="run `gonogo run --until gems_installed`",
+        )

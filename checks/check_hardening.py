@@ -3,9 +3,9 @@
 import pytest
 
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import listeners, updates
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 
 # $1: a user whom nobody trusts. The rest: directories. What a directory closed to all holds is not open to anyone.
 _OPEN = r"""
@@ -27,12 +27,13 @@ NOBODY = "nobody"
 def check_no_security_update_is_pending(target: Host) -> None:
     """Every security update that the target knows of is installed."""
     found = updates.pending(target)
-    assert not found, problem(
-        "security updates of the target",
-        expected="none pending",
-        found=f"{len(found)} pending: {', '.join(found[:10])}",
-        remedy="apt-get upgrade (dnf upgrade --security) on the target; restart what it names",
-    )
+    if found:
+        raise NoGo(
+            "security updates of the target",
+            expected="none pending",
+            found=f"{len(found)} pending: {', '.join(found[:10])}",
+            remedy="apt-get upgrade (dnf upgrade --security) on the target; restart what it names",
+        )
 
 
 @pytest.mark.build_finished
@@ -41,12 +42,13 @@ def check_no_application_file_is_open_to_all(target: Host, plan: Plan) -> None:
     """No file of the application can be written by every user of the machine."""
     places = sorted({str(plan.application.home), *(str(upload.path) for upload in plan.files)})
     found = target.check(["sh", "-c", _OPEN, "open", NOBODY, *places], timeout=300).splitlines()
-    assert not found, problem(
-        f"files under {', '.join(places)} on the target",
-        expected="none that everybody may write",
-        found=", ".join(found[:5]),
-        remedy="chmod o-w on the target, and find out who made them so on production",
-    )
+    if found:
+        raise NoGo(
+            f"files under {', '.join(places)} on the target",
+            expected="none that everybody may write",
+            found=", ".join(found[:5]),
+            remedy="chmod o-w on the target, and find out who made them so on production",
+        )
 
 
 @pytest.mark.build_finished
@@ -60,12 +62,13 @@ def check_secrets_are_readable_by_nobody_else(target: Host, plan: Plan) -> None:
         *(f"{current}/{name}" for name in ("config/master.key", "config/credentials/production.key", ".env")),
     ]
     found = target.check(["sh", "-c", _READABLE, "readable", NOBODY, *files]).splitlines()
-    assert not found, problem(
-        "secrets on the target",
-        expected=f"not readable by {NOBODY}",
-        found=f"readable: {', '.join(found)}",
-        remedy="chmod o-r on both hosts; whoever could log in to production may have read them: change them",
-    )
+    if found:
+        raise NoGo(
+            "secrets on the target",
+            expected=f"not readable by {NOBODY}",
+            found=f"readable: {', '.join(found)}",
+            remedy="chmod o-r on both hosts; whoever could log in to production may have read them: change them",
+        )
 
 
 @pytest.mark.rehearsed
@@ -74,9 +77,10 @@ def check_no_listener_beside_the_planned_ones(target: Host, plan: Plan) -> None:
     """From outside the machine nothing listens but SSH and the ports that the plan opens."""
     planned = {22, *(rule.port for rule in [*plan.target.public, *plan.target.copying])}
     found = [one for one in listeners.read(target) if one.public and one.port not in planned]
-    assert not found, problem(
-        "listeners on the target that are not bound to the loopback",
-        expected=f"ports {', '.join(map(str, sorted(planned)))}",
-        found=", ".join(map(str, found)),
-        remedy="bind it to 127.0.0.1, or stop and disable it; a firewall alone is one mistake away from open",
-    )
+    if found:
+        raise NoGo(
+            "listeners on the target that are not bound to the loopback",
+            expected=f"ports {', '.join(map(str, sorted(planned)))}",
+            found=", ".join(map(str, found)),
+            remedy="bind it to 127.0.0.1, or stop and disable it; a firewall alone is one mistake away from open",
+        )

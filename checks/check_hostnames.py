@@ -7,9 +7,8 @@ import pytest
 from fixtures.connect.nameservers import Dns
 from fixtures.connect.tls import shown
 from fixtures.connect.web import Web
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan, Server
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import TargetFacts
 from fixtures.run.run import Run
 
@@ -40,12 +39,13 @@ def check_name_answers_as_on_production(hostname: str, plan: Plan, web: Web, sid
         for address in sides
     )
     differing = [pair for pair in zip(paths, expected, found, strict=True) if pair[1] != pair[2]]
-    assert not differing, problem(
-        f"{hostname} at {sides[1]} (status, location)",
-        expected="as on production: " + "; ".join(f"{path} {answer}" for path, answer, _ in differing),
-        found="; ".join(f"{path} {answer}" for path, _, answer in differing),
-        remedy=f"see server_name and the redirects in {plan.web.site} on the target",
-    )
+    if differing:
+        raise NoGo(
+            f"{hostname} at {sides[1]} (status, location)",
+            expected="as on production: " + "; ".join(f"{path} {answer}" for path, answer, _ in differing),
+            found="; ".join(f"{path} {answer}" for path, _, answer in differing),
+            remedy=f"see server_name and the redirects in {plan.web.site} on the target",
+        )
 
 
 def _first_answer(web: Web, path: str, address: str, hostname: str) -> str:
@@ -58,12 +58,13 @@ def check_security_headers_are_productions(hostname: str, plan: Plan, web: Web, 
     """HSTS and the other headers that protect users are production's, on pages and on static files."""
     for path in (plan.smoke.login_page, plan.web.static[0]):
         expected, found = (_security_headers(web, path, address, hostname) for address in sides)
-        assert found == expected, problem(
-            f"headers of {hostname}{path} at {sides[1]}",
-            expected=f"as on production: {expected}",
-            found=found,
-            remedy=f"see add_header in {plan.web.site} on the target, and the application's configuration",
-        )
+        if found != expected:
+            raise NoGo(
+                f"headers of {hostname}{path} at {sides[1]}",
+                expected=f"as on production: {expected}",
+                found=found,
+                remedy=f"see add_header in {plan.web.site} on the target, and the application's configuration",
+            )
 
 
 def _security_headers(web: Web, path: str, address: str, hostname: str) -> dict[str, str]:
@@ -81,12 +82,13 @@ def check_name_works_through_public_dns(
     for address in _addresses(hostname, resolver, plan, dns):
         refused = shown(hostname, address, web.context).refused if plan.web.scheme == "https" else None
         said = refused or web.get(plan.application.health, address, host=hostname).status_code
-        assert address in own and said == 200, problem(
-            f"{plan.web.scheme}://{hostname}{plan.application.health} as {resolver.name} finds it",
-            expected=f"status 200 from {' or '.join(sorted(own))}",
-            found=f"{said} from {address}",
-            remedy=f"see {plan.web.site} on the target",
-        )
+        if address not in own or said != 200:
+            raise NoGo(
+                f"{plan.web.scheme}://{hostname}{plan.application.health} as {resolver.name} finds it",
+                expected=f"status 200 from {' or '.join(sorted(own))}",
+                found=f"{said} from {address}",
+                remedy=f"see {plan.web.site} on the target",
+            )
 
 
 def _addresses(hostname: str, resolver: Server, plan: Plan, dns: Dns) -> list[str]:

@@ -6,8 +6,7 @@ import pytest
 
 from fixtures.connect import hostsfile
 from fixtures.connect.connections import Connections
-from fixtures.errors import CouldNotVerify
-from fixtures.policy.verdict import problem
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.run.evidence import TargetFacts
 
 
@@ -35,13 +34,14 @@ def _clean(machine: str, connections: Connections, *, ours_are_fine: bool) -> No
             remedy="mend the marks by hand",
         ) from None
     stale = hostsfile.stale(lines, own, ours_are_fine=ours_are_fine)
-    assert not stale, problem(
-        f"{hostsfile.PATH} of the {machine}",
-        expected="no entry for the plan's names but the host's own"
-        + (", and gonogo's block" if ours_are_fine else " (gonogo's block belongs to the time before)"),
-        found="; ".join(map(str, stale)),
-        remedy="take the lines out; gonogo's own: `gonogo hosts remove`",
-    )
+    if stale:
+        raise NoGo(
+            f"{hostsfile.PATH} of the {machine}",
+            expected="no entry for the plan's names but the host's own"
+            + (", and gonogo's block" if ours_are_fine else " (gonogo's block belongs to the time before)"),
+            found="; ".join(map(str, stale)),
+            remedy="take the lines out; gonogo's own: `gonogo hosts remove`",
+        )
 
 
 def _hosts_file(machine: str, connections: Connections) -> tuple[str, Sequence[str] | None]:

@@ -6,9 +6,9 @@ import pytest
 
 from fixtures import states
 from fixtures.connect.cloud import PLAN_TAG, RUN_TAG, Cloud
+from fixtures.errors import NoGo
 from fixtures.facts.images import MachineImage, find_image
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Image, TargetFacts, Verdict, now
 from fixtures.run.run import Run
 
@@ -27,45 +27,48 @@ def check_image_is_available(image: MachineImage | None, run: Run) -> None:
     """The image is in EC2, available."""
     known = run.records(Image)
     found = image.state if image else "absent"
-    assert found == "available", problem(f"the image {known.image_id}", expected="available", found=found, remedy=AGAIN)
+    if found != "available":
+        raise NoGo(f"the image {known.image_id}", expected="available", found=found, remedy=AGAIN)
 
 
 def check_image_is_tagged(image: MachineImage | None, plan: Plan, run: Run) -> None:
     """The image says which plan and run it belongs to."""
     expected = {PLAN_TAG: plan.name, RUN_TAG: run.name}
     found = {name: value for name, value in image.tags.items() if name in expected} if image else {}
-    assert found == expected, problem(
-        f"the tags of {run.records(Image).image_id}", expected=expected, found=found or "none", remedy=AGAIN
-    )
+    if found != expected:
+        raise NoGo(f"the tags of {run.records(Image).image_id}", expected=expected, found=found or "none", remedy=AGAIN)
 
 
 def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Run) -> None:
     """The image is of the root disk alone: the data mount is not in it."""
     found = image.further_disks if image else ("the image is absent",)
-    assert not found, problem(
-        f"the disks of {run.records(Image).image_id}",
-        expected=f"the root alone, nothing for {plan.target.volume.mount}",
-        found=", ".join(found),
-        remedy=AGAIN,
-    )
+    if found:
+        raise NoGo(
+            f"the disks of {run.records(Image).image_id}",
+            expected=f"the root alone, nothing for {plan.target.volume.mount}",
+            found=", ".join(found),
+            remedy=AGAIN,
+        )
 
 
 def check_image_is_of_this_target(run: Run) -> None:
     """The image was made of this run's target."""
     expected, found = run.records(TargetFacts).instance_id, run.records(Image).instance_id
-    assert found == expected, problem("the image's instance", expected=expected, found=found, remedy=AGAIN)
+    if found != expected:
+        raise NoGo("the image's instance", expected=expected, found=found, remedy=AGAIN)
 
 
 def check_image_is_recent(plan: Plan, run: Run) -> None:
     """The image is not older than the plan allows."""
     known = run.records(Image)
     age = now() - known.made
-    assert age <= timedelta(days=plan.cutover.image_days), problem(
-        f"the age of {known.image_id}",
-        expected=f"at most {plan.cutover.image_days} days",
-        found=f"{age.total_seconds() / 86400:.1f} days",
-        remedy=AGAIN,
-    )
+    if age > timedelta(days=plan.cutover.image_days):
+        raise NoGo(
+            f"the age of {known.image_id}",
+            expected=f"at most {plan.cutover.image_days} days",
+            found=f"{age.total_seconds() / 86400:.1f} days",
+            remedy=AGAIN,
+        )
 
 
 def check_image_is_of_the_finished_target(run: Run) -> None:
@@ -79,12 +82,13 @@ def check_image_is_of_the_finished_target(run: Run) -> None:
             gave = entry.detail["states"]
         elif entry.kind == "step_finished" and entry.at > known.made and built & set(gave):
             later.append(entry.step)
-    assert not later, problem(
-        f"the image {known.image_id}, made {known.made:%Y-%m-%d %H:%M} UTC",
-        expected="made after the last build step",
-        found=f"finished later: {', '.join(later)}",
-        remedy=AGAIN,
-    )
+    if later:
+        raise NoGo(
+            f"the image {known.image_id}, made {known.made:%Y-%m-%d %H:%M} UTC",
+            expected="made after the last build step",
+            found=f"finished later: {', '.join(later)}",
+            remedy=AGAIN,
+        )
 
 
 def check_instance_of_the_image_is_as_built(run: Run) -> None:
@@ -92,9 +96,10 @@ def check_instance_of_the_image_is_as_built(run: Run) -> None:
     known = run.records(Image)
     boot = known.scratch
     found = "not tried" if boot is None else f"{boot.verdict.value}, {boot.checks} checks: {'; '.join(boot.failed)}"
-    assert boot is not None and boot.verdict is Verdict.GO and boot.checks > 0 and not boot.failed, problem(
-        f"a scratch instance of {known.image_id}", expected="every build check go", found=found, remedy=AGAIN
-    )
+    if boot is None or boot.verdict is not Verdict.GO or boot.checks <= 0 or boot.failed:
+        raise NoGo(
+            f"a scratch instance of {known.image_id}", expected="every build check go", found=found, remedy=AGAIN
+        )
 
 
 def check_image_holds_no_keys(run: Run) -> None:
@@ -102,9 +107,10 @@ def check_image_holds_no_keys(run: Run) -> None:
     known = run.records(Image)
     boot = known.scratch
     found = ["it was not tried"] if boot is None else boot.leftovers
-    assert not found, problem(
-        f"a scratch instance of {known.image_id}",
-        expected="nothing of that",
-        found="; ".join(found),
-        remedy=f"take it off the target, then {AGAIN}",
-    )
+    if found:
+        raise NoGo(
+            f"a scratch instance of {known.image_id}",
+            expected="nothing of that",
+            found="; ".join(found),
+            remedy=f"take it off the target, then {AGAIN}",
+        )

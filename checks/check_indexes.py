@@ -4,8 +4,7 @@ import pytest
 
 from checks.check_data import AGAIN
 from fixtures.connect.database import Database
-from fixtures.errors import CouldNotVerify
-from fixtures.policy.verdict import problem
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.run.evidence import DataCopy
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
@@ -15,9 +14,10 @@ def check_indexes_are_valid(target_db: Database) -> None:
     """Every index on the target is valid."""
     rows = target_db.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid OR NOT indisready")
     invalid = [name for (name,) in rows]
-    assert not invalid, problem(
-        "indexes on the target", expected="all valid", found=", ".join(invalid), remedy="REINDEX them on the target"
-    )
+    if invalid:
+        raise NoGo(
+            "indexes on the target", expected="all valid", found=", ".join(invalid), remedy="REINDEX them on the target"
+        )
 
 
 def check_indexes_are_sound(copied: DataCopy) -> None:
@@ -31,10 +31,11 @@ def check_indexes_are_sound(copied: DataCopy) -> None:
             remedy="add the package with amcheck (postgresql-contrib) to postgresql.packages in the plan, then copy again",
         )
     told = [f"{name}: {words}" for name, words in sorted(verified.broken.items())]
-    assert not told, problem(
-        "the indexes on the target",
-        expected="sound, all of them",
-        found="; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else ""),
-        remedy="REINDEX them; where a function of an index is not IMMUTABLE in truth, mend that on production first. "
-        + AGAIN,
-    )
+    if told:
+        raise NoGo(
+            "the indexes on the target",
+            expected="sound, all of them",
+            found="; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else ""),
+            remedy="REINDEX them; where a function of an index is not IMMUTABLE in truth, mend that on production first. "
+            + AGAIN,
+        )

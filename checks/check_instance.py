@@ -3,9 +3,8 @@
 import pytest
 
 from fixtures.connect.cloud import Cloud, Instance, aws_errors
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import TargetFacts
 from fixtures.run.run import Run
 
@@ -31,9 +30,10 @@ def instance(cloud: Cloud, plan: Plan) -> Instance:
 def check_instance_is_this_runs(instance: Instance, run: Run) -> None:
     """The instance that runs is the one this run launched."""
     expected = run.records(TargetFacts).instance_id
-    assert (instance.id, instance.state) == (expected, "running"), problem(
-        "the instance", expected=f"{expected}, running", found=f"{instance.id}, {instance.state}", remedy=AGAIN
-    )
+    if (instance.id, instance.state) != (expected, "running"):
+        raise NoGo(
+            "the instance", expected=f"{expected}, running", found=f"{instance.id}, {instance.state}", remedy=AGAIN
+        )
 
 
 def check_instance_is_as_planned(instance: Instance, plan: Plan) -> None:
@@ -41,9 +41,8 @@ def check_instance_is_as_planned(instance: Instance, plan: Plan) -> None:
     target = plan.target
     expected = (target.image, target.instance_type, target.key_name, target.subnet, [target.security_group])
     found = (instance.image, instance.type, instance.key_name, instance.subnet, [*instance.security_groups.values()])
-    assert found == expected, problem(
-        f"{instance.id} (image, type, key, subnet, groups)", expected=expected, found=found, remedy=AGAIN
-    )
+    if found != expected:
+        raise NoGo(f"{instance.id} (image, type, key, subnet, groups)", expected=expected, found=found, remedy=AGAIN)
 
 
 def check_address_is_fixed(instance: Instance, run: Run, cloud: Cloud) -> None:
@@ -54,24 +53,26 @@ def check_address_is_fixed(instance: Instance, run: Run, cloud: Cloud) -> None:
             "Addresses"
         ]
     found = [(a.get("AllocationId"), a.get("PublicIp")) for a in addresses]
-    assert found == [(facts.allocation_id, facts.public_address)], problem(
-        f"the elastic address of {instance.id}",
-        expected=f"{facts.public_address} ({facts.allocation_id})",
-        found=found or "none",
-        remedy="associate it again, or run `gonogo run --until instance_running`",
-    )
+    if found != [(facts.allocation_id, facts.public_address)]:
+        raise NoGo(
+            f"the elastic address of {instance.id}",
+            expected=f"{facts.public_address} ({facts.allocation_id})",
+            found=found or "none",
+            remedy="associate it again, or run `gonogo run --until instance_running`",
+        )
 
 
 def check_ipv6_address_is_recorded(instance: Instance, plan: Plan, run: Run) -> None:
     """The instance has the IPv6 address that AAAA records will name, where the plan moves some."""
     recorded = run.records(TargetFacts).ipv6_address
     expected = instance.ipv6_address if plan.dns.moves_ipv6 else ""
-    assert recorded == expected, problem(
-        f"the IPv6 address of {instance.id}",
-        expected=expected or "none to be recorded",
-        found=recorded or "none recorded",
-        remedy="give the subnet an IPv6 range before the launch; the address must stay the recorded one",
-    )
+    if recorded != expected:
+        raise NoGo(
+            f"the IPv6 address of {instance.id}",
+            expected=expected or "none to be recorded",
+            found=recorded or "none recorded",
+            remedy="give the subnet an IPv6 range before the launch; the address must stay the recorded one",
+        )
 
 
 @pytest.fixture
@@ -91,12 +92,13 @@ def check_data_volume_outlives_the_instance(
     """The data volume is attached where the plan says, and is not deleted with the instance."""
     facts = run.records(TargetFacts)
     found = volumes.get(ebs_device)
-    assert found == (facts.volume_id, False), problem(
-        f"{ebs_device} of {instance.id}",
-        expected=f"{facts.volume_id}, DeleteOnTermination off",
-        found=f"{found[0]}, DeleteOnTermination {'on' if found[1] else 'off'}" if found else "no volume",
-        remedy="attach the volume, and switch DeleteOnTermination off in the EC2 console",
-    )
+    if found != (facts.volume_id, False):
+        raise NoGo(
+            f"{ebs_device} of {instance.id}",
+            expected=f"{facts.volume_id}, DeleteOnTermination off",
+            found=f"{found[0]}, DeleteOnTermination {'on' if found[1] else 'off'}" if found else "no volume",
+            remedy="attach the volume, and switch DeleteOnTermination off in the EC2 console",
+        )
 
 
 def check_instance_store_is_no_volume(
@@ -105,9 +107,8 @@ def check_instance_store_is_no_volume(
     """The data disk is the instance's own store, as planned: no EBS volume is attached in its place."""
     names = (store_device, store_device.replace("/dev/xvd", "/dev/sd", 1))
     found = [volumes[name][0] for name in names if name in volumes] or [run.records(TargetFacts).volume_id]
-    assert found == [""], problem(
-        f"{store_device} of {instance.id}", expected="no EBS volume", found=", ".join(found), remedy=AGAIN
-    )
+    if found != [""]:
+        raise NoGo(f"{store_device} of {instance.id}", expected="no EBS volume", found=", ".join(found), remedy=AGAIN)
 
 
 def check_metadata_needs_a_token(instance: Instance, cloud: Cloud) -> None:
@@ -115,9 +116,10 @@ def check_metadata_needs_a_token(instance: Instance, cloud: Cloud) -> None:
     with aws_errors("looking at the instance's metadata options"):
         described = cloud.ec2.describe_instances(InstanceIds=[instance.id])["Reservations"][0]["Instances"][0]
     found = described.get("MetadataOptions", {}).get("HttpTokens", "optional")
-    assert found == "required", problem(
-        f"metadata tokens of {instance.id}",
-        expected="required",
-        found=found,
-        remedy=f"aws ec2 modify-instance-metadata-options --instance-id {instance.id} --http-tokens required",
-    )
+    if found != "required":
+        raise NoGo(
+            f"metadata tokens of {instance.id}",
+            expected="required",
+            found=found,
+            remedy=f"aws ec2 modify-instance-metadata-options --instance-id {instance.id} --http-tokens required",
+        )

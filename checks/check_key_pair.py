@@ -7,9 +7,8 @@ from paramiko import PKey
 from paramiko.ssh_exception import SSHException
 
 from fixtures.connect.cloud import Cloud, aws_errors
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.key_pair_present
 
@@ -18,9 +17,10 @@ def check_private_key_is_ours_alone(plan: Plan) -> None:
     """The private key's file can be read and written by its owner alone."""
     path = plan.resolve(plan.target.key_file)
     found = stat.filemode(path.stat().st_mode) if path.exists() else "no such file"
-    assert found == "-rw-------", problem(
-        f"the private key {plan.target.key_file}", expected="-rw-------", found=found, remedy=f"chmod 600 {path}"
-    )
+    if found != "-rw-------":
+        raise NoGo(
+            f"the private key {plan.target.key_file}", expected="-rw-------", found=found, remedy=f"chmod 600 {path}"
+        )
 
 
 def check_cloud_has_its_public_half(plan: Plan, cloud: Cloud) -> None:
@@ -40,9 +40,10 @@ def check_cloud_has_its_public_half(plan: Plan, cloud: Cloud) -> None:
             Filters=[{"Name": "key-name", "Values": [plan.target.key_name]}], IncludePublicKey=True
         )["KeyPairs"]
     found = [pair.get("PublicKey", "").split()[1:2] for pair in pairs]
-    assert found == [[here]], problem(
-        f"the key pair {plan.target.key_name} in {plan.target.region}",
-        expected="the public half of the private key that lies here",
-        found="another key" if found else "no key pair of that name",
-        remedy="name another key pair in target.key_name, or run `gonogo run --until key_pair_present`",
-    )
+    if found != [[here]]:
+        raise NoGo(
+            f"the key pair {plan.target.key_name} in {plan.target.region}",
+            expected="the public half of the private key that lies here",
+            found="another key" if found else "no key pair of that name",
+            remedy="name another key pair in target.key_name, or run `gonogo run --until key_pair_present`",
+        )

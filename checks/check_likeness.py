@@ -4,9 +4,9 @@ import pytest
 
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import likeness
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Survey
 from fixtures.run.run import Run
 
@@ -22,21 +22,22 @@ def check_fact_is_productions(fact: str, run: Run, plan: Plan, on_target: dict[s
     """The target says what production says to each listed fact, or what the plan's deviation expects."""
     listed = run.records(Survey).facts[fact]
     other = likeness.deviation(plan, fact)
-    if other is not None:
-        assert other.source == listed, problem(
+    if other is not None and other.source != listed:
+        raise NoGo(
             f"the plan's deviation {fact}",
             expected=f"production's word: {listed}",
             found=other.source,
             remedy="correct the deviation in the plan, or survey anew: `gonogo run --new`",
         )
     expected = other.expected if other else listed
-    assert on_target[fact] == expected, problem(
-        f"{fact} on the target ({likeness.reason(fact)})",
-        expected=f"{expected} ({f'deviation: {other.reason}' if other else 'as on production'})",
-        found=on_target[fact],
-        remedy="run `gonogo run --until build_finished`; what it cannot carry over, set on the target (a unit's drop-in, a"
-        " package, a log's rotation: application.also_copy or packages), or list it as a [[deviation]] with its reason",
-    )
+    if on_target[fact] != expected:
+        raise NoGo(
+            f"{fact} on the target ({likeness.reason(fact)})",
+            expected=f"{expected} ({f'deviation: {other.reason}' if other else 'as on production'})",
+            found=on_target[fact],
+            remedy="run `gonogo run --until build_finished`; what it cannot carry over, set on the target (a unit's drop-in, a"
+            " package, a log's rotation: application.also_copy or packages), or list it as a [[deviation]] with its reason",
+        )
 
 
 @pytest.mark.source_surveyed
@@ -49,21 +50,23 @@ def check_listed_facts_are_the_surveyed_ones(run: Run, source: Host, source_db: 
         for key in sorted({*listed, *found})
         if listed.get(key) != found.get(key)
     ]
-    assert listed and not changed, problem(
-        "production's listed facts",
-        expected="as surveyed",
-        found="; ".join(changed) or "none at all",
-        remedy="survey anew: begin a new run with `gonogo run --new`",
-    )
+    if not listed or changed:
+        raise NoGo(
+            "production's listed facts",
+            expected="as surveyed",
+            found="; ".join(changed) or "none at all",
+            remedy="survey anew: begin a new run with `gonogo run --new`",
+        )
 
 
 @pytest.mark.source_surveyed
 def check_deviations_are_of_listed_facts(run: Run, plan: Plan) -> None:
     """Every deviation of the plan is of a fact that production has, as it is there, and expects something else."""
     wrong = likeness.wrong_deviations(plan.deviation, run.records(Survey).facts)
-    assert not wrong, problem(
-        "the plan's deviations",
-        expected="listed facts, with production's own word",
-        found="; ".join(wrong),
-        remedy="correct them in the plan; `facts` in the run's records/survey.json lists every fact",
-    )
+    if wrong:
+        raise NoGo(
+            "the plan's deviations",
+            expected="listed facts, with production's own word",
+            found="; ".join(wrong),
+            remedy="correct them in the plan; `facts` in the run's records/survey.json lists every fact",
+        )

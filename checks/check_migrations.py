@@ -4,8 +4,8 @@ import pytest
 
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
@@ -18,9 +18,10 @@ def check_every_migration_is_recorded(plan: Plan, target: Host, target_db: Datab
     rows = target_db.rows("SELECT version FROM public.schema_migrations")
     pending = sorted(wanted - {str(version) for (version,) in rows})
     complete = bool(wanted) and not pending
-    assert complete, problem(
-        "schema_migrations on the target",
-        expected=f"every version of {directory}",
-        found=f"pending: {', '.join(pending)}" if pending else "a release without migrations",
-        remedy="copy the release and the database from the same production; do not migrate on the target",
-    )
+    if not complete:
+        raise NoGo(
+            "schema_migrations on the target",
+            expected=f"every version of {directory}",
+            found=f"pending: {', '.join(pending)}" if pending else "a release without migrations",
+            remedy="copy the release and the database from the same production; do not migrate on the target",
+        )

@@ -6,11 +6,10 @@ import shlex
 import pytest
 
 from fixtures.connect.host import Host
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import facts
 from fixtures.facts.nginx import servers
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.web_configured
 
@@ -34,12 +33,13 @@ def check_nginx_runs_and_starts_at_boot(target: Host) -> None:
     """Nginx runs, and does so again after a reboot."""
     active = target.succeeds(["systemctl", "is-active", "--quiet", "nginx.service"])
     enabled = facts.enabled(target, ["nginx.service"])["nginx.service"]
-    assert active and enabled, problem(
-        "nginx on the target",
-        expected="active, enabled",
-        found=f"{'active' if active else 'not running'}, {'enabled' if enabled else 'not enabled'}",
-        remedy="systemctl enable --now nginx, and see `journalctl -u nginx`",
-    )
+    if not active or not enabled:
+        raise NoGo(
+            "nginx on the target",
+            expected="active, enabled",
+            found=f"{'active' if active else 'not running'}, {'enabled' if enabled else 'not enabled'}",
+            remedy="systemctl enable --now nginx, and see `journalctl -u nginx`",
+        )
 
 
 def check_site_is_productions(source: Host, target: Host, plan: Plan) -> None:
@@ -47,12 +47,13 @@ def check_site_is_productions(source: Host, target: Host, plan: Plan) -> None:
     script = 'sha256sum < "$1" 2>/dev/null || echo absent'
     command = ["sh", "-c", script, "-", str(plan.web.site)]
     expected, found = source.check(command), target.check(command)
-    assert found == expected, problem(
-        f"{plan.web.site} on the target",
-        expected="production's text",
-        found="absent" if "absent" in found else "another text",
-        remedy=MEND,
-    )
+    if found != expected:
+        raise NoGo(
+            f"{plan.web.site} on the target",
+            expected="production's text",
+            found="absent" if "absent" in found else "another text",
+            remedy=MEND,
+        )
 
 
 def check_site_is_enabled(hostname: str, configuration: str, plan: Plan) -> None:
@@ -60,55 +61,58 @@ def check_site_is_enabled(hostname: str, configuration: str, plan: Plan) -> None
     tls = plan.web.scheme == "https"
     port = 443 if tls else 80
     named = [server for server in servers(configuration) if server.answers_to(hostname, port, tls=tls)]
-    assert named, problem(
-        f"{hostname} in nginx on the target",
-        expected=f"a server of that name on port {port}{', with TLS' if tls else ''}",
-        found="none",
-        remedy=MEND,
-    )
+    if not named:
+        raise NoGo(
+            f"{hostname} in nginx on the target",
+            expected=f"a server of that name on port {port}{', with TLS' if tls else ''}",
+            found="none",
+            remedy=MEND,
+        )
 
 
 def check_port_is_open(plan: Plan, target: Host) -> None:
     """Nginx listens on the port that users come to."""
     port = 443 if plan.web.scheme == "https" else 80
     listening = target.check(["ss", "-Hltn", f"sport = :{port}"]).strip()
-    assert listening, problem(
-        f"port {port} of the target", expected="nginx listens", found="nobody listens", remedy=MEND
-    )
+    if not listening:
+        raise NoGo(f"port {port} of the target", expected="nginx listens", found="nobody listens", remedy=MEND)
 
 
 def check_static_files_are_nginxs(configuration: str) -> None:
     """Nginx serves compressed static files that lie beside the plain ones (gzip_static)."""
-    assert re.search(r"^\s*gzip_static\s+on;", configuration, re.MULTILINE), problem(
-        "gzip_static in nginx on the target", expected="on", found="off", remedy=MEND
-    )
+    if not re.search(r"^\s*gzip_static\s+on;", configuration, re.MULTILINE):
+        raise NoGo("gzip_static in nginx on the target", expected="on", found="off", remedy=MEND)
 
 
 def check_pack_is_proxied(pack_unit: str, plan: Plan, configuration: str) -> None:
     """Nginx hands requests to every application server of the pack."""
     port = plan.application.ports[plan.application.pack.index(pack_unit)]
-    assert re.search(rf"^\s*(server|proxy_pass)\s[^;]*:{port}\b", configuration, re.MULTILINE), problem(
-        f"port {port} ({pack_unit}) in nginx on the target", expected="an upstream server", found="none", remedy=MEND
-    )
+    if not re.search(rf"^\s*(server|proxy_pass)\s[^;]*:{port}\b", configuration, re.MULTILINE):
+        raise NoGo(
+            f"port {port} ({pack_unit}) in nginx on the target",
+            expected="an upstream server",
+            found="none",
+            remedy=MEND,
+        )
 
 
 @pytest.mark.parametrize("header", ["Host", "X-Real-IP", "X-Forwarded-For"])
 def check_header_is_passed_on(header: str, configuration: str) -> None:
     """Nginx tells the application the name that was asked for and the address that asked."""
-    assert re.search(rf"^\s*proxy_set_header\s+{header}\s", configuration, re.MULTILINE | re.IGNORECASE), problem(
-        f"proxy_set_header {header} in nginx on the target", expected="set", found="not set", remedy=MEND
-    )
+    if not re.search(rf"^\s*proxy_set_header\s+{header}\s", configuration, re.MULTILINE | re.IGNORECASE):
+        raise NoGo(f"proxy_set_header {header} in nginx on the target", expected="set", found="not set", remedy=MEND)
 
 
 def check_default_site_is_off(target: Host) -> None:
     """Debian's default site does not answer."""
     there = target.file("/etc/nginx/sites-enabled/default").exists
-    assert not there, problem(
-        "/etc/nginx/sites-enabled/default on the target",
-        expected="absent",
-        found="present",
-        remedy="remove it and reload nginx",
-    )
+    if there:
+        raise NoGo(
+            "/etc/nginx/sites-enabled/default on the target",
+            expected="absent",
+            found="present",
+            remedy="remove it and reload nginx",
+        )
 
 
 def check_error_pages_and_log_are_set(plan: Plan, configuration: str) -> None:
@@ -122,9 +126,10 @@ def check_error_pages_and_log_are_set(plan: Plan, configuration: str) -> None:
         )
         if not re.search(pattern, configuration, re.MULTILINE)
     ]
-    assert not missing, problem(
-        "nginx on the target",
-        expected="error pages and an access log",
-        found=f"without {', '.join(missing)}",
-        remedy=MEND,
-    )
+    if missing:
+        raise NoGo(
+            "nginx on the target",
+            expected="error pages and an access log",
+            found=f"without {', '.join(missing)}",
+            remedy=MEND,
+        )

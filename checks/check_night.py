@@ -5,10 +5,10 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from fixtures.errors import NoGo
 from fixtures.plan import Plan, digest
 from fixtures.plan.risks import Risk
 from fixtures.plan.waivers import DRILL, load_signed, waivers_path
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Checklist, Record, Rehearsal, Survey, now
 from fixtures.run.run import Run
 
@@ -26,12 +26,13 @@ def check_checklist_is_of_this_plan(plan: Plan, run: Run) -> None:
     path = run.directory / "checklist.md"
     written = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
     expected, found = (digest(plan.path), record.sha256), (record.plan, written)
-    assert found == expected, problem(
-        f"{path} (the plan's SHA-256, its own)",
-        expected=expected,
-        found=found,
-        remedy="restore it from a backup, or begin anew with `gonogo run --new`",
-    )
+    if found != expected:
+        raise NoGo(
+            f"{path} (the plan's SHA-256, its own)",
+            expected=expected,
+            found=found,
+            remedy="restore it from a backup, or begin anew with `gonogo run --new`",
+        )
 
 
 def check_survey_is_recent(plan: Plan, run: Run) -> None:
@@ -56,34 +57,37 @@ def check_rehearsal_is_recent(plan: Plan, run: Run) -> None:
 def _recent(run: Run, kind: type[Record], what: str, days: int, key: str, remedy: str) -> None:
     recorded: datetime = run.records(kind).recorded
     age = now() - recorded
-    assert age <= timedelta(days=days), problem(
-        what,
-        expected=f"at most {days} days old ({key})",
-        found=f"{age.total_seconds() / 86400:.1f} days old, from {recorded:%Y-%m-%d %H:%M} UTC",
-        remedy=remedy,
-    )
+    if age > timedelta(days=days):
+        raise NoGo(
+            what,
+            expected=f"at most {days} days old ({key})",
+            found=f"{age.total_seconds() / 86400:.1f} days old, from {recorded:%Y-%m-%d %H:%M} UTC",
+            remedy=remedy,
+        )
 
 
 def check_back_out_was_drilled(plan: Plan) -> None:
     """Somebody signed that the back-out was rehearsed, recently enough."""
     drill = load_signed(plan, _today()).newest(DRILL)
     recent = drill is not None and _today() - drill.when <= timedelta(days=plan.cutover.drill_days)
-    assert recent, problem(
-        "the back-out drill",
-        expected=f"attested within {plan.cutover.drill_days} days (cutover.drill_days)",
-        found=f"the last one on {drill.when}, attested by {drill.who}" if drill else "nobody attested one",
-        remedy=f"rehearse the back-out, then put an [[attestation]] with what, who, when, how into "
-        f'{waivers_path(plan).name} beside the plan: what = "{DRILL}"',
-    )
+    if not recent:
+        raise NoGo(
+            "the back-out drill",
+            expected=f"attested within {plan.cutover.drill_days} days (cutover.drill_days)",
+            found=f"the last one on {drill.when}, attested by {drill.who}" if drill else "nobody attested one",
+            remedy=f"rehearse the back-out, then put an [[attestation]] with what, who, when, how into "
+            f'{waivers_path(plan).name} beside the plan: what = "{DRILL}"',
+        )
 
 
 def check_risk_is_signed(risk: Risk, plan: Plan) -> None:
     """Somebody signed for each risk that stays after the move."""
     signature = load_signed(plan, _today()).signature(risk.name)
-    assert signature is not None, problem(
-        f"the risk {risk.name}: {risk.meaning}",
-        expected="who takes it on, when, and why",
-        found="nobody signed",
-        remedy=f"change the plan so that it is gone, or put a [[risk]] with name, who, when, reason into "
-        f"{waivers_path(plan).name} beside the plan",
-    )
+    if signature is None:
+        raise NoGo(
+            f"the risk {risk.name}: {risk.meaning}",
+            expected="who takes it on, when, and why",
+            found="nobody signed",
+            remedy=f"change the plan so that it is gone, or put a [[risk]] with name, who, when, reason into "
+            f"{waivers_path(plan).name} beside the plan",
+        )

@@ -4,9 +4,9 @@ import pytest
 
 from fixtures import wording
 from fixtures.connect.web import Web
+from fixtures.errors import NoGo
 from fixtures.plan import Channel, Command, Mail, Page, Plan
 from fixtures.policy import notices
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Delivery, Notices
 from fixtures.run.run import Run
 
@@ -24,12 +24,13 @@ def _delivery(channel: Channel, plan: Plan, run: Run) -> Delivery | None:
 def check_notice_says_what_readers_need(audience: notices.Audience, plan: Plan) -> None:
     """The notice says when, with zone and offset, that data is safe and whom to ask, in words that nobody misreads."""
     mistakes = wording.lint(notices.render(plan, audience), notices.announced(plan))
-    assert not mistakes, problem(
-        f"the notice to {audience}",
-        expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
-        found="; ".join(mistakes),
-        remedy="mend notice.text, or [notice] in the plan",
-    )
+    if mistakes:
+        raise NoGo(
+            f"the notice to {audience}",
+            expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
+            found="; ".join(mistakes),
+            remedy="mend notice.text, or [notice] in the plan",
+        )
 
 
 def check_outage_page_says_the_same(plan: Plan) -> None:
@@ -37,23 +38,25 @@ def check_outage_page_says_the_same(plan: Plan) -> None:
     mistakes = wording.lint(
         notices.visible(notices.outage_page(plan, plan.notice.starts)), notices.closed_since(plan, plan.notice.starts)
     )
-    assert not mistakes, problem(
-        "the page during the outage",
-        expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
-        found="; ".join(mistakes),
-        remedy="mend operator.contact and web.hostnames in the plan: the other words are gonogo's own",
-    )
+    if mistakes:
+        raise NoGo(
+            "the page during the outage",
+            expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
+            found="; ".join(mistakes),
+            remedy="mend operator.contact and web.hostnames in the plan: the other words are gonogo's own",
+        )
 
 
 def check_window_begins_at_a_time_that_exists(plan: Plan) -> None:
     """The window begins at a time that the readers' clocks show: no change of the clocks stands in the way."""
     mistake = notices.mistaken_start(plan)
-    assert mistake is None, problem(
-        "notice.starts in the plan",
-        expected=f"the offset that {plan.notice.zone} has then, or UTC's",
-        found=mistake,
-        remedy="mend its offset, or choose another hour",
-    )
+    if mistake is not None:
+        raise NoGo(
+            "notice.starts in the plan",
+            expected=f"the offset that {plan.notice.zone} has then, or UTC's",
+            found=mistake,
+            remedy="mend its offset, or choose another hour",
+        )
 
 
 def check_notice_was_in_time(channel: Channel, plan: Plan, run: Run) -> None:
@@ -61,12 +64,13 @@ def check_notice_was_in_time(channel: Channel, plan: Plan, run: Run) -> None:
     delivery = _delivery(channel, plan, run)
     out = delivery.published if delivery else None
     late = out is None or (plan.notice.lead.total_seconds() > 0 and out > notices.due(plan))
-    assert not late, problem(
-        f"the notice by {channel.name}",
-        expected=f"out by {wording.moment(notices.due(plan), plan.notice.zone)}: notice.lead before notice.starts",
-        found=f"out since {wording.moment(out, plan.notice.zone)}" if out else "not out yet",
-        remedy="move notice.starts in the plan to a later night, and begin anew" if out else TELL,
-    )
+    if late:
+        raise NoGo(
+            f"the notice by {channel.name}",
+            expected=f"out by {wording.moment(notices.due(plan), plan.notice.zone)}: notice.lead before notice.starts",
+            found=f"out since {wording.moment(out, plan.notice.zone)}" if out else "not out yet",
+            remedy="move notice.starts in the plan to a later night, and begin anew" if out else TELL,
+        )
 
 
 def check_users_see_the_page(page_channel: Page, plan: Plan, web: Web) -> None:
@@ -74,24 +78,26 @@ def check_users_see_the_page(page_channel: Page, plan: Plan, web: Web) -> None:
     text = notices.render(plan, page_channel.audience)
     answer = web.get(page_channel.shown_at, str(plan.source.public_address))
     seen = answer.status_code == 200 and notices.shown_in(answer.text, text)
-    assert seen, problem(
-        f"{web.hostname}{page_channel.shown_at} at {plan.source.public_address}",
-        expected="status 200 with the notice",
-        found=f"status {answer.status_code}, and {'another text' if answer.status_code == 200 else 'no notice'}",
-        remedy=f"have the site show {page_channel.file} there; {TELL}",
-    )
+    if not seen:
+        raise NoGo(
+            f"{web.hostname}{page_channel.shown_at} at {plan.source.public_address}",
+            expected="status 200 with the notice",
+            found=f"status {answer.status_code}, and {'another text' if answer.status_code == 200 else 'no notice'}",
+            remedy=f"have the site show {page_channel.file} there; {TELL}",
+        )
 
 
 def check_mail_server_took_it_for_everyone(mail_channel: Mail, plan: Plan, run: Run) -> None:
     """The mail server took the notice for every address of the plan."""
     delivery = _delivery(mail_channel, plan, run)
     missing = [address for address in mail_channel.to if delivery is None or address not in delivery.accepted]
-    assert not missing, problem(
-        f"the notice through {mail_channel.server}",
-        expected=f"taken for {', '.join(mail_channel.to)}",
-        found=f"not taken for {', '.join(missing)}",
-        remedy=TELL,
-    )
+    if missing:
+        raise NoGo(
+            f"the notice through {mail_channel.server}",
+            expected=f"taken for {', '.join(mail_channel.to)}",
+            found=f"not taken for {', '.join(missing)}",
+            remedy=TELL,
+        )
 
 
 def check_readers_see_it(seen_channel: Mail | Command, plan: Plan, run: Run) -> None:
@@ -101,9 +107,10 @@ def check_readers_see_it(seen_channel: Mail | Command, plan: Plan, run: Run) -> 
     text = notices.render(plan, seen_channel.audience)
     own = delivery.message_id if delivery else ""
     seen = (bool(own) and own in output) or notices.said_in(output, text)
-    assert seen, problem(
-        f"what `{seen_channel.seen_by[0]}` prints of the {seen_channel.name}",
-        expected=f"the notice{f' {own}' if own else ''}",
-        found=f"{len(output)} characters without it",
-        remedy=f"see whether it was delivered; {TELL}",
-    )
+    if not seen:
+        raise NoGo(
+            f"what `{seen_channel.seen_by[0]}` prints of the {seen_channel.name}",
+            expected=f"the notice{f' {own}' if own else ''}",
+            found=f"{len(output)} characters without it",
+            remedy=f"see whether it was delivered; {TELL}",
+        )

@@ -7,11 +7,11 @@ import pytest
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.places import EGRESS_TABLE, OPENED, QUARANTINED
 from fixtures.plan import Plan
 from fixtures.policy import ingress
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Opening, TargetFacts
 from fixtures.run.run import Run
 
@@ -25,32 +25,36 @@ def check_opening_is_in_the_journal(run: Run) -> None:
     opened = run.records(Opening).instance_id
     expected = run.records(TargetFacts).instance_id
     found = opened if run.happened("target_open") else "no entry target_open in the journal"
-    assert found == expected, problem("the opening of the target", expected=expected, found=found, remedy=OPEN)
+    if found != expected:
+        raise NoGo("the opening of the target", expected=expected, found=found, remedy=OPEN)
 
 
 def check_target_knows_it_is_open(run: Run, target: Host) -> None:
     """The target itself says that it was opened, and by which run: another operator's gonogo sees it too."""
     found = target.read_file(str(OPENED)).strip() if target.file(str(OPENED)).exists else "no such file"
-    assert found == run.name, problem(f"{OPENED} on the target", expected=run.name, found=found, remedy=OPEN)
+    if found != run.name:
+        raise NoGo(f"{OPENED} on the target", expected=run.name, found=found, remedy=OPEN)
 
 
 def check_quarantine_is_lifted(target: Host) -> None:
     """The target's quarantine is over: it may reach mail servers and whatever else production reached."""
     left = [f"the table {EGRESS_TABLE}"] if target.succeeds(["nft", "list", "table", "inet", EGRESS_TABLE]) else []
     left += [str(QUARANTINED)] if target.file(str(QUARANTINED)).exists else []
-    assert not left, problem("the quarantine of the target", expected="lifted", found=", ".join(left), remedy=OPEN)
+    if left:
+        raise NoGo("the quarantine of the target", expected="lifted", found=", ".join(left), remedy=OPEN)
 
 
 def check_worker_runs(worker_unit: str, target: Host) -> None:
     """Every worker runs on the target, and starts at boot."""
     state = target.check(["systemctl", "show", "--property=ActiveState", "--value", "--", worker_unit]).strip()
     found = (state, facts.enabled(target, [worker_unit])[worker_unit])
-    assert found == ("active", True), problem(
-        f"{worker_unit} on the target",
-        expected="active, enabled",
-        found=f"{state}, {'enabled' if found[1] else 'not enabled'}",
-        remedy=f"see `journalctl -u {worker_unit}` on the target; systemctl enable --now {worker_unit}",
-    )
+    if found != ("active", True):
+        raise NoGo(
+            f"{worker_unit} on the target",
+            expected="active, enabled",
+            found=f"{state}, {'enabled' if found[1] else 'not enabled'}",
+            remedy=f"see `journalctl -u {worker_unit}` on the target; systemctl enable --now {worker_unit}",
+        )
 
 
 def check_cron_file_is_in_place(cron_file: PurePosixPath, target: Host) -> None:
@@ -58,32 +62,33 @@ def check_cron_file_is_in_place(cron_file: PurePosixPath, target: Host) -> None:
     file = target.file(str(cron_file))
     found = (file.user, f"{file.mode:04o}") if file.exists else "no such file"
     good = file.exists and file.user == "root" and not file.mode & 0o022
-    assert good, problem(
-        f"{cron_file} on the target",
-        expected="a file of root that nobody else may write: cron passes over any other",
-        found=found,
-        remedy=OPEN,
-    )
+    if not good:
+        raise NoGo(
+            f"{cron_file} on the target",
+            expected="a file of root that nobody else may write: cron passes over any other",
+            found=found,
+            remedy=OPEN,
+        )
 
 
 def check_cron_runs(plan: Plan, target: Host) -> None:
     """The cron daemon runs on the target, where the application has cron files."""
     running = not plan.application.cron or target.service("cron").is_running
-    assert running, problem(
-        "cron on the target", expected="running", found="not running", remedy="systemctl enable --now cron"
-    )
+    if not running:
+        raise NoGo("cron on the target", expected="running", found="not running", remedy="systemctl enable --now cron")
 
 
 def check_public_rules_are_open(plan: Plan, cloud: Cloud) -> None:
     """The security group lets users in as the plan says."""
     group = facts.security_group(cloud, plan)
     missing = sorted(ingress.when_accepted(plan) - (group.ingress if group else frozenset()))
-    assert not missing, problem(
-        f"the security group {plan.target.security_group}",
-        expected="every rule of target.public",
-        found=f"no rule for {', '.join(map(str, missing))}",
-        remedy=OPEN,
-    )
+    if missing:
+        raise NoGo(
+            f"the security group {plan.target.security_group}",
+            expected="every rule of target.public",
+            found=f"no rule for {', '.join(map(str, missing))}",
+            remedy=OPEN,
+        )
 
 
 def check_application_may_write(plan: Plan, target_db: Database) -> None:
@@ -95,9 +100,10 @@ def check_application_may_write(plan: Plan, target_db: Database) -> None:
         " WHERE value IN ('default_transaction_read_only=on', 'default_transaction_read_only=true')",
         (plan.database.role,),
     )
-    assert (refused, read_only) == (None, None), problem(
-        f"{plan.database.role} in {plan.database.name} on the target",
-        expected="may log in and write",
-        found=f"refused with SQLSTATE {refused}" if refused else read_only,
-        remedy="see pg_roles and pg_db_role_setting on the target",
-    )
+    if (refused, read_only) != (None, None):
+        raise NoGo(
+            f"{plan.database.role} in {plan.database.name} on the target",
+            expected="may log in and write",
+            found=f"refused with SQLSTATE {refused}" if refused else read_only,
+            remedy="see pg_roles and pg_db_role_setting on the target",
+        )

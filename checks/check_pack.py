@@ -3,18 +3,22 @@
 import pytest
 
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.pack_configured
 
 
 def check_unit_is_enabled(pack_unit: str, target: Host) -> None:
     """The application server starts at boot."""
-    assert facts.enabled(target, [pack_unit])[pack_unit], problem(
-        f"{pack_unit} on the target", expected="enabled", found="not enabled", remedy=f"systemctl enable {pack_unit}"
-    )
+    if not facts.enabled(target, [pack_unit])[pack_unit]:
+        raise NoGo(
+            f"{pack_unit} on the target",
+            expected="enabled",
+            found="not enabled",
+            remedy=f"systemctl enable {pack_unit}",
+        )
 
 
 def check_unit_can_start(pack_unit: str, target: Host, plan: Plan) -> None:
@@ -27,9 +31,10 @@ def check_unit_can_start(pack_unit: str, target: Host, plan: Plan) -> None:
     program = shown.get("ExecStart", "").partition("path=")[2].partition(" ")[0]
     there = bool(program) and target.succeeds(["test", "-x", program])
     found = (shown.get("LoadState"), shown.get("User"), there, shown.get("NeedDaemonReload"))
-    assert found == ("loaded", plan.application.user, True, "no"), problem(
-        f"{pack_unit} on the target (state, user, {program or 'program'} is there, stale)",
-        expected=("loaded", plan.application.user, True, "no"),
-        found=found,
-        remedy="run `gonogo run --until pack_configured`",
-    )
+    if found != ("loaded", plan.application.user, True, "no"):
+        raise NoGo(
+            f"{pack_unit} on the target (state, user, {program or 'program'} is there, stale)",
+            expected=("loaded", plan.application.user, True, "no"),
+            found=found,
+            remedy="run `gonogo run --until pack_configured`",
+        )

@@ -5,10 +5,10 @@ from pathlib import PurePosixPath
 import pytest
 
 from fixtures.connect.web import Web
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import accesslog
 from fixtures.plan import Plan
-from fixtures.policy.verdict import Say, problem
+from fixtures.policy.verdict import Say
 from fixtures.run.evidence import PagesReplayed, PagesSampled, ReplayedPage, TargetFacts
 from fixtures.run.run import Run
 from fixtures.sameness import pages, replay
@@ -50,9 +50,10 @@ def check_only_allowed_pages_are_asked(plan: Plan, sampled: PagesSampled) -> Non
     """Production was asked only for pages that the plan names or allows."""
     own = {*plan.web.static, *plan.web.cached, *plan.web.pages, replay.ABSENT}
     other = [page.url for page in sampled.pages if page.url not in own and not accesslog.allowed(page.url, plan.pages)]
-    assert not other, problem(
-        "pages asked for on production", expected="those of pages.allow and [web]", found=_few(other), remedy=AGAIN
-    )
+    if other:
+        raise NoGo(
+            "pages asked for on production", expected="those of pages.allow and [web]", found=_few(other), remedy=AGAIN
+        )
 
 
 @pytest.mark.pages_sampled
@@ -60,7 +61,8 @@ def check_every_page_was_recorded(plan: Plan, sampled: PagesSampled) -> None:
     """Every page of the plan was recorded as production showed it before the copy."""
     seen = {page.url for page in sampled.pages if page.print is not None}
     missing = sorted({*plan.web.static, *plan.web.cached, *plan.web.pages, replay.ABSENT} - seen)
-    assert not missing, problem("pages recorded", expected="all of [web]", found=f"not {_few(missing)}", remedy=AGAIN)
+    if missing:
+        raise NoGo("pages recorded", expected="all of [web]", found=f"not {_few(missing)}", remedy=AGAIN)
 
 
 @pytest.mark.pages_sampled
@@ -104,12 +106,13 @@ def check_error_page_matches(compared: Comparison, run: Run) -> None:
 def check_headers_match(compared: Comparison, run: Run) -> None:
     """Every page carries the headers that production sends with it: type, caching, protection."""
     found = [f"{_name(one.page)}: {one.headers}" for one in compared.differing if one.headers]
-    assert not found, problem(
-        "headers on the target",
-        expected=f"those of production; on {len(compared.equal)} pages they are",
-        found=_few(found),
-        remedy="see the site's configuration on the target; a header that may differ is left out of pages.headers",
-    )
+    if found:
+        raise NoGo(
+            "headers on the target",
+            expected=f"those of production; on {len(compared.equal)} pages they are",
+            found=_few(found),
+            remedy="see the site's configuration on the target; a header that may differ is left out of pages.headers",
+        )
     _some_are_equal([*compared.equal, *(one.page for one in compared.differing)], "headers", compared, run)
 
 
@@ -118,12 +121,13 @@ def _match(kind: str, compared: Comparison, run: Run, remedy: str) -> None:
     found = [f"{_name(one.page)}: {one.body}" for one in differing if one.body]
     # A page whose headers alone differ is equal as a page.
     equal = [page for page in compared.equal if page.kind == kind] + [one.page for one in differing if not one.body]
-    assert not found, problem(
-        f"pages on the target ({kind})",
-        expected=f"as on production; {len(equal)} are",
-        found=_few(found),
-        remedy=remedy,
-    )
+    if found:
+        raise NoGo(
+            f"pages on the target ({kind})",
+            expected=f"as on production; {len(equal)} are",
+            found=_few(found),
+            remedy=remedy,
+        )
     _some_are_equal(equal, f"pages ({kind})", compared, run, kind)
     cut = [_name(page) for page in equal if page.print and page.print.longer]
     if cut:

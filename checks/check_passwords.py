@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pytest
 
 from fixtures.connect.database import Database
+from fixtures.errors import NoGo
 from fixtures.facts import roles
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 
 MEND = "run `gonogo run --until passwords_required`; it puts the password rule at the top of pg_hba.conf and reloads"
 
@@ -83,12 +83,13 @@ def check_first_rule_asks_for_a_password(address: str, target_db: Database, plan
             methods = {plan.database.authentication} | ({"md5"} if own else set())
             if rule is None or rule.method not in methods or database not in rule.databases:
                 wrong.append(f"{role}: line {rule.line}, {rule.method}" if rule else f"{role}: no rule")
-    assert not wrong, problem(
-        f"pg_hba.conf on the target, connections to {database} from {address}",
-        expected=f"first a rule for {database} itself, with {plan.database.authentication}",
-        found="; ".join(dict.fromkeys(wrong)),
-        remedy=MEND,
-    )
+    if wrong:
+        raise NoGo(
+            f"pg_hba.conf on the target, connections to {database} from {address}",
+            expected=f"first a rule for {database} itself, with {plan.database.authentication}",
+            found="; ".join(dict.fromkeys(wrong)),
+            remedy=MEND,
+        )
 
 
 @pytest.mark.passwords_required
@@ -97,31 +98,34 @@ def check_rules_in_force_are_the_files(target_db: Database) -> None:
     wrong = target_db.rows(
         "SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL", dbname="postgres"
     )
-    assert not wrong, problem(
-        "pg_hba.conf on the target", expected="no wrong line", found=wrong, remedy="mend the line and reload"
-    )
+    if wrong:
+        raise NoGo(
+            "pg_hba.conf on the target", expected="no wrong line", found=wrong, remedy="mend the line and reload"
+        )
     stale = target_db.value(
         "SELECT (pg_stat_file(current_setting('hba_file'))).modification > pg_conf_load_time() + interval '1 s'",
         dbname="postgres",
     )
-    assert not stale, problem(
-        "pg_hba.conf on the target",
-        expected="loaded since its last change",
-        found="changed later",
-        remedy="systemctl reload postgresql",
-    )
+    if stale:
+        raise NoGo(
+            "pg_hba.conf on the target",
+            expected="loaded since its last change",
+            found="changed later",
+            remedy="systemctl reload postgresql",
+        )
 
 
 @pytest.mark.passwords_required
 def check_wrong_password_is_refused(target_db: Database, plan: Plan) -> None:
     """A wrong password is refused over TCP."""
     answer = target_db.password_login(plan.database.role, "not-the-password", plan.database.name)
-    assert answer in {"28P01", "28000"}, problem(
-        f"{plan.database.role} on the target, over TCP, with a wrong password",
-        expected="refused",
-        found="let in" if answer is None else answer,
-        remedy=MEND,
-    )
+    if answer not in {"28P01", "28000"}:
+        raise NoGo(
+            f"{plan.database.role} on the target, over TCP, with a wrong password",
+            expected="refused",
+            found="let in" if answer is None else answer,
+            remedy=MEND,
+        )
 
 
 @pytest.mark.passwords_required
@@ -129,12 +133,13 @@ def check_passwords_are_stored_as_planned(target_db: Database, plan: Plan) -> No
     """New passwords are stored in a form that the plan's method can use."""
     found = str(target_db.value("SHOW password_encryption", dbname="postgres"))
     wanted = plan.database.authentication
-    assert found == wanted, problem(
-        "password_encryption on the target",
-        expected=wanted,
-        found=found,
-        remedy=MEND,
-    )
+    if found != wanted:
+        raise NoGo(
+            "password_encryption on the target",
+            expected=wanted,
+            found=found,
+            remedy=MEND,
+        )
 
 
 @pytest.mark.data_copied
@@ -153,9 +158,10 @@ def check_stored_passwords_fit_their_rules(target_db: Database, plan: Plan) -> N
             if rule is None or not roles.may_log_in(role.password, rule.method):
                 kind = role.password.partition("$")[0] if role.password.startswith("SCRAM") else "md5"
                 wrong.append(f"{name}: {kind}, line {rule.line} asks for {rule.method}" if rule else f"{name}: no rule")
-    assert not wrong, problem(
-        "stored passwords on the target",
-        expected="each of a form that its rule in pg_hba.conf takes",
-        found="; ".join(dict.fromkeys(wrong)),
-        remedy=f"{MEND}; a role that has only an md5 hash needs an md5 rule, or a new password",
-    )
+    if wrong:
+        raise NoGo(
+            "stored passwords on the target",
+            expected="each of a form that its rule in pg_hba.conf takes",
+            found="; ".join(dict.fromkeys(wrong)),
+            remedy=f"{MEND}; a role that has only an md5 hash needs an md5 rule, or a new password",
+        )

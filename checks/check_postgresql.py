@@ -4,8 +4,8 @@ import pytest
 
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 
 ON_MOUNT = (
     "run `gonogo run --until data_on_mnt`: it stops PostgreSQL, moves the data, leaves the link and starts it again"
@@ -21,12 +21,13 @@ def check_server_is_the_planned_version(target_db: Database, plan: Plan) -> None
     """The server that runs is of the version the plan asks for."""
     found = int(target_db.value("SHOW server_version_num", dbname="postgres"))
     major = found // 10000 if found >= 100000 else found // 100
-    assert major == plan.postgresql.version, problem(
-        "PostgreSQL on the target",
-        expected=plan.postgresql.version,
-        found=major,
-        remedy="mend postgresql.packages in the plan",
-    )
+    if major != plan.postgresql.version:
+        raise NoGo(
+            "PostgreSQL on the target",
+            expected=plan.postgresql.version,
+            found=major,
+            remedy="mend postgresql.packages in the plan",
+        )
 
 
 @pytest.mark.database_installed
@@ -40,12 +41,13 @@ def check_server_runs_and_starts_at_boot(target: Host, plan: Plan) -> None:
         ["sh", "-c", 'grep -v "^#" "$1" 2>/dev/null || true', "-",
          f"/etc/postgresql/{plan.postgresql.version}/{plan.postgresql.cluster}/start.conf"]
     ).strip()  # fmt: skip
-    assert (active, enabled, start) == ("active", "enabled", "auto"), problem(
-        f"{unit} on the target",
-        expected="active, enabled, start.conf auto",
-        found=f"{active}, {enabled}, start.conf {start or 'absent'}",
-        remedy=f"systemctl enable --now postgresql, and see `journalctl -u {unit}`",
-    )
+    if (active, enabled, start) != ("active", "enabled", "auto"):
+        raise NoGo(
+            f"{unit} on the target",
+            expected="active, enabled, start.conf auto",
+            found=f"{active}, {enabled}, start.conf {start or 'absent'}",
+            remedy=f"systemctl enable --now postgresql, and see `journalctl -u {unit}`",
+        )
 
 
 @pytest.mark.database_installed
@@ -54,12 +56,13 @@ def check_development_files_are_there(target: Host) -> None:
     found = target.check(
         ["sh", "-c", 'header=$(pg_config --includedir 2>/dev/null)/libpq-fe.h; [ -e "$header" ] && echo yes || true']
     )
-    assert found.strip() == "yes", problem(
-        "PostgreSQL's development files",
-        expected="libpq-fe.h",
-        found="absent",
-        remedy="add libpq-dev to postgresql.packages",
-    )
+    if found.strip() != "yes":
+        raise NoGo(
+            "PostgreSQL's development files",
+            expected="libpq-fe.h",
+            found="absent",
+            remedy="add libpq-dev to postgresql.packages",
+        )
 
 
 @pytest.mark.data_on_mnt
@@ -69,12 +72,13 @@ def check_data_lies_on_the_mount(target: Host, target_db: Database, plan: Plan) 
     real = target.check(["readlink", "-f", "--", directory]).strip()
     mount = target.check(["stat", "-c", "%m", "--", real]).strip()
     expected = (str(plan.data_on_mount), str(plan.target.volume.mount))
-    assert (real, mount) == expected, problem(
-        "PostgreSQL's data on the target",
-        expected=f"{expected[0]}, on the mount {expected[1]}",
-        found=f"{real}, on the mount {mount}",
-        remedy=ON_MOUNT,
-    )
+    if (real, mount) != expected:
+        raise NoGo(
+            "PostgreSQL's data on the target",
+            expected=f"{expected[0]}, on the mount {expected[1]}",
+            found=f"{real}, on the mount {mount}",
+            remedy=ON_MOUNT,
+        )
 
 
 @pytest.mark.data_on_mnt
@@ -82,9 +86,13 @@ def check_link_points_at_the_data(target: Host, plan: Plan) -> None:
     """The usual place is a link to the data on the mount, and does not dangle."""
     script = 'test -L "$1" || echo "not a link"; readlink -e -- "$1" || echo dangling'
     found = target.check(["sh", "-c", script, "-", str(plan.data_directory)]).split("\n")[0]
-    assert found == str(plan.data_on_mount), problem(
-        f"{plan.data_directory} on the target", expected=f"a link to {plan.data_on_mount}", found=found, remedy=ON_MOUNT
-    )
+    if found != str(plan.data_on_mount):
+        raise NoGo(
+            f"{plan.data_directory} on the target",
+            expected=f"a link to {plan.data_on_mount}",
+            found=found,
+            remedy=ON_MOUNT,
+        )
 
 
 @pytest.mark.data_on_mnt
@@ -93,21 +101,23 @@ def check_server_waits_for_the_mount(target: Host, plan: Plan) -> None:
     shown = target.check(["systemctl", "show", "--property=RequiresMountsFor", "--value", "--", _unit(plan)]).split()
     mount = plan.target.volume.mount
     good = any(path == str(mount) or path.startswith(f"{mount}/") for path in shown)
-    assert good, problem(
-        f"{_unit(plan)} on the target",
-        expected=f"RequiresMountsFor={plan.data_on_mount}",
-        found=" ".join(shown) or "none",
-        remedy=ON_MOUNT,
-    )
+    if not good:
+        raise NoGo(
+            f"{_unit(plan)} on the target",
+            expected=f"RequiresMountsFor={plan.data_on_mount}",
+            found=" ".join(shown) or "none",
+            remedy=ON_MOUNT,
+        )
 
 
 @pytest.mark.data_on_mnt
 def check_data_is_the_servers_alone(target: Host, plan: Plan) -> None:
     """Only PostgreSQL's own user can read the data."""
     found = target.check(["stat", "-Lc", "%U %a", "--", str(plan.data_directory)]).strip()
-    assert found in {"postgres 700", "postgres 750"}, problem(
-        f"{plan.data_directory} on the target",
-        expected="postgres 700",
-        found=found,
-        remedy=f"chmod 700 {plan.data_on_mount}",
-    )
+    if found not in {"postgres 700", "postgres 750"}:
+        raise NoGo(
+            f"{plan.data_directory} on the target",
+            expected="postgres 700",
+            found=found,
+            remedy=f"chmod 700 {plan.data_on_mount}",
+        )

@@ -5,10 +5,10 @@ from pathlib import PurePosixPath
 import pytest
 
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.places import EGRESS_TABLE, EGRESS_UNIT, QUARANTINED, drop_in, held
 from fixtures.plan import Plan
 from fixtures.policy.egress import ruleset
-from fixtures.policy.verdict import problem
 
 pytestmark = pytest.mark.target_quarantined
 
@@ -64,36 +64,39 @@ def attempts(target: Host, plan: Plan) -> dict[tuple[str, int], str]:
 def check_mail_cannot_leave(port: int, attempts: dict[tuple[str, int], str], plan: Plan) -> None:
     """No mail leaves the target: a connection to a mail port is refused on the target itself."""
     found = attempts[str(plan.source.public_address), port]
-    assert found == "filtered", problem(
-        f"a connection from the target to port {port}",
-        expected="refused by the target's own filter",
-        found=found,
-        remedy=MEND,
-    )
+    if found != "filtered":
+        raise NoGo(
+            f"a connection from the target to port {port}",
+            expected="refused by the target's own filter",
+            found=found,
+            remedy=MEND,
+        )
 
 
 def check_production_cannot_be_reached(attempts: dict[tuple[str, int], str], plan: Plan) -> None:
     """The target cannot reach production: neither its database nor its web server."""
     own = str(plan.source.public_address)
     found = {port: attempts[own, port] for port in (plan.postgresql.port, 80)}
-    assert set(found.values()) == {"filtered"}, problem(
-        f"connections from the target to production at {own}",
-        expected="refused by the target's own filter",
-        found=", ".join(f"port {port}: {said}" for port, said in found.items()),
-        remedy=MEND,
-    )
+    if set(found.values()) != {"filtered"}:
+        raise NoGo(
+            f"connections from the target to production at {own}",
+            expected="refused by the target's own filter",
+            found=", ".join(f"port {port}: {said}" for port, said in found.items()),
+            remedy=MEND,
+        )
 
 
 def check_other_systems_cannot_be_reached(attempts: dict[tuple[str, int], str], plan: Plan) -> None:
     """The systems that the application's settings name cannot be reached, but for those the plan lists."""
     listed = {(str(rule.source.network_address), rule.port) for rule in plan.rehearsal.egress}
     reached = {pair: said for pair, said in attempts.items() if pair not in listed and said != "filtered"}
-    assert not reached, problem(
-        "connections from the target as the application's user",
-        expected="refused by the target's own filter",
-        found=", ".join(f"{host} port {port}: {said}" for (host, port), said in sorted(reached.items())),
-        remedy=f"{MEND}; what is harmless belongs into rehearsal.egress",
-    )
+    if reached:
+        raise NoGo(
+            "connections from the target as the application's user",
+            expected="refused by the target's own filter",
+            found=", ".join(f"{host} port {port}: {said}" for (host, port), said in sorted(reached.items())),
+            remedy=f"{MEND}; what is harmless belongs into rehearsal.egress",
+        )
 
 
 def check_listed_egress_is_open(attempts: dict[tuple[str, int], str], plan: Plan) -> None:
@@ -103,9 +106,10 @@ def check_listed_egress_is_open(attempts: dict[tuple[str, int], str], plan: Plan
         for rule in plan.rehearsal.egress
         if attempts.get((str(rule.source.network_address), rule.port)) == "filtered"
     ]
-    assert not closed, problem(
-        "rehearsal.egress on the target", expected="let out", found=f"refused: {', '.join(closed)}", remedy=MEND
-    )
+    if closed:
+        raise NoGo(
+            "rehearsal.egress on the target", expected="let out", found=f"refused: {', '.join(closed)}", remedy=MEND
+        )
 
 
 def check_filter_is_the_plans(target: Host, plan: Plan) -> None:
@@ -118,21 +122,23 @@ def check_filter_is_the_plans(target: Host, plan: Plan) -> None:
     )
     found, _, expected = done.text.partition("===\n")
     other = sorted({line.strip() for line in found.splitlines()} ^ {line.strip() for line in expected.splitlines()})
-    assert found == expected != "", problem(
-        f"the filter {EGRESS_TABLE} on the target",
-        expected="the plan's rules, each once, in their order",
-        found=f"otherwise: {'; '.join(other) or 'another order'}" if found else "no such filter",
-        remedy=MEND,
-    )
+    if not (found == expected != ""):
+        raise NoGo(
+            f"the filter {EGRESS_TABLE} on the target",
+            expected="the plan's rules, each once, in their order",
+            found=f"otherwise: {'; '.join(other) or 'another order'}" if found else "no such filter",
+            remedy=MEND,
+        )
 
 
 def check_filter_holds_after_a_reboot(target: Host) -> None:
     """The filter is loaded again at every boot."""
     script = 'systemctl is-enabled -- "$1"; systemctl is-active -- "$1"; true'
     found = target.check(["sh", "-c", script, "-", EGRESS_UNIT]).split()
-    assert found == ["enabled", "active"], problem(
-        f"{EGRESS_UNIT} on the target", expected="enabled active", found=" ".join(found) or "absent", remedy=MEND
-    )
+    if found != ["enabled", "active"]:
+        raise NoGo(
+            f"{EGRESS_UNIT} on the target", expected="enabled active", found=" ".join(found) or "absent", remedy=MEND
+        )
 
 
 def check_worker_is_held(worker_unit: str, target: Host) -> None:
@@ -142,17 +148,17 @@ def check_worker_is_held(worker_unit: str, target: Host) -> None:
         'systemctl is-active -- "$1"; systemctl show --property=NeedDaemonReload --value -- "$1"'
     )
     found = target.check(["sh", "-c", script, "-", worker_unit, str(QUARANTINED), str(drop_in(worker_unit))]).split()
-    assert found[0] == "held" and found[1] in {"inactive", "failed"} and found[2] == "no", problem(
-        f"{worker_unit} on the target",
-        expected="held, inactive",
-        found=", ".join(found[:2]) + (", its files changed since systemd read them" if found[2] != "no" else ""),
-        remedy=MEND,
-    )
+    if found[0] != "held" or found[1] not in {"inactive", "failed"} or found[2] != "no":
+        raise NoGo(
+            f"{worker_unit} on the target",
+            expected="held, inactive",
+            found=", ".join(found[:2]) + (", its files changed since systemd read them" if found[2] != "no" else ""),
+            remedy=MEND,
+        )
 
 
 def check_cron_file_is_held(cron_file: PurePosixPath, target: Host) -> None:
     """The application's cron file lies aside, where cron does not read it."""
     found = target.check(["sh", "-c", 'test -e "$1" && echo "in place" || echo aside', "-", str(cron_file)]).strip()
-    assert found == "aside", problem(
-        f"{cron_file} on the target", expected=f"aside, in {held(cron_file)}", found=found, remedy=MEND
-    )
+    if found != "aside":
+        raise NoGo(f"{cron_file} on the target", expected=f"aside, in {held(cron_file)}", found=found, remedy=MEND)

@@ -7,10 +7,9 @@ import pytest
 from checks.check_final_copy import made_after_closing
 from fixtures.connect.host import Host
 from fixtures.connect.redis import RedisRefusal, opened, unlike
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import RedisCopy
 from fixtures.run.run import Run
 from fixtures.sameness.keys import kept_keys
@@ -39,12 +38,13 @@ def check_plan_knows_of_redis(plan: Plan, source: Host) -> None:
     """A Redis that listens on production is in the plan: none is left behind."""
     port = plan.redis.port if plan.redis else USUAL_PORT
     listening = bool(source.check(["ss", "-Hltn", f"sport = :{port}"]).strip())
-    assert listening == (plan.redis is not None), problem(
-        f"Redis on production, port {port}",
-        expected="listening, as [redis] in the plan says" if plan.redis else "none: the plan has no [redis]",
-        found="listening" if listening else "nobody listens",
-        remedy="mend [redis] in the plan",
-    )
+    if listening != plan.redis is not None:
+        raise NoGo(
+            f"Redis on production, port {port}",
+            expected="listening, as [redis] in the plan says" if plan.redis else "none: the plan has no [redis]",
+            found="listening" if listening else "nobody listens",
+            remedy="mend [redis] in the plan",
+        )
 
 
 @pytest.mark.redis_copied
@@ -53,9 +53,10 @@ def check_redis_runs_and_starts_at_boot(redis_unit: str, target: Host) -> None:
     """Redis runs, and does so again after a reboot."""
     service = target.service(redis_unit.removesuffix(".service"))
     found = (service.is_running, service.is_enabled)
-    assert found == (True, True), problem(
-        f"{redis_unit} on the target (runs, starts at boot)", expected=(True, True), found=found, remedy=AGAIN
-    )
+    if found != (True, True):
+        raise NoGo(
+            f"{redis_unit} on the target (runs, starts at boot)", expected=(True, True), found=found, remedy=AGAIN
+        )
 
 
 @pytest.mark.redis_copied
@@ -66,12 +67,13 @@ def check_redis_listens_on_the_loopback_alone(redis_unit: str, planned: Planned,
     addresses = {line.split()[3].rpartition(":")[0].strip("[]") for line in lines}
     outside = sorted(a for a in addresses if not a.startswith("127.") and a != "::1")
     good = bool(addresses) and not outside
-    assert good, problem(
-        f"{redis_unit} on the target, port {planned.port}",
-        expected="listens on the loopback alone",
-        found=", ".join(outside) or "nobody listens",
-        remedy=AGAIN,
-    )
+    if not good:
+        raise NoGo(
+            f"{redis_unit} on the target, port {planned.port}",
+            expected="listens on the loopback alone",
+            found=", ".join(outside) or "nobody listens",
+            remedy=AGAIN,
+        )
 
 
 @pytest.mark.redis_copied
@@ -80,12 +82,13 @@ def check_redis_takes_the_plans_password(redis_unit: str, planned: Planned, targ
     """Redis takes the plan's password, and where the plan has one, nobody without it."""
     found = (_admitted(target, planned, anonymous=False), _admitted(target, planned, anonymous=True))
     expected = ("let in", "NOAUTH" if planned.password else "let in")
-    assert found == expected, problem(
-        f"{redis_unit} on the target (with the plan's password, without one)",
-        expected=expected,
-        found=found,
-        remedy=AGAIN,
-    )
+    if found != expected:
+        raise NoGo(
+            f"{redis_unit} on the target (with the plan's password, without one)",
+            expected=expected,
+            found=found,
+            remedy=AGAIN,
+        )
 
 
 def _admitted(target: Host, planned: Planned, *, anonymous: bool) -> str:
@@ -109,9 +112,8 @@ def check_redis_keeps_data_as_production_does(
     with opened(target, planned) as session:
         found = session.settings()
     told = {name: (value, found[name]) for name, value in expected.items() if found[name] != value}
-    assert not told, problem(
-        f"settings of {redis_unit} (production's, the target's)", expected="equal", found=told, remedy=AGAIN
-    )
+    if told:
+        raise NoGo(f"settings of {redis_unit} (production's, the target's)", expected="equal", found=told, remedy=AGAIN)
 
 
 @pytest.mark.redis_copied
@@ -131,12 +133,13 @@ def check_redis_holds_what_was_copied(
         with opened(target, planned) as session:
             found, clock = session.keys(), session.clock()
     told = unlike(expected, found, clock, whole=copied.final or copied.mode == "drained")
-    assert not told, problem(
-        f"{redis_unit} on the target",
-        expected=f"the {len(expected)} keys that were copied" if copied.mode == "copied" else "empty",
-        found=f"{len(told)} differ: {'; '.join(told[:4])}",
-        remedy=AGAIN,
-    )
+    if told:
+        raise NoGo(
+            f"{redis_unit} on the target",
+            expected=f"the {len(expected)} keys that were copied" if copied.mode == "copied" else "empty",
+            found=f"{len(told)} differ: {'; '.join(told[:4])}",
+            remedy=AGAIN,
+        )
 
 
 @pytest.mark.redis_copied
@@ -144,9 +147,8 @@ def check_redis_holds_what_was_copied(
 def check_redis_copy_is_of_the_planned_kind(redis_unit: str, planned: Planned, run: Run) -> None:
     """Redis was copied, or left empty because production's queues are drained, as the plan says."""
     found = run.records(RedisCopy).mode
-    assert found == planned.mode, problem(
-        f"the copy for {redis_unit}", expected=planned.mode, found=found, remedy=AGAIN
-    )
+    if found != planned.mode:
+        raise NoGo(f"the copy for {redis_unit}", expected=planned.mode, found=found, remedy=AGAIN)
 
 
 @pytest.mark.source_closed
@@ -154,12 +156,13 @@ def check_queue_is_drained(queue: str, planned: Planned, source: Host) -> None:
     """The queue in closed production's Redis is empty: no job is lost."""
     with opened(source, planned) as session:
         left = session.lengths([queue]).get(queue, 0)
-    assert left == 0, problem(
-        f"{queue} in production's Redis",
-        expected="empty",
-        found=f"{left} entries",
-        remedy="go back (`gonogo back-out`), let the workers finish, and close again",
-    )
+    if left != 0:
+        raise NoGo(
+            f"{queue} in production's Redis",
+            expected="empty",
+            found=f"{left} entries",
+            remedy="go back (`gonogo back-out`), let the workers finish, and close again",
+        )
 
 
 @pytest.mark.final_redis_copied
@@ -174,9 +177,10 @@ def check_closed_redis_still_equals_the_copy(copied_redis: str, planned: Planned
     copied = run.records(RedisCopy)
     with opened(source, planned) as session:
         told = unlike(kept_keys(run.directory, copied.copied), session.keys(), session.clock(), whole=True)
-    assert not told, problem(
-        f"{copied_redis} on closed production",
-        expected="as copied",
-        found="; ".join(told[:4]),
-        remedy="find who wrote there (redis-cli CLIENT LIST), then copy again",
-    )
+    if told:
+        raise NoGo(
+            f"{copied_redis} on closed production",
+            expected="as copied",
+            found="; ".join(told[:4]),
+            remedy="find who wrote there (redis-cli CLIENT LIST), then copy again",
+        )

@@ -5,9 +5,9 @@ from pathlib import PurePosixPath
 import pytest
 
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import parity
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import DataCopy, Rehearsal, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
 
@@ -22,44 +22,48 @@ def check_rehearsal_was_of_this_copy(run: Run) -> None:
     rehearsal = run.records(Rehearsal)
     expected = (run.records(TargetFacts).instance_id, run.records(DataCopy).snapshot)
     found = (rehearsal.instance_id, rehearsal.snapshot)
-    assert found == expected, problem(
-        "the rehearsal (instance, snapshot)", expected=expected, found=found, remedy="rehearse again: `gonogo run`"
-    )
+    if found != expected:
+        raise NoGo(
+            "the rehearsal (instance, snapshot)", expected=expected, found=found, remedy="rehearse again: `gonogo run`"
+        )
 
 
 def check_pages_come_as_fast_as_production(run: Run, plan: Plan) -> None:
     """The same pages come from the target about as fast as from production: half of them, and 95 of 100."""
     times = run.records(ResponseTimes)
     slow = parity.too_slow(plan.parity, times.source, times.target)
-    assert not slow, problem(
-        f"response times of the target, over {times.target.n} requests",
-        expected=f"p50 and p95 at most {plan.parity.slower:g} times production's, or {plan.parity.slack_ms} ms more",
-        found="; ".join(slow),
-        remedy="see what it waits for (CPU, disk, missing cache or statistics); a larger instance type may be the answer",
-    )
+    if slow:
+        raise NoGo(
+            f"response times of the target, over {times.target.n} requests",
+            expected=f"p50 and p95 at most {plan.parity.slower:g} times production's, or {plan.parity.slack_ms} ms more",
+            found="; ".join(slow),
+            remedy="see what it waits for (CPU, disk, missing cache or statistics); a larger instance type may be the answer",
+        )
 
 
 def check_worker_never_ran(worker_unit: str, target: Host) -> None:
     """No worker of the target ever ran: no job was done twice, no mail was sent."""
     started = _journal(target, [f"UNIT={worker_unit}", f"MESSAGE_ID={UNIT_STARTED}"])
-    assert not started, problem(
-        f"{worker_unit} on the target",
-        expected="never started: the target is in quarantine",
-        found=f"started {len(started)} times, first at {' '.join(started[0].split()[:1])}",
-        remedy="find what it did (its journal, the mail log), copy the data again, rehearse on a new instance",
-    )
+    if started:
+        raise NoGo(
+            f"{worker_unit} on the target",
+            expected="never started: the target is in quarantine",
+            found=f"started {len(started)} times, first at {' '.join(started[0].split()[:1])}",
+            remedy="find what it did (its journal, the mail log), copy the data again, rehearse on a new instance",
+        )
 
 
 def check_cron_never_ran(cron_file: PurePosixPath, plan: Plan, target: Host) -> None:
     """No cron job of the application ever ran on the target."""
     lines = _journal(target, ["_COMM=cron"])
     ran = [line for line in lines if f"({plan.application.user}) CMD" in line]
-    assert not ran, problem(
-        f"{cron_file} on the target",
-        expected=f"no job of {plan.application.user}: the target is in quarantine",
-        found=f"{len(ran)} jobs, the last: {ran[-1] if ran else ''}",
-        remedy="find what they did, copy the data again, rehearse on a new instance",
-    )
+    if ran:
+        raise NoGo(
+            f"{cron_file} on the target",
+            expected=f"no job of {plan.application.user}: the target is in quarantine",
+            found=f"{len(ran)} jobs, the last: {ran[-1] if ran else ''}",
+            remedy="find what they did, copy the data again, rehearse on a new instance",
+        )
 
 
 def _journal(host: Host, matches: list[str]) -> list[str]:

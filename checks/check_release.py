@@ -5,9 +5,9 @@ import shlex
 import pytest
 
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Survey
 from fixtures.run.run import Run
 
@@ -21,23 +21,29 @@ def check_release_is_productions(target: Host, plan: Plan, run: Run) -> None:
     survey = run.records(Survey)
     script = 'readlink -e -- "$1" || true'
     link = target.check(["sh", "-c", script, "-", str(plan.application.current)]).strip()
-    assert link == survey.release, problem(
-        f"{plan.application.current} on the target",
-        expected=survey.release,
-        found=link or "absent, or dangling",
-        remedy=MEND,
-    )
+    if link != survey.release:
+        raise NoGo(
+            f"{plan.application.current} on the target",
+            expected=survey.release,
+            found=link or "absent, or dangling",
+            remedy=MEND,
+        )
     found = facts.release_digest(target, plan)
-    assert found == survey.release_digest, problem(
-        f"the files of {link} on the target", expected=f"SHA-256 {survey.release_digest}", found=found, remedy=MEND
-    )
+    if found != survey.release_digest:
+        raise NoGo(
+            f"the files of {link} on the target", expected=f"SHA-256 {survey.release_digest}", found=found, remedy=MEND
+        )
 
 
 def check_setting_is_there(setting: str, target: Host, plan: Plan) -> None:
     """Every setting of production's environment file is set on the target."""
-    assert setting in facts.settings(target, plan), problem(
-        f"{setting} in {plan.application.environment_file} on the target", expected="set", found="absent", remedy=MEND
-    )
+    if setting not in facts.settings(target, plan):
+        raise NoGo(
+            f"{setting} in {plan.application.environment_file} on the target",
+            expected="set",
+            found="absent",
+            remedy=MEND,
+        )
 
 
 def check_secrets_are_productions(source: Host, target: Host, plan: Plan) -> None:
@@ -45,11 +51,13 @@ def check_secrets_are_productions(source: Host, target: Host, plan: Plan) -> Non
     path = shlex.quote(str(plan.application.environment_file))
     command = ["sh", "-c", f"stat -c '%U:%G %a' -- {path} 2>/dev/null; sha256sum < {path} 2>/dev/null || true"]
     expected, found = source.check(command).split("\n"), target.check(command).split("\n")
-    assert found[0] == expected[0], problem(
-        f"owner and mode of {path} on the target", expected=expected[0], found=found[0] or "absent", remedy=MEND
-    )
+    if found[0] != expected[0]:
+        raise NoGo(
+            f"owner and mode of {path} on the target", expected=expected[0], found=found[0] or "absent", remedy=MEND
+        )
     same = found[1:] == expected[1:]
-    assert same, problem(f"{path} on the target", expected="production's values", found="other values", remedy=MEND)
+    if not same:
+        raise NoGo(f"{path} on the target", expected="production's values", found="other values", remedy=MEND)
 
 
 def check_user_is_there(source: Host, target: Host, plan: Plan) -> None:
@@ -58,12 +66,13 @@ def check_user_is_there(source: Host, target: Host, plan: Plan) -> None:
     script = 'getent passwd "$1" | cut -d: -f1,6,7; id -Gn "$1" 2>/dev/null | tr " " "\\n" | sort | tr "\\n" " "'
     expected = source.check(["sh", "-c", script, "-", user]).split()
     found = target.check(["sh", "-c", script, "-", user]).split()
-    assert found == expected, problem(
-        f"the user {user} on the target (home, shell, groups)",
-        expected=" ".join(expected),
-        found=" ".join(found) or "absent",
-        remedy=MEND,
-    )
+    if found != expected:
+        raise NoGo(
+            f"the user {user} on the target (home, shell, groups)",
+            expected=" ".join(expected),
+            found=" ".join(found) or "absent",
+            remedy=MEND,
+        )
 
 
 def check_further_files_arrived(source: Host, target: Host, plan: Plan) -> None:
@@ -73,9 +82,10 @@ def check_further_files_arrived(source: Host, target: Host, plan: Plan) -> None:
     expected = source.check(["sh", "-c", script, "-", *paths]).splitlines()
     found = target.check(["sh", "-c", script, "-", *paths]).splitlines()
     differing = [line.split("  ", 1)[1] for line in set(expected) - set(found)]
-    assert not differing, problem(
-        "files of application.also_copy on the target",
-        expected="as on production",
-        found=f"other: {', '.join(sorted(differing))}",
-        remedy=MEND,
-    )
+    if differing:
+        raise NoGo(
+            "files of application.also_copy on the target",
+            expected="as on production",
+            found=f"other: {', '.join(sorted(differing))}",
+            remedy=MEND,
+        )

@@ -9,10 +9,10 @@ import pytest
 
 from checks.check_data import AGAIN
 from fixtures.connect.database import Database
+from fixtures.errors import NoGo
 from fixtures.facts import roles
 from fixtures.facts.roles import Setting
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import SourceClosure
 from fixtures.run.run import Run
 from fixtures.sameness.differences import differences
@@ -37,7 +37,8 @@ def check_roles_match(plan: Plan, run: Run, source_db: Database, target_db: Data
     differing = "; ".join(f"{name}: {', '.join(how)}" for name, how in told.items() if how)
     absent = sorted(set(wanted) - set(expected))
     words = differing or (f"production has no role {', '.join(absent)}" if absent else "")
-    assert not words, problem("roles on the target", expected="as on production", found=words, remedy=AGAIN)
+    if words:
+        raise NoGo("roles on the target", expected="as on production", found=words, remedy=AGAIN)
 
 
 def check_settings_match(plan: Plan, source_db: Database, target_db: Database) -> None:
@@ -45,9 +46,8 @@ def check_settings_match(plan: Plan, source_db: Database, target_db: Database) -
     wanted, name = roles.names(plan), plan.database.name
     expected, found = (told_settings(roles.read_settings(db, wanted, name)) for db in (source_db, target_db))
     told = differences(expected, found)
-    assert not told, problem(
-        "ALTER ROLE and ALTER DATABASE settings", expected="production's", found=told, remedy=AGAIN
-    )
+    if told:
+        raise NoGo("ALTER ROLE and ALTER DATABASE settings", expected="production's", found=told, remedy=AGAIN)
 
 
 def told_settings(settings: Sequence[Setting]) -> dict[str, str]:

@@ -5,9 +5,9 @@ import shlex
 import pytest
 
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.places import tarball_mark
 from fixtures.plan import Plan, Tarball
-from fixtures.policy.verdict import problem
 
 MEND = "run `gonogo run --until ruby_installed`, and see [ruby] in the plan"
 
@@ -44,12 +44,13 @@ def _wrong(target: Host, plan: Plan, command: list[str]) -> str:
 def check_ruby_is_the_planned_one(target: Host, plan: Plan) -> None:
     """Every login shell, cron, units and sudo find Ruby, at the planned version and from the planned place."""
     wrong = {way: said for way, command in _ways(plan.target.user).items() if (said := _wrong(target, plan, command))}
-    assert not wrong, problem(
-        "Ruby on the target",
-        expected=f"{plan.ruby.version}" + (f" below {plan.ruby.tarball.prefix}" if plan.ruby.tarball else ""),
-        found="; ".join(f"{way}: {said}" for way, said in wrong.items()),
-        remedy=f"{MEND}; another Ruby in /usr/bin belongs into ruby.remove",
-    )
+    if wrong:
+        raise NoGo(
+            "Ruby on the target",
+            expected=f"{plan.ruby.version}" + (f" below {plan.ruby.tarball.prefix}" if plan.ruby.tarball else ""),
+            found="; ".join(f"{way}: {said}" for way, said in wrong.items()),
+            remedy=f"{MEND}; another Ruby in /usr/bin belongs into ruby.remove",
+        )
 
 
 @pytest.mark.release_copied
@@ -57,9 +58,10 @@ def check_application_finds_the_planned_ruby(target: Host, plan: Plan) -> None:
     """A login shell of the application's user finds the planned Ruby."""
     user = plan.application.user
     wrong = _wrong(target, plan, ["runuser", "-u", user, "--", *_BARE, "bash", "-lc", _SAY])
-    assert not wrong, problem(
-        f"Ruby in a login shell of {user} on the target", expected=plan.ruby.version, found=wrong, remedy=MEND
-    )
+    if wrong:
+        raise NoGo(
+            f"Ruby in a login shell of {user} on the target", expected=plan.ruby.version, found=wrong, remedy=MEND
+        )
 
 
 @pytest.mark.ruby_installed
@@ -69,12 +71,13 @@ def check_ruby_loads_its_native_parts(target: Host) -> None:
     done = target.shell.run(
         shlex.join([*_BARE, "bash", "-lc", f"ruby -ropenssl -rzlib -rpsych -ryaml -e {shlex.quote(script)}"])
     )
-    assert done.text.endswith("loaded\n"), problem(
-        "openssl, zlib and psych of Ruby on the target",
-        expected="all load",
-        found=done.errors.partition("\n")[0] or f"exit code {done.code}",
-        remedy="add their development packages (libssl-dev, zlib1g-dev, libyaml-dev) to ruby.packages, and install anew",
-    )
+    if not done.text.endswith("loaded\n"):
+        raise NoGo(
+            "openssl, zlib and psych of Ruby on the target",
+            expected="all load",
+            found=done.errors.partition("\n")[0] or f"exit code {done.code}",
+            remedy="add their development packages (libssl-dev, zlib1g-dev, libyaml-dev) to ruby.packages, and install anew",
+        )
 
 
 @pytest.mark.ruby_installed
@@ -86,29 +89,32 @@ def check_native_gems_can_be_built(target: Host) -> None:
         '[ -e "$header" ] || echo ruby.h'
     )
     missing = target.check(["bash", "-lc", script]).split()
-    assert not missing, problem(
-        "what native gems are built with",
-        expected="gcc, make, ruby.h",
-        found=f"without {', '.join(missing)}",
-        remedy=MEND,
-    )
+    if missing:
+        raise NoGo(
+            "what native gems are built with",
+            expected="gcc, make, ruby.h",
+            found=f"without {', '.join(missing)}",
+            remedy=MEND,
+        )
 
 
 @pytest.mark.ruby_installed
 def check_rubygems_is_there(target: Host) -> None:
     """RubyGems and Bundler run for whoever logs in."""
     found = [tool for tool in ("gem", "bundle") if not target.succeeds(["bash", "-lc", f"{tool} --version >/dev/null"])]
-    assert not found, problem(
-        "RubyGems on the target", expected="gem and bundle run", found=f"not: {', '.join(found)}", remedy=MEND
-    )
+    if found:
+        raise NoGo(
+            "RubyGems on the target", expected="gem and bundle run", found=f"not: {', '.join(found)}", remedy=MEND
+        )
 
 
 @pytest.mark.ruby_installed
 def check_dated_package_is_gone(dated_package: str, target: Host) -> None:
     """The dated package is no longer installed."""
-    assert not target.package(dated_package).is_installed, problem(
-        f"the package {dated_package} on the target", expected="not installed", found="installed", remedy=MEND
-    )
+    if target.package(dated_package).is_installed:
+        raise NoGo(
+            f"the package {dated_package} on the target", expected="not installed", found="installed", remedy=MEND
+        )
 
 
 @pytest.mark.ruby_installed
@@ -116,6 +122,7 @@ def check_tarball_is_the_planned_one(tarball: Tarball, target: Host) -> None:
     """The Ruby below the prefix was installed whole, from the tarball whose SHA-256 the plan gives."""
     mark = str(tarball_mark(tarball))
     found = target.check(["sh", "-c", 'cat -- "$1" 2>/dev/null || true', "mark", mark]).strip()
-    assert found == tarball.sha256, problem(
-        f"{mark} on the target", expected=tarball.sha256, found=found or "absent: not installed whole", remedy=MEND
-    )
+    if found != tarball.sha256:
+        raise NoGo(
+            f"{mark} on the target", expected=tarball.sha256, found=found or "absent: not installed whole", remedy=MEND
+        )

@@ -5,8 +5,8 @@ from psycopg2.extensions import connection as Session  # noqa: N812 - its one na
 
 from checks.check_data import AGAIN
 from fixtures.connect.database import Database
+from fixtures.errors import NoGo
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import DataCopy, Survey
 from fixtures.run.run import Run
 from fixtures.sameness import catalog, differences, schema
@@ -20,9 +20,8 @@ MAINTAIN = 170000
 def check_schema_matches(schema_kind: str, both: tuple[Session, Session]) -> None:
     """Every object of this kind is on the target as production defines it, and none is there that production lacks."""
     told = schema.schema_differences(schema_kind, *both)
-    assert not told, problem(
-        f"{schema_kind} on the target", expected="as on production", found=f"\n{told}", remedy=AGAIN
-    )
+    if told:
+        raise NoGo(f"{schema_kind} on the target", expected="as on production", found=f"\n{told}", remedy=AGAIN)
 
 
 def check_owners_and_grants_match(both: tuple[Session, Session]) -> None:
@@ -31,9 +30,8 @@ def check_owners_and_grants_match(both: tuple[Session, Session]) -> None:
     if min(session.server_version for session in both) < MAINTAIN:
         expected, found = catalog.without_maintain(expected), catalog.without_maintain(found)
     told = differences.unified(expected, found)
-    assert not told, problem(
-        "owners and grants on the target", expected="production's", found=f"\n{told}", remedy=AGAIN
-    )
+    if told:
+        raise NoGo("owners and grants on the target", expected="production's", found=f"\n{told}", remedy=AGAIN)
 
 
 def check_extensions_match(plan: Plan, run: Run, target_db: Database) -> None:
@@ -47,12 +45,13 @@ def check_extensions_match(plan: Plan, run: Run, target_db: Database) -> None:
         later = [name for name in expected if name in found and is_later(found[name], expected[name])]
         expected |= {name: found[name] for name in later}
     told = differences.differences(expected, found)
-    assert not told, problem(
-        "extensions on the target",
-        expected="as surveyed on production",
-        found=told,
-        remedy="add their packages to postgresql.packages in the plan, then copy again",
-    )
+    if told:
+        raise NoGo(
+            "extensions on the target",
+            expected="as surveyed on production",
+            found=told,
+            remedy="add their packages to postgresql.packages in the plan, then copy again",
+        )
 
 
 def is_later(version: str, than: str) -> bool:
@@ -65,9 +64,10 @@ def check_statistics_are_there(copied: DataCopy, target_db: Database) -> None:
     """The planner knows the tables: a restored database without statistics is slow on its first morning."""
     rows = target_db.rows("SELECT DISTINCT format('%I.%I', schemaname, tablename) FROM pg_stats")
     bare = sorted({name for name, t in copied.tables.items() if t.rows} - {name for (name,) in rows})
-    assert not bare, problem(
-        "statistics on the target",
-        expected="of every table with rows",
-        found=f"none of {', '.join(bare[:5])}",
-        remedy="run ANALYZE in the application's database on the target",
-    )
+    if bare:
+        raise NoGo(
+            "statistics on the target",
+            expected="of every table with rows",
+            found=f"none of {', '.join(bare[:5])}",
+            remedy="run ANALYZE in the application's database on the target",
+        )

@@ -6,7 +6,7 @@ import pytest
 
 from checks.check_data import AGAIN
 from fixtures.connect.database import Database
-from fixtures.policy.verdict import problem
+from fixtures.errors import NoGo
 from fixtures.run.evidence import DataCopy
 from fixtures.sameness import catalog, differences, pinned
 from fixtures.sameness.side import Side
@@ -25,9 +25,10 @@ def check_sequences_match(copied: DataCopy, side: Side) -> None:
         for name, before in copied.sequences.items()
     }
     told = differences.differences(nearest, found)
-    assert not told, problem(
-        f"sequences on {side.name}", expected="last_value and is_called as on production", found=told, remedy=AGAIN
-    )
+    if told:
+        raise NoGo(
+            f"sequences on {side.name}", expected="last_value and is_called as on production", found=told, remedy=AGAIN
+        )
 
 
 def _between(found: tuple[int, bool], before: tuple[int, bool], after: tuple[int, bool]) -> bool:
@@ -40,9 +41,10 @@ def check_sequences_are_ahead(target_db: Database) -> None:
     with closing(target_db.connect(statement_timeout=3600)) as session:
         pinned.pin(session)
         behind = catalog.read_sequences_behind(session)
-    assert not behind, problem(
-        "sequences on the target",
-        expected="ahead of the columns that they number",
-        found="; ".join(behind[:5]) + (f"; and {len(behind) - 5} more" if len(behind) > 5 else ""),
-        remedy="find out whether production's stand so too: then set them there (setval), and copy again",
-    )
+    if behind:
+        raise NoGo(
+            "sequences on the target",
+            expected="ahead of the columns that they number",
+            found="; ".join(behind[:5]) + (f"; and {len(behind) - 5} more" if len(behind) > 5 else ""),
+            remedy="find out whether production's stand so too: then set them there (setval), and copy again",
+        )

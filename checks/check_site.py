@@ -8,9 +8,9 @@ import pytest
 
 from fixtures.connect.host import Host
 from fixtures.connect.web import Session, Web
+from fixtures.errors import NoGo
 from fixtures.facts import nginx
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import TargetFacts
 from fixtures.run.run import Run
 
@@ -39,47 +39,51 @@ def landing(plan: Plan, web: Web, address: str) -> Iterator[tuple[Session, str, 
 def check_login_works(landing: tuple[Session, str, int], plan: Plan, address: str) -> None:
     """A user can log in on the target."""
     _, text, status = landing
-    assert plan.smoke.signed_in_text in text, problem(
-        f"logging in as {plan.smoke.user} at {address}",
-        expected=f"a page with '{plan.smoke.signed_in_text}'",
-        found=f"status {status} and a page without it",
-        remedy="see the application's log on the target; is the password in [smoke] right?",
-    )
+    if plan.smoke.signed_in_text not in text:
+        raise NoGo(
+            f"logging in as {plan.smoke.user} at {address}",
+            expected=f"a page with '{plan.smoke.signed_in_text}'",
+            found=f"status {status} and a page without it",
+            remedy="see the application's log on the target; is the password in [smoke] right?",
+        )
 
 
 def check_page_can_be_browsed(page: str, landing: tuple[Session, str, int], plan: Plan, address: str) -> None:
     """A user who is logged in can browse every page of the plan."""
     answer = landing[0].get(page)
     inside = plan.smoke.login_page not in answer.url and answer.status_code == 200
-    assert inside, problem(
-        f"{page} at {address}",
-        expected="status 200",
-        found=f"status {answer.status_code} at {answer.url}",
-        remedy="see the application's log on the target",
-    )
+    if not inside:
+        raise NoGo(
+            f"{page} at {address}",
+            expected="status 200",
+            found=f"status {answer.status_code} at {answer.url}",
+            remedy="see the application's log on the target",
+        )
 
 
 def check_every_hostname_is_served(hostname: str, plan: Plan, web: Web, address: str) -> None:
     """The target answers for every name of the site."""
     answer = web.get(plan.application.health, address, host=hostname)
-    assert answer.status_code == 200, problem(
-        f"{hostname}{plan.application.health} at {address}",
-        expected="status 200",
-        found=f"status {answer.status_code}",
-        remedy=f"see server_name in {plan.web.site} on the target",
-    )
+    if answer.status_code != 200:
+        raise NoGo(
+            f"{hostname}{plan.application.health} at {address}",
+            expected="status 200",
+            found=f"status {answer.status_code}",
+            remedy=f"see server_name in {plan.web.site} on the target",
+        )
 
 
 def check_static_file_is_served_by_nginx(static_path: str, web: Web, address: str) -> None:
     """Static files come from nginx itself and never trouble the pack."""
     answer = web.get(static_path, address)
     by_pack = [name for name in MADE_BY_THE_PACK if name in answer.headers]
-    assert (answer.status_code, by_pack) == (200, []), problem(
-        f"{static_path} at {address}",
-        expected="status 200, without a header of the pack",
-        found=f"status {answer.status_code}, {', '.join(by_pack) or 'no such header'}",
-        remedy="see root and try_files in the site's configuration on the target",
-    )
+    if (answer.status_code, by_pack) != (200, []):
+        raise NoGo(
+            f"{static_path} at {address}",
+            expected="status 200, without a header of the pack",
+            found=f"status {answer.status_code}, {', '.join(by_pack) or 'no such header'}",
+            remedy="see root and try_files in the site's configuration on the target",
+        )
 
 
 def check_static_file_equals_the_release(static_path: str, plan: Plan, web: Web, target: Host, address: str) -> None:
@@ -90,12 +94,13 @@ def check_static_file_equals_the_release(static_path: str, plan: Plan, web: Web,
     size = target.check(["stat", "-L", "-c", "%s", "--", f"{path}.gz" if ready else path]).strip()
     expected = ("gzip" if ready else "", size)
     found = (answer.headers.get("Content-Encoding", ""), answer.headers.get("Content-Length", "none"))
-    assert found == expected, problem(
-        f"{static_path} at {address}, asked with Accept-Encoding: gzip (encoding, length)",
-        expected=expected,
-        found=found,
-        remedy="switch gzip_static on in the site's configuration on the target",
-    )
+    if found != expected:
+        raise NoGo(
+            f"{static_path} at {address}, asked with Accept-Encoding: gzip (encoding, length)",
+            expected=expected,
+            found=found,
+            remedy="switch gzip_static on in the site's configuration on the target",
+        )
 
 
 def check_cached_page_is_served_by_nginx(cached_page: str, web: Web, address: str) -> None:
@@ -103,12 +108,13 @@ def check_cached_page_is_served_by_nginx(cached_page: str, web: Web, address: st
     web.get(cached_page, address)  # the first request may be the one that fills the cache
     answer = web.get(cached_page, address)
     by_pack = [name for name in MADE_BY_THE_PACK if name in answer.headers]
-    assert (answer.status_code, by_pack) == (200, []), problem(
-        f"{cached_page} at {address}",
-        expected="status 200, without a header of the pack",
-        found=f"status {answer.status_code}, {', '.join(by_pack) or 'no such header'}",
-        remedy="see try_files ($uri.html) in the site's configuration, and that the pack may write its page cache",
-    )
+    if (answer.status_code, by_pack) != (200, []):
+        raise NoGo(
+            f"{cached_page} at {address}",
+            expected="status 200, without a header of the pack",
+            found=f"status {answer.status_code}, {', '.join(by_pack) or 'no such header'}",
+            remedy="see try_files ($uri.html) in the site's configuration, and that the pack may write its page cache",
+        )
 
 
 def check_headers_reach_the_pack(
@@ -125,18 +131,20 @@ def check_headers_reach_the_pack(
             {one.args[0] for block in tree.all("http") for one in block.all("proxy_set_header")} if tree else set()
         )
         missing = [name for name in names if name not in passed_on]
-        assert not missing, problem("nginx on the target", expected=names, found=f"no {missing}", remedy=HEADERS)
+        if missing:
+            raise NoGo("nginx on the target", expected=names, found=f"no {missing}", remedy=HEADERS)
         return
     answer = landing[0].get(plan.web.headers_page, headers={"Accept": "application/json"})
     told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
     expected = {"host": web.hostname, "x_real_ip": own, "x_forwarded_for": own}
     found = {name: told.get(name) for name in expected}
-    assert found == expected, problem(
-        f"Host, X-Real-IP and X-Forwarded-For as the pack at {address} sees them",
-        expected=expected,
-        found=found,
-        remedy=HEADERS,
-    )
+    if found != expected:
+        raise NoGo(
+            f"Host, X-Real-IP and X-Forwarded-For as the pack at {address} sees them",
+            expected=expected,
+            found=found,
+            remedy=HEADERS,
+        )
 
 
 def check_unknown_page_is_404(plan: Plan, web: Web, target: Host, address: str) -> None:
@@ -144,23 +152,25 @@ def check_unknown_page_is_404(plan: Plan, web: Web, target: Host, address: str) 
     answer = web.get("/gonogo-there-is-no-such-page", address)
     own = target.read_file(f"{plan.application.current}/public/404.html")
     found = (answer.status_code, "the 404 page" if answer.text.strip() == own.strip() else "another page")
-    assert found == (404, "the 404 page"), problem(
-        f"a page that does not exist, at {address}",
-        expected="404 with public/404.html",
-        found=found,
-        remedy="see error_page in the site's configuration on the target",
-    )
+    if found != (404, "the 404 page"):
+        raise NoGo(
+            f"a page that does not exist, at {address}",
+            expected="404 with public/404.html",
+            found=found,
+            remedy="see error_page in the site's configuration on the target",
+        )
 
 
 def check_login_is_asked_for(plan: Plan, web: Web, address: str) -> None:
     """A page behind the login is shown to nobody who is not logged in."""
     answer = web.get(plan.web.pages[0], address)
-    assert plan.smoke.signed_in_text not in answer.text, problem(
-        f"{plan.web.pages[0]} at {address}, not logged in",
-        expected="the login page",
-        found="the page itself",
-        remedy="see the application's log on the target",
-    )
+    if plan.smoke.signed_in_text in answer.text:
+        raise NoGo(
+            f"{plan.web.pages[0]} at {address}, not logged in",
+            expected="the login page",
+            found="the page itself",
+            remedy="see the application's log on the target",
+        )
 
 
 def check_access_log_grows(plan: Plan, web: Web, target: Host, address: str) -> None:
@@ -170,9 +180,10 @@ def check_access_log_grows(plan: Plan, web: Web, target: Host, address: str) -> 
     deadline, seen = time.monotonic() + 5, False
     while not seen and time.monotonic() < deadline:
         seen = target.succeeds(["grep", "-q", token, str(plan.web.access_log)])
-    assert seen, problem(
-        f"{plan.web.access_log} on the target",
-        expected="a line for the request just made",
-        found="none within 5 seconds",
-        remedy="see access_log in the site's configuration on the target",
-    )
+    if not seen:
+        raise NoGo(
+            f"{plan.web.access_log} on the target",
+            expected="a line for the request just made",
+            found="none within 5 seconds",
+            remedy="see access_log in the site's configuration on the target",
+        )

@@ -7,8 +7,8 @@ import pytest
 from fixtures import places
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import facts
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Survey, TargetFacts
 from fixtures.run.run import Run
 
@@ -23,28 +23,31 @@ def check_host_key_is_the_consoles(run: Run, cloud: Cloud, target: Host) -> None
     script = "cut -d' ' -f1,2 /etc/ssh/ssh_host_*_key.pub"
     own = set(target.check(["sh", "-c", script]).splitlines())
     pinned = known.host_keys[0]
-    assert pinned in own and pinned in shown, problem(
-        f"the host key of {known.instance_id}",
-        expected="the same on the console, in the run's record, and on the host",
-        found=f"{pinned[:40]}...: on the console {pinned in shown}, on the host {pinned in own}",
-        remedy="do not log in; find out who answers at this address",
-    )
+    if pinned not in own or pinned not in shown:
+        raise NoGo(
+            f"the host key of {known.instance_id}",
+            expected="the same on the console, in the run's record, and on the host",
+            found=f"{pinned[:40]}...: on the console {pinned in shown}, on the host {pinned in own}",
+            remedy="do not log in; find out who answers at this address",
+        )
 
 
 def check_target_is_this_runs_host(run: Run, target: Host) -> None:
     """The host that we are logged in to bears this run's marker, and is not the source."""
     expected = places.marker(run, run.records(TargetFacts))
     found = target.check(["sh", "-c", 'cat "$1" 2>/dev/null || true', "-", str(places.MARKER)])
-    assert found == expected, problem(
-        f"{places.MARKER} on the target",
-        expected=expected,
-        found=found or "nothing",
-        remedy="this is another run's host",
-    )
+    if found != expected:
+        raise NoGo(
+            f"{places.MARKER} on the target",
+            expected=expected,
+            found=found or "nothing",
+            remedy="this is another run's host",
+        )
     machine = target.check(["cat", "/etc/machine-id"]).strip()
-    assert machine != run.records(Survey).machine_id, problem(
-        "the machine id of the target", expected="its own", found="the source's", remedy="mend [source] or [target]"
-    )
+    if machine == run.records(Survey).machine_id:
+        raise NoGo(
+            "the machine id of the target", expected="its own", found="the source's", remedy="mend [source] or [target]"
+        )
 
 
 def check_password_logins_are_off(target: Host) -> None:
@@ -60,25 +63,26 @@ def check_password_logins_are_off(target: Host) -> None:
         or found["kbdinteractiveauthentication"] != "no"
         or found["permitrootlogin"] == "yes"
     )
-    assert not wrong, problem(
-        "sshd on the target",
-        expected="keys only",
-        found=", ".join(f"{name} {value}" for name, value in found.items()),
-        remedy="run `gonogo run --until ssh_ready`, and see /etc/ssh/sshd_config.d/",
-    )
+    if wrong:
+        raise NoGo(
+            "sshd on the target",
+            expected="keys only",
+            found=", ".join(f"{name} {value}" for name, value in found.items()),
+            remedy="run `gonogo run --until ssh_ready`, and see /etc/ssh/sshd_config.d/",
+        )
 
 
 def check_time_zone_is_productions(run: Run, target: Host) -> None:
     """The target's time zone is production's."""
     expected, found = run.records(Survey).time_zone, facts.time_zone(target)
-    assert found == expected, problem(
-        "the target's time zone", expected=expected, found=found, remedy=f"timedatectl set-timezone {expected}"
-    )
+    if found != expected:
+        raise NoGo(
+            "the target's time zone", expected=expected, found=found, remedy=f"timedatectl set-timezone {expected}"
+        )
 
 
 def check_clock_is_right(target: Host) -> None:
     """The target's clock agrees with the operator's to a few seconds."""
     apart = abs(float(target.check(["date", "+%s.%N"])) - time.time())
-    assert apart < 5, problem(
-        "the target's clock", expected="within 5 s", found=f"{apart:.1f} s apart", remedy="see timedatectl"
-    )
+    if apart >= 5:
+        raise NoGo("the target's clock", expected="within 5 s", found=f"{apart:.1f} s apart", remedy="see timedatectl")

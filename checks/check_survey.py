@@ -4,9 +4,9 @@ import pytest
 
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import Survey
 from fixtures.run.run import Run
 
@@ -20,18 +20,18 @@ def check_survey_is_of_this_production(run: Run, source: Host, source_db: Databa
     survey = run.records(Survey)
     found = (source.check(["cat", "/etc/machine-id"]).strip(), source_db.identity())
     expected = (survey.machine_id, survey.system_identifier)
-    assert found == expected, problem(
-        "production (machine id, PostgreSQL system identifier)", expected=expected, found=found, remedy=AGAIN
-    )
+    if found != expected:
+        raise NoGo(
+            "production (machine id, PostgreSQL system identifier)", expected=expected, found=found, remedy=AGAIN
+        )
 
 
 def check_release_is_the_surveyed_one(run: Run, source: Host, plan: Plan) -> None:
     """Production still runs the release that was surveyed: nobody deployed since."""
     expected = run.records(Survey).release
     found = facts.release(source, plan)
-    assert found == expected, problem(
-        f"{plan.application.current} on the source", expected=expected, found=found, remedy=AGAIN
-    )
+    if found != expected:
+        raise NoGo(f"{plan.application.current} on the source", expected=expected, found=found, remedy=AGAIN)
 
 
 def check_code_and_settings_are_the_surveyed_ones(run: Run, source: Host, plan: Plan) -> None:
@@ -45,23 +45,25 @@ def check_code_and_settings_are_the_surveyed_ones(run: Run, source: Host, plan: 
         )
         if expected != found
     ]
-    assert not changed, problem(
-        f"{survey.release} on the source",
-        expected="as surveyed",
-        found=f"{' and '.join(changed)} changed",
-        remedy=AGAIN,
-    )
+    if changed:
+        raise NoGo(
+            f"{survey.release} on the source",
+            expected="as surveyed",
+            found=f"{' and '.join(changed)} changed",
+            remedy=AGAIN,
+        )
 
 
 def check_tables_are_the_surveyed_ones(run: Run, source_db: Database) -> None:
     """Production's database still has the tables that were surveyed: nobody migrated since."""
     expected, found = set(run.records(Survey).tables), set(facts.tables(source_db))
-    assert found == expected, problem(
-        "production's tables",
-        expected="those of the survey",
-        found=f"new: {sorted(found - expected) or 'none'}, gone: {sorted(expected - found) or 'none'}",
-        remedy=AGAIN,
-    )
+    if found != expected:
+        raise NoGo(
+            "production's tables",
+            expected="those of the survey",
+            found=f"new: {sorted(found - expected) or 'none'}, gone: {sorted(expected - found) or 'none'}",
+            remedy=AGAIN,
+        )
 
 
 def check_survey_names_something_to_move(run: Run) -> None:
@@ -72,9 +74,10 @@ def check_survey_names_something_to_move(run: Run) -> None:
         for name, found in (("tables", survey.tables), ("gems", survey.gems), ("settings", survey.environment))
         if not found
     ] + [path for path, count in survey.files.items() if count.files == 0]
-    assert not empty, problem(
-        "the survey",
-        expected="tables, gems, settings and files",
-        found=f"nothing under {', '.join(empty)}",
-        remedy=AGAIN,
-    )
+    if empty:
+        raise NoGo(
+            "the survey",
+            expected="tables, gems, settings and files",
+            found=f"nothing under {', '.join(empty)}",
+            remedy=AGAIN,
+        )

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from fixtures.connect.host import Host
 from fixtures.connect.tls import Shown, shown
 from fixtures.connect.web import Web
+from fixtures.errors import NoGo
 from fixtures.facts import renewal
 from fixtures.plan import Certificate, Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import TargetFacts
 from fixtures.run.run import Run
 
@@ -39,24 +39,26 @@ def address(run: Run) -> str:
 def check_certificate_is_accepted(tls_name: str, address: str, ask: Ask) -> None:
     """A browser accepts what the target shows for the name: its chain is complete, it names the host, it is in time."""
     found = ask(tls_name, address)
-    assert found.refused is None, problem(
-        f"the certificate for {tls_name} at {address}",
-        expected="one that a browser accepts",
-        found=f"{found.refused} ({_words(found.certificate)})",
-        remedy=f"mend the certificate on production or supply another, then {COPY}",
-    )
+    if found.refused is not None:
+        raise NoGo(
+            f"the certificate for {tls_name} at {address}",
+            expected="one that a browser accepts",
+            found=f"{found.refused} ({_words(found.certificate)})",
+            remedy=f"mend the certificate on production or supply another, then {COPY}",
+        )
 
 
 @pytest.mark.web_configured
 def check_certificate_lasts(tls_name: str, address: str, ask: Ask, plan: Plan) -> None:
     """The certificate is good for as many more days as the plan asks."""
     ends = ask(tls_name, address).certificate.not_valid_after_utc
-    assert ends >= datetime.now(UTC) + timedelta(days=plan.web.certificate_days), problem(
-        f"the certificate for {tls_name} at {address}",
-        expected=f"good for {plan.web.certificate_days} more days",
-        found=f"it ends {ends:%Y-%m-%d %H:%M} UTC",
-        remedy=f"renew it on production, or supply another; then {COPY}",
-    )
+    if ends < datetime.now(UTC) + timedelta(days=plan.web.certificate_days):
+        raise NoGo(
+            f"the certificate for {tls_name} at {address}",
+            expected=f"good for {plan.web.certificate_days} more days",
+            found=f"it ends {ends:%Y-%m-%d %H:%M} UTC",
+            remedy=f"renew it on production, or supply another; then {COPY}",
+        )
 
 
 @pytest.mark.web_configured
@@ -64,24 +66,26 @@ def check_certificate_and_key_match(certificate: Certificate, target: Host) -> N
     """The private key on the target belongs to the certificate beside it."""
     paths = [str(certificate.certificate), str(certificate.key)]
     public, private = target.check(["bash", "-c", _KEYS, "keys", *paths]).splitlines()
-    assert public == private, problem(
-        f"{certificate.key} on the target",
-        expected=f"the key of {certificate.certificate}",
-        found="another key",
-        remedy=COPY,
-    )
+    if public != private:
+        raise NoGo(
+            f"{certificate.key} on the target",
+            expected=f"the key of {certificate.certificate}",
+            found="another key",
+            remedy=COPY,
+        )
 
 
 @pytest.mark.web_configured
 def check_key_is_private(certificate: Certificate, target: Host) -> None:
     """Nobody but its owner and group may read the private key, and nobody but root may change it."""
     mode, owner = target.check(["stat", "-L", "-c", "%a %U", "--", str(certificate.key)]).split()
-    assert not int(mode, 8) & 0o027 and owner == "root", problem(
-        f"{certificate.key} on the target (mode, owner)",
-        expected="0600 or 0640, root",
-        found=(mode, owner),
-        remedy=COPY,
-    )
+    if int(mode, 8) & 0o027 or owner != "root":
+        raise NoGo(
+            f"{certificate.key} on the target (mode, owner)",
+            expected="0600 or 0640, root",
+            found=(mode, owner),
+            remedy=COPY,
+        )
 
 
 @pytest.mark.web_configured
@@ -89,12 +93,13 @@ def check_certificate_will_be_renewed(copied_certificate: Certificate, source: H
     """What renews the certificate on production renews it on the target too."""
     found = renewal.renewal(source, copied_certificate)
     missing = renewal.absent(target, found) if found else []
-    assert not missing, problem(
-        f"the renewal of {copied_certificate.certificate} on the target",
-        expected=f"as on production: {', '.join(found)}",
-        found=f"without {', '.join(missing)}",
-        remedy="install it (web.packages) and copy its files (application.also_copy); or waive, with who renews it and when",
-    )
+    if missing:
+        raise NoGo(
+            f"the renewal of {copied_certificate.certificate} on the target",
+            expected=f"as on production: {', '.join(found)}",
+            found=f"without {', '.join(missing)}",
+            remedy="install it (web.packages) and copy its files (application.also_copy); or waive, with who renews it and when",
+        )
 
 
 @pytest.mark.rehearsed
@@ -105,12 +110,13 @@ def check_certificate_is_the_one_users_know(tls_name: str, address: str, ask: As
     expected = [x509.load_pem_x509_certificate(path.read_bytes()) for path in supplied]
     if len(supplied) < len(plan.web.certificates):
         expected.append(ask(tls_name, str(plan.source.public_address)).certificate)
-    assert found in expected, problem(
-        f"the certificate for {tls_name} at {address}",
-        expected=" or ".join(map(_words, expected)),
-        found=_words(found),
-        remedy=f"see ssl_certificate in {plan.web.site}; {COPY}",
-    )
+    if found not in expected:
+        raise NoGo(
+            f"the certificate for {tls_name} at {address}",
+            expected=" or ".join(map(_words, expected)),
+            found=_words(found),
+            remedy=f"see ssl_certificate in {plan.web.site}; {COPY}",
+        )
 
 
 @pytest.mark.rehearsed
@@ -120,12 +126,13 @@ def check_plain_http_answers_as_on_production(tls_name: str, address: str, plan:
         _answer(web, f"http://{tls_name}{plan.smoke.login_page}", where)
         for where in (str(plan.source.public_address), address)
     )
-    assert found == expected, problem(
-        f"http://{tls_name}{plan.smoke.login_page} at {address} (status, location)",
-        expected=f"as on production: {expected}",
-        found=found,
-        remedy=f"see the servers on port 80 in {plan.web.site} on the target",
-    )
+    if found != expected:
+        raise NoGo(
+            f"http://{tls_name}{plan.smoke.login_page} at {address} (status, location)",
+            expected=f"as on production: {expected}",
+            found=found,
+            remedy=f"see the servers on port 80 in {plan.web.site} on the target",
+        )
 
 
 def _answer(web: Web, url: str, address: str) -> tuple[int, str]:

@@ -3,8 +3,8 @@
 import pytest
 
 from fixtures.connect.nameservers import Dns
+from fixtures.errors import NoGo
 from fixtures.plan import Plan, Record, Server
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import DnsBefore
 from fixtures.run.run import Run
 
@@ -27,23 +27,25 @@ def check_ttl_is_the_plans(record: Record, name_server: Server, plan: Plan, dns:
 def _low(record: Record, name_server: Server, plan: Plan, dns: Dns, limit: int, told: str) -> None:
     answer = dns.ask(name_server, record.name, record.type)
     low = answer.ttl is not None and answer.ttl <= limit
-    assert low, problem(
-        f"DNS TTL is {answer.ttl}, must be <= {told}: {record.name} {record.type} on {name_server.name}",
-        expected=f"a TTL of {plan.dns.ttl}, as in the plan",
-        found=f"{answer.ttl} seconds" if answer.ttl is not None else "no such record",
-        remedy="`gonogo run --until ttl_lowered` lowers it; a secondary must take the zone from the primary",
-    )
+    if not low:
+        raise NoGo(
+            f"DNS TTL is {answer.ttl}, must be <= {told}: {record.name} {record.type} on {name_server.name}",
+            expected=f"a TTL of {plan.dns.ttl}, as in the plan",
+            found=f"{answer.ttl} seconds" if answer.ttl is not None else "no such record",
+            remedy="`gonogo run --until ttl_lowered` lowers it; a secondary must take the zone from the primary",
+        )
 
 
 def check_answer_is_authoritative(record: Record, name_server: Server, dns: Dns) -> None:
     """Every name server of the plan speaks for the zone itself: a cache's TTL would prove nothing."""
     answer = dns.ask(name_server, record.name, record.type)
-    assert answer.authoritative, problem(
-        f"{record.name} {record.type} on {name_server.name}",
-        expected="an authoritative answer",
-        found="one from a cache or a forwarder",
-        remedy="list the zone's own servers in dns.primary and dns.secondaries",
-    )
+    if not answer.authoritative:
+        raise NoGo(
+            f"{record.name} {record.type} on {name_server.name}",
+            expected="an authoritative answer",
+            found="one from a cache or a forwarder",
+            remedy="list the zone's own servers in dns.primary and dns.secondaries",
+        )
 
 
 def check_no_other_family_is_forgotten(record: Record, name_server: Server, plan: Plan, dns: Dns) -> None:
@@ -51,12 +53,13 @@ def check_no_other_family_is_forgotten(record: Record, name_server: Server, plan
     moved = {other.type for other in plan.dns.records if other.name.rstrip(".") == record.name.rstrip(".")}
     left = {kind: dns.ask(name_server, record.name, kind).values for kind in {"A", "AAAA"} - moved}
     forgotten = [f"{kind} {', '.join(values)}" for kind, values in left.items() if values]
-    assert not forgotten, problem(
-        f"{record.name} on {name_server.name}",
-        expected="no address besides the records of the plan",
-        found=f"{'; '.join(forgotten)}, forgotten in dns.records",
-        remedy="list that record in dns.records (AAAA with source.ipv6_address), or delete it well before the night",
-    )
+    if forgotten:
+        raise NoGo(
+            f"{record.name} on {name_server.name}",
+            expected="no address besides the records of the plan",
+            found=f"{'; '.join(forgotten)}, forgotten in dns.records",
+            remedy="list that record in dns.records (AAAA with source.ipv6_address), or delete it well before the night",
+        )
 
 
 def check_what_dns_said_is_recorded(record: Record, run: Run) -> None:
@@ -64,9 +67,10 @@ def check_what_dns_said_is_recorded(record: Record, run: Run) -> None:
     before = run.records(DnsBefore)
     key = f"{record.name} {record.type}"
     known = bool(before.records.get(key)) and before.ttls.get(key, 0) > 0
-    assert known, problem(
-        f"the record of DNS before the move: {key}",
-        expected="its values and TTL",
-        found="nothing",
-        remedy="run `gonogo run --until ttl_lowered` again",
-    )
+    if not known:
+        raise NoGo(
+            f"the record of DNS before the move: {key}",
+            expected="its values and TTL",
+            found="nothing",
+            remedy="run `gonogo run --until ttl_lowered` again",
+        )

@@ -3,9 +3,9 @@
 import pytest
 
 from fixtures.connect.host import Host
+from fixtures.errors import NoGo
 from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import TargetFacts
 from fixtures.run.run import Run
 
@@ -31,12 +31,13 @@ def check_data_mount_is_the_volume(mounted: list[str], plan: Plan, run: Run) -> 
     size = int(mounted[2]) if mounted else 0
     most = (volume.size_gib + (volume.kind == "instance-store")) * 2**30
     good = mounted[:2] == [volume.filesystem, filesystem_uuid(disk)] and size <= most
-    assert good, problem(
-        f"{volume.mount} on the target",
-        expected=f"a mount of the disk of {disk}: {volume.filesystem}, UUID {filesystem_uuid(disk)}",
-        found=" ".join(mounted) or "no mount",
-        remedy=f"mount {volume.mount}, or run `gonogo run --until data_mounted`",
-    )
+    if not good:
+        raise NoGo(
+            f"{volume.mount} on the target",
+            expected=f"a mount of the disk of {disk}: {volume.filesystem}, UUID {filesystem_uuid(disk)}",
+            found=" ".join(mounted) or "no mount",
+            remedy=f"mount {volume.mount}, or run `gonogo run --until data_mounted`",
+        )
 
 
 def check_fstab_mounts_it_at_boot(target: Host, plan: Plan, run: Run) -> None:
@@ -45,12 +46,13 @@ def check_fstab_mounts_it_at_boot(target: Host, plan: Plan, run: Run) -> None:
     lines = [line.split() for line in target.read_file("/etc/fstab").splitlines() if not line.startswith("#")]
     found = [fields for fields in lines if len(fields) > 3 and fields[1] == mount]
     good = len(found) == 1 and found[0][0] == f"UUID={uuid}" and "nofail" in found[0][3].split(",")
-    assert good, problem(
-        f"{mount} in fstab",
-        expected=f"one line: UUID={uuid}, with nofail",
-        found="; ".join(" ".join(fields) for fields in found) or "no line",
-        remedy="run `gonogo run --until data_mounted`",
-    )
+    if not good:
+        raise NoGo(
+            f"{mount} in fstab",
+            expected=f"one line: UUID={uuid}, with nofail",
+            found="; ".join(" ".join(fields) for fields in found) or "no line",
+            remedy="run `gonogo run --until data_mounted`",
+        )
 
 
 def check_data_mount_has_room(target: Host, plan: Plan) -> None:
@@ -59,7 +61,10 @@ def check_data_mount_has_room(target: Host, plan: Plan) -> None:
     used = [
         int(word.rstrip("%")) for word in target.check(["df", "--output=pcent,ipcent", mount]).split("\n")[1].split()
     ]
-    assert max(used) <= 90, problem(
-        f"{mount} on the target", expected="at most 90 % used", found=f"{used[0]} % of space, {used[1]} % of inodes",
-        remedy="enlarge target.volume.size_gib",
-    )  # fmt: skip
+    if max(used) > 90:
+        raise NoGo(
+            f"{mount} on the target",
+            expected="at most 90 % used",
+            found=f"{used[0]} % of space, {used[1]} % of inodes",
+            remedy="enlarge target.volume.size_gib",
+        )

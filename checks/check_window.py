@@ -3,10 +3,10 @@
 import pytest
 
 from fixtures.connect.nameservers import Dns
+from fixtures.errors import NoGo
 from fixtures.plan import Plan, Record, Server
 from fixtures.policy import window
 from fixtures.policy.dnsclock import clock_file, load_clock, place
-from fixtures.policy.verdict import problem
 from fixtures.run.evidence import now
 from fixtures.run.run import Run
 
@@ -17,45 +17,50 @@ def check_old_ttl_has_run_out(record: Record, name_server: Server, plan: Plan, r
     """Whatever TTL a name server served before the short one has run out in every cache."""
     seen = load_clock(clock_file(plan, run)).places.get(place(record, name_server))
     low = seen is not None and seen.since is not None
-    assert seen is not None, problem(
-        f"the DNS clock: {place(record, name_server)}",
-        expected="seen with the short TTL",
-        found="never looked at",
-        remedy="`gonogo run --until window_open` looks, and waits",
-    )
-    assert low, problem(
-        f"the DNS clock: {place(record, name_server)}",
-        expected=f"a TTL of {plan.dns.ttl} s or less",
-        found=f"{seen.ttl} s when it was last asked",
-        remedy="lower it there; the clock begins once it is seen, and runs for the old TTL",
-    )
-    assert seen.runs_out <= now(), problem(
-        f"the DNS clock: {place(record, name_server)}",
-        expected=f"the old TTL of {seen.old} s has run out",
-        found=f"it runs out at {window.told(plan, seen.runs_out)}",
-        remedy="wait until then: `gonogo run --until window_open` does",
-    )
+    if seen is None:
+        raise NoGo(
+            f"the DNS clock: {place(record, name_server)}",
+            expected="seen with the short TTL",
+            found="never looked at",
+            remedy="`gonogo run --until window_open` looks, and waits",
+        )
+    if not low:
+        raise NoGo(
+            f"the DNS clock: {place(record, name_server)}",
+            expected=f"a TTL of {plan.dns.ttl} s or less",
+            found=f"{seen.ttl} s when it was last asked",
+            remedy="lower it there; the clock begins once it is seen, and runs for the old TTL",
+        )
+    if seen.runs_out > now():
+        raise NoGo(
+            f"the DNS clock: {place(record, name_server)}",
+            expected=f"the old TTL of {seen.old} s has run out",
+            found=f"it runs out at {window.told(plan, seen.runs_out)}",
+            remedy="wait until then: `gonogo run --until window_open` does",
+        )
 
 
 def check_resolver_forgot_the_old_ttl(record: Record, resolver: Server, plan: Plan, dns: Dns) -> None:
     """No caching resolver still holds a record for longer than the short TTL."""
     answer = dns.ask(resolver, record.name, record.type)
     fresh = answer.ttl is not None and answer.ttl <= plan.dns.ttl
-    assert fresh, problem(
-        f"{record.name} {record.type} in the cache of {resolver.name}",
-        expected=f"held for {plan.dns.ttl} seconds at most",
-        found=f"held for {answer.ttl} seconds" if answer.ttl is not None else "no such record",
-        remedy=f"wait {answer.ttl} seconds: it was asked before the TTL was lowered",
-    )
+    if not fresh:
+        raise NoGo(
+            f"{record.name} {record.type} in the cache of {resolver.name}",
+            expected=f"held for {plan.dns.ttl} seconds at most",
+            found=f"held for {answer.ttl} seconds" if answer.ttl is not None else "no such record",
+            remedy=f"wait {answer.ttl} seconds: it was asked before the TTL was lowered",
+        )
 
 
 def check_announced_window_is_open(plan: Plan) -> None:
     """It is the announced time, and the outage budget still fits into it."""
     at = now()
-    assert window.is_open(plan, at), problem(
-        "the announced window",
-        expected=f"open from {window.told(plan, window.first_moment(plan))} to close production until "
-        f"{window.told(plan, window.last_moment(plan))}",
-        found=f"it is {window.told(plan, at)}",
-        remedy="wait for it" if at < window.first_moment(plan) else "announce another window: [notice] in the plan",
-    )
+    if not window.is_open(plan, at):
+        raise NoGo(
+            "the announced window",
+            expected=f"open from {window.told(plan, window.first_moment(plan))} to close production until "
+            f"{window.told(plan, window.last_moment(plan))}",
+            found=f"it is {window.told(plan, at)}",
+            remedy="wait for it" if at < window.first_moment(plan) else "announce another window: [notice] in the plan",
+        )

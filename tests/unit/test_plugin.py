@@ -128,8 +128,8 @@ def test_an_xpass_is_never_go(suite):
 
 
 def test_a_failure_stands_alone_in_junit(suite):
-    body = """    from fixtures.policy.verdict import problem
-    assert 3600 <= 300, problem("TTL", expected="<= 300", found=3600, remedy="lower it")
+    body = """    from fixtures.errors import NoGo
+    raise NoGo("TTL", expected="<= 300", found=3600, remedy="lower it")
 """
     (suite / "checks" / "check_ruby.py").write_text(GOOD + body)
     code, out = run(suite, "checks/", "-m", "gems_installed", "--junitxml=out.xml")
