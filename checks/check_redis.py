@@ -38,7 +38,7 @@ def check_plan_knows_of_redis(plan: Plan, source: Host) -> None:
     """A Redis that listens on production is in the plan: none is left behind."""
     port = plan.redis.port if plan.redis else USUAL_PORT
     listening = bool(source.check(["ss", "-Hltn", f"sport = :{port}"]).strip())
-    if listening != plan.redis is not None:
+    if listening != (plan.redis is not None):
         raise NoGo(
             f"Redis on production, port {port}",
             expected="listening, as [redis] in the plan says" if plan.redis else "none: the plan has no [redis]",
