@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,18 @@ def router_at(segment: str) -> str:
         ["ip", "-n", ROUTER, "-br", "link", "show", segment], check=True, capture_output=True, text=True
     )
     return shown.stdout.split()[2]
+
+
+def test_an_elastic_address_leads_in_at_once_for_who_tried_it_before(network: Network):
+    network.add_namespace("instance", NET.private(12), "vpc")
+    elastic = NET.public(112)
+    assert not reaches(elastic)
+    # By now this machine's kernel asked a third and last time who has the address, and only waits to give up.
+    time.sleep(0.5)
+    network.associate(elastic, NET.private(12))
+    assert reaches(elastic)
+    network.disassociate(elastic, NET.private(12))
+    assert not reaches(elastic)
 
 
 def test_the_router_stays_who_it_is_while_hosts_come_and_go(network: Network):
