@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     if "lab_tree" not in getattr(item, "fixturenames", ()) or tree.INSIDE in os.environ:
         return None
     seen = item.config.stash[_seen]
@@ -57,8 +57,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in seen[item.nodeid]:
         item.ihook.pytest_runtest_logreport(report=report)
+    _leave(item, nextitem)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def _leave(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Tear down here what tests before this one set up and the next one does not share.
+
+    They left it standing for this test, as far as it is of the same folder or module, and pytest's own protocol, which
+    would take it down now, did not run: the next test of another folder would be refused.
+    """
+    if item.session.shouldfail or item.session.shouldstop:
+        nextitem = None
+    call = pytest.CallInfo.from_call(lambda: item.session._setupstate.teardown_exact(nextitem), "teardown")
+    if call.excinfo is not None:
+        item.ihook.pytest_runtest_logreport(report=pytest.TestReport.from_item_and_call(item, call))
 
 
 def _run_inside(item: pytest.Item, nodes: list[str]) -> dict[str, list[pytest.TestReport]]:

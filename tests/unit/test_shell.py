@@ -128,7 +128,10 @@ def test_a_killed_shell_is_said_and_replaced(shell):
 
 def test_a_shell_that_died_while_idle_is_replaced_unseen(shell):
     shell.run("( sleep 0.2; kill -KILL $$ ) &")
-    time.sleep(0.6)
+    deadline = time.monotonic() + 30
+    while not shell._channel.eof_received:  # before that a command would be sent to it, and lost
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert shell.run("echo back").stdout == b"back\n"
 
 

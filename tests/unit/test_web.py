@@ -4,6 +4,7 @@ import ssl
 import subprocess
 import threading
 import time
+from contextlib import closing, contextmanager
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
@@ -78,7 +79,7 @@ def port():
 
 @pytest.fixture
 def web(port):
-    return Web(f"app.example.test:{port}", timeout=0.5)
+    return Web(f"app.example.test:{port}")
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_a_redirect_to_another_name_of_the_site_asks_for_that_name_at_the_same_a
 
 def test_no_answer_is_one_clear_error(web):
     with pytest.raises(CouldNotVerify, match=r"nothing within 0\.5 seconds"):
-        web.get("/slow", "127.0.0.1")
+        Web(web.hostname, timeout=0.5).get("/slow", "127.0.0.1")
     with pytest.raises(CouldNotVerify, match="refused"):
         Web(f"app.example.test:{free_port()}").get("/", "127.0.0.1")
 
@@ -139,17 +140,138 @@ def test_a_page_without_the_form(web, smoke):
         web.login(web.session("127.0.0.1"), smoke.model_copy(update={"login_page": "/absent"}))
 
 
-def test_tls_asks_for_the_hostname_and_verifies_it(tmp_path):
-    key, certificate = tmp_path / "key", tmp_path / "certificate"
+def served_by(directory):
+    """A key, its certificate for app.example.test, and what a server shows them with."""
+    key, certificate = directory / "key", directory / "certificate"
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=app.example.test -addext"
     subprocess.run(
         [*make.split(), "subjectAltName=DNS:app.example.test", "-keyout", str(key), "-out", str(certificate)],
         check=True,
         capture_output=True,
     )
-    asked = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    return key, certificate, context
+
+
+class Acts(ThreadingHTTPServer):
+    """Does with each request what its list says: "answer" and keep the connection, "half" a body, or end it unanswered.
+
+    Each end comes once the request is there, when no client can know it yet: that is the moment at which a server that closes an
+    idle connection and a client that uses it again miss each other.
+    """
+
+    def __init__(self, acts):
+        super().__init__(("127.0.0.1", 0), None)
+        self.acts = iter(acts)
+        self.seen = []
+        """Which connection brought a request, by its number, and the first letter of the method."""
+        self.connections = 0
+        self.ended = threading.Event()
+
+    def finish_request(self, connection, address):
+        self.connections += 1
+        number = self.connections
+        while letter := connection.recv(1).decode():
+            self.seen.append((number, letter))
+            act = next(self.acts)
+            if act == "reset":  # what is closed unread is reset
+                break
+            connection.recv(1 << 16)
+            if act == "silence":
+                time.sleep(1)
+            if act not in ("answer", "answer and close", "half"):
+                break
+            length = 4 if act == "half" else 2
+            body = b"" if letter == "H" else b"ok"
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (length, body))
+            if act != "answer":
+                break
+
+    def shutdown_request(self, connection):
+        self.close_request(connection)
+        self.ended.set()
+
+
+@contextmanager
+def acting(*acts):
+    with Acts(acts) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            with closing(Web(f"app.example.test:{server.server_port}").session("127.0.0.1")) as session:
+                yield server, session
+        finally:
+            server.shutdown()
+
+
+ENDS = ("close", "reset")
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_only_reads_is_sent_once_more_where_the_server_closed_a_kept_connection(method, end):
+    with acting("answer", end, "answer", "answer") as (server, session):
+        for _ in range(3):
+            assert session.request(method, "/").status_code == 200
+        assert server.seen == [(1, method[0]), (1, method[0]), (2, method[0]), (2, method[0])]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_may_change_something_is_never_sent_twice(end):
+    with acting("answer", end, "answer") as (server, session):
+        session.get("/")
+        with pytest.raises(CouldNotVerify, match="no connection"):
+            session.request("POST", "/", data={"a": "b"})
+        assert server.seen == [(1, "G"), (1, "P")]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_new_connection_without_an_answer_is_no_answer(end):
+    with acting(end, "answer", end, end, "answer") as (server, session):
+        with pytest.raises(CouldNotVerify, match="no connection"):
+            session.get("/")
+        assert server.seen == [(1, "G")]
+        session.get("/")
+        with pytest.raises(CouldNotVerify, match="no connection"):
+            session.get("/")
+        assert server.seen[1:] == [(2, "G"), (2, "G"), (3, "G")], "once more, and not again"
+
+
+def test_over_tls_a_kept_connection_is_no_other(tmp_path):
+    _, certificate, context = served_by(tmp_path)
+    with Acts(["answer", "close", "answer", "close"]) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        web = Web(f"app.example.test:{server.server_port}", scheme="https", authority=certificate)
+        with closing(web.session("127.0.0.1")) as session:
+            assert [session.get("/").status_code for _ in range(2)] == [200, 200]
+            with pytest.raises(CouldNotVerify, match="no connection"):
+                session.request("POST", "/")
+        assert server.seen == [(1, "G"), (1, "G"), (2, "G"), (2, "P")]
+        server.shutdown()
+
+
+def test_a_connection_that_was_made_anew_is_a_new_one():
+    with acting("answer and close", "close", "answer") as (server, session):
+        session.get("/")
+        assert server.ended.wait(30)  # the end is seen before the next request is sent
+        with pytest.raises(CouldNotVerify, match="no connection"):
+            session.get("/")
+        assert server.seen == [(1, "G"), (2, "G")]
+
+
+@pytest.mark.parametrize(("act", "words"), [("half", "4 bytes|2 more"), ("silence", "nothing within")])
+def test_an_answer_that_breaks_off_or_does_not_come_is_not_asked_for_again(act, words):
+    with acting("answer", act, "answer") as (server, session):
+        session.get("/")
+        with pytest.raises(CouldNotVerify, match=words):
+            session.get("/", timeout=0.5 if act == "silence" else 15)
+        assert server.seen == [(1, "G"), (1, "G")]
+
+
+def test_tls_asks_for_the_hostname_and_verifies_it(tmp_path):
+    key, certificate, context = served_by(tmp_path)
+    asked = []
     context.sni_callback = lambda sock, name, ctx: asked.append(name)
     with ThreadingHTTPServer(("127.0.0.1", 0), Application) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
