@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fixtures.lab.network import ROUTER, LabNet, Network, hardware_address
+from fixtures.lab.hosts.network import ROUTER, LabNet, Network, hardware_address
 
 NET = LabNet("test-network", 88)
 
