@@ -203,9 +203,9 @@ def test_killing_the_lab_leaves_no_process_mount_namespace_or_disk(tmp_path: Pat
 _VICTIM = """
 import sys, time
 from pathlib import Path
-from fixtures.lab.hosts import LabHost
-from fixtures.lab.images import image
-from fixtures.lab.network import LabNet, Network
+from fixtures.lab.hosts.hosts import LabHost
+from fixtures.lab.hosts.images import image
+from fixtures.lab.hosts.network import LabNet, Network
 here = Path(sys.argv[1])
 network = Network(LabNet("test-victim", 79))
 network.create()

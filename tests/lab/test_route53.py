@@ -61,7 +61,7 @@ def plan(names, cloud):
 
 
 class Account:
-    """What the provider needs of `fixtures.cloud.Cloud`."""
+    """What the provider needs of `fixtures.connect.cloud.Cloud`."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud

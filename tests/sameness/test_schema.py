@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from checks import check_back_out, check_schema
+from fixtures.errors import NoGo
 from fixtures.run.evidence import DataCopy, TableCopy
 from fixtures.sameness import catalog, pinned, schema
 from fixtures.sameness.deparsed import one_way, views_alike
@@ -262,7 +263,7 @@ def test_statistics_of_tables_whose_names_are_quoted_are_seen(server15):
             cursor.execute(query)
             return cursor.fetchall()
 
-        with pytest.raises(AssertionError, match=r'none of "Odd"."order", public.user_'):
+        with pytest.raises(NoGo, match=r'none of "Odd"."order", public.user_'):
             check_schema.check_statistics_are_there(copied, SimpleNamespace(rows=told))
         cursor.execute('ANALYZE "Odd"."order", public.user_')
         check_schema.check_statistics_are_there(copied, SimpleNamespace(rows=told))
@@ -277,7 +278,7 @@ def test_back_out_sees_views_whose_names_are_quoted(server15):
             cursor.execute(query)
             return cursor.fetchall()
 
-        with pytest.raises(AssertionError, match=r'missing: "Odd"\."View"'):
+        with pytest.raises(NoGo, match=r'missing: "Odd"\."View"'):
             check_back_out.check_production_has_its_data(run, SimpleNamespace(rows=told))
         cursor.execute('CREATE SCHEMA "Odd"; CREATE MATERIALIZED VIEW "Odd"."View" AS SELECT 1 AS a WITH NO DATA')
         check_back_out.check_production_has_its_data(run, SimpleNamespace(rows=told))

@@ -13,7 +13,7 @@ import pytest
 
 from checks import check_backups
 from fixtures.connect.cloud import Cloud
-from fixtures.errors import Refused
+from fixtures.errors import NoGo, Refused
 from fixtures.facts.backups import Manifest, Store
 from fixtures.plan import load_plan
 from fixtures.run.evidence import Opening, RestoreTest, TableCopy, now
@@ -81,7 +81,7 @@ def test_a_bucket_of_somebody_else_is_refused_and_left_alone(plan, cloud):
         backups.ready_bucket(plan, cloud)
     assert store.tags() == {}
     assert store.lifecycle() == []
-    with pytest.raises(AssertionError, match="gonogo:plan"):
+    with pytest.raises(NoGo, match="gonogo:plan"):
         check_backups.check_bucket_is_ours(store, plan)
 
 
@@ -96,12 +96,12 @@ def test_a_bucket_that_was_changed_is_seen(plan, cloud):
     backups.ready_bucket(plan, cloud)
     store = Store(cloud, plan)
     store.s3.delete_public_access_block(Bucket=store.name)
-    with pytest.raises(AssertionError, match="BlockPublicAcls"):
+    with pytest.raises(NoGo, match="BlockPublicAcls"):
         check_backups.check_bucket_is_closed_to_the_public(store)
     store.s3.delete_bucket_lifecycle(Bucket=store.name)
-    with pytest.raises(AssertionError, match="no rule"):
+    with pytest.raises(NoGo, match="no rule"):
         check_backups.check_bucket_forgets_old_backups(store, plan)
-    with pytest.raises(AssertionError, match="aws:kms"):
+    with pytest.raises(NoGo, match="aws:kms"):
         check_backups.check_bucket_encrypts(store, with_(plan, backup={"encryption": "aws:kms"}))
 
 
@@ -117,7 +117,7 @@ def test_a_backup_without_manifest_is_none(plan, cloud, bucket):
     assert newest.name == "20260101T000000Z"
     check_backups.check_newest_backup_is_whole_and_encrypted(newest, store, plan)
     store.s3.delete_object(Bucket=store.name, Key="backups/20260101T000000Z/database.dump")
-    with pytest.raises(AssertionError, match=r"database\.dump: -1 bytes"):
+    with pytest.raises(NoGo, match=r"database\.dump: -1 bytes"):
         check_backups.check_newest_backup_is_whole_and_encrypted(newest, store, plan)
 
 
@@ -218,7 +218,7 @@ def test_the_configuration_holds_no_secret():
 def test_an_old_backup():
     check_backups.check_newest_backup_is_recent(Manifest.model_validate(manifest()), EXAMPLE)
     old = (now() - timedelta(hours=27)).isoformat()
-    with pytest.raises(AssertionError, match=r"27\.0 hours"):
+    with pytest.raises(NoGo, match=r"27\.0 hours"):
         check_backups.check_newest_backup_is_recent(Manifest.model_validate(manifest(begun=old)), EXAMPLE)
 
 
@@ -247,7 +247,7 @@ class Db:
 )
 def test_a_backup_of_something_else(changes, db):
     check_backups.check_newest_backup_is_of_this_database(Manifest.model_validate(manifest()), EXAMPLE, Db())
-    with pytest.raises(AssertionError, match="the backup 20260101"):
+    with pytest.raises(NoGo, match="the backup 20260101"):
         check_backups.check_newest_backup_is_of_this_database(Manifest.model_validate(manifest(**changes)), EXAMPLE, db)
 
 
@@ -271,12 +271,12 @@ def test_a_restore_that_differs_or_missed_something(run):
     check_backups.check_restored_backup_was_what_was_backed_up(run)
     check_backups.check_restore_covered_everything(run, Db())
     check_backups.check_restore_left_nothing(Db())
-    with pytest.raises(AssertionError, match=r"public\.b"):
+    with pytest.raises(NoGo, match=r"public\.b"):
         check_backups.check_restore_covered_everything(run, Db(tables=("public.a", "public.b")))
-    with pytest.raises(AssertionError, match="gonogo_restore_test_x"):
+    with pytest.raises(NoGo, match="gonogo_restore_test_x"):
         check_backups.check_restore_left_nothing(Db(leftovers=("gonogo_restore_test_x",)))
     run.record(restored(differences=["public.a: absent"]))
-    with pytest.raises(AssertionError, match=r"public\.a: absent"):
+    with pytest.raises(NoGo, match=r"public\.a: absent"):
         check_backups.check_restored_backup_was_what_was_backed_up(run)
 
 
@@ -291,7 +291,7 @@ class Target:
 def test_a_job_that_was_changed_since(run):
     newest = Manifest.model_validate(manifest())
     check_backups.check_backups_are_still_made_that_way(run, Target("j  -\n"), newest)
-    with pytest.raises(AssertionError, match=r"k\.\.\. installed"):
+    with pytest.raises(NoGo, match=r"k\.\.\. installed"):
         check_backups.check_backups_are_still_made_that_way(run, Target("k  -\n"), newest)
 
 
@@ -300,10 +300,10 @@ def test_a_timer_that_is_off_and_a_backup_that_failed():
     good = "Persistent=yes\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n"
     check_backups.check_backups_are_scheduled(Target(good, written), EXAMPLE)
     for bad in (Target(good.replace("=active", "=inactive"), written), Target(good, written.replace("02:30", "03:30"))):
-        with pytest.raises(AssertionError, match=r"gonogo-backup\.timer"):
+        with pytest.raises(NoGo, match=r"gonogo-backup\.timer"):
             check_backups.check_backups_are_scheduled(bad, EXAMPLE)
     check_backups.check_last_backup_succeeded(Target("LoadState=loaded\nResult=success\n"))
-    with pytest.raises(AssertionError, match="exit-code"):
+    with pytest.raises(NoGo, match="exit-code"):
         check_backups.check_last_backup_succeeded(Target("LoadState=loaded\nResult=exit-code\n"))
 
 
@@ -312,5 +312,5 @@ def test_production_must_be_backed_up_after_the_opening(run):
     run.record(Opening(instance_id="i-1", recorded=now() - timedelta(hours=1)))
     check_backups.check_production_was_backed_up_after_the_move(run, newest)
     run.record(Opening(instance_id="i-1", recorded=now() + timedelta(hours=1)))
-    with pytest.raises(AssertionError, match="begun after the target opened"):
+    with pytest.raises(NoGo, match="begun after the target opened"):
         check_backups.check_production_was_backed_up_after_the_move(run, newest)

@@ -7,7 +7,7 @@ import pytest
 
 from checks import check_files, check_final_copy
 from fixtures.connect.host import open_host
-from fixtures.errors import StepFailed
+from fixtures.errors import NoGo, StepFailed
 from fixtures.plan import Upload
 from fixtures.run.evidence import FilesCopy
 from fixtures.run.run import Run
@@ -79,7 +79,7 @@ def test_what_users_change_during_a_rehearsal_is_not_claimed(copy):
     assert made.count.files == 2
     copy.rehearsed()
     (copy.there / "b").unlink()
-    with pytest.raises(AssertionError, match="b: absent"):
+    with pytest.raises(NoGo, match="b: absent"):
         copy.rehearsed()
 
 
@@ -114,10 +114,10 @@ def test_the_final_copy_hashes_what_changed_and_its_gate_finds_the_rest(copy, mo
         before = (side / "sub/c").stat()
         (side / "sub/c").write_text("content of sub/C")
         subprocess.run(["touch", "-d", f"@{before.st_mtime_ns / 1e9:.9f}", str(side / "sub/c")], check=True)
-        with pytest.raises(AssertionError, match=f"{name}: sub/c: other content"):
+        with pytest.raises(NoGo, match=f"{name}: sub/c: other content"):
             copy.closed()
     copy(final=True)
     copy.closed()
     (copy.there / "more").touch()
-    with pytest.raises(AssertionError, match="target: more: more than was expected"):
+    with pytest.raises(NoGo, match="target: more: more than was expected"):
         copy.closed()

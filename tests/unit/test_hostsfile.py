@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from checks import check_hosts
 from fixtures.connect import hostsfile
-from fixtures.errors import CouldNotVerify, GonogoError
+from fixtures.errors import CouldNotVerify, GonogoError, NoGo
 from fixtures.plan import parse_plan
 from fixtures.run.evidence import Entry, TargetFacts
 from fixtures.run.run import Run
@@ -79,10 +79,10 @@ def test_the_operators_own_machine_is_looked_at_too(tmp_path, monkeypatch):
     check_hosts.check_no_hosts_entry_is_forgotten("operator", desk)
     (tmp_path / "hosts").write_text(BLOCK)
     check_hosts.check_no_hosts_entry_hides_a_host("operator", desk)
-    with pytest.raises(AssertionError, match="gonogo hosts remove"):
+    with pytest.raises(NoGo, match="gonogo hosts remove"):
         check_hosts.check_no_hosts_entry_is_forgotten("operator", desk)
     (tmp_path / "hosts").write_text("127.0.0.1 app.smallpayroll.test\n")
-    with pytest.raises(AssertionError, match="line 1"):
+    with pytest.raises(NoGo, match="line 1"):
         check_hosts.check_no_hosts_entry_hides_a_host("operator", desk)
     (tmp_path / "hosts").write_text("# END gonogo hosts smallpayroll\n")
     with pytest.raises(CouldNotVerify, match="stands alone"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from checks import check_accounts, check_ami, check_image
+from fixtures.errors import NoGo
 from fixtures.facts.images import owned_as_planned, read_image
 from fixtures.plan import load_plan
 from fixtures.run.evidence import AmiFacts, Entry, Image, ScratchBoot, TargetFacts, Verdict, now
@@ -142,23 +143,23 @@ def test_owner():
         assert not owned_as_planned(replace(AMI, owner="999999999999", owner_alias=""), plan)
     own = PLAN.model_copy(update={"target": PLAN.target.model_copy(update={"image_owner": "self"})})
     assert not owned_as_planned(AMI, own)
-    with pytest.raises(AssertionError, match="the owner of ami-1"):
+    with pytest.raises(NoGo, match="the owner of ami-1"):
         check_ami.check_owner_is_the_planned_one(AMI, own)
 
 
 @pytest.mark.parametrize("change", [{"state": "pending"}, {"deprecated": datetime(2020, 1, 1, tzinfo=UTC)}])
 def test_image_that_should_not_be_launched(change):
     check_ami.check_image_can_be_launched(AMI)
-    with pytest.raises(AssertionError, match="available, not deprecated"):
+    with pytest.raises(NoGo, match="available, not deprecated"):
         check_ami.check_image_can_be_launched(replace(AMI, **change))
 
 
 def test_further_disks_and_instance_store_root():
     check_ami.check_image_brings_no_further_disk(AMI)
     check_ami.check_root_is_on_ebs(AMI)
-    with pytest.raises(AssertionError, match="/dev/sdc"):
+    with pytest.raises(NoGo, match="/dev/sdc"):
         check_ami.check_image_brings_no_further_disk(replace(AMI, disks=("/dev/xvda", "/dev/sdc")))
-    with pytest.raises(AssertionError, match="instance-store"):
+    with pytest.raises(NoGo, match="instance-store"):
         check_ami.check_root_is_on_ebs(replace(AMI, root_type="instance-store"))
 
 
@@ -169,7 +170,7 @@ def test_another_image_than_the_inspected_one(run):
     )  # fmt: skip
     run.record(known)
     check_ami.check_inspection_was_of_this_image(AMI, run)
-    with pytest.raises(AssertionError, match="the inspected image"):
+    with pytest.raises(NoGo, match="the inspected image"):
         check_ami.check_inspection_was_of_this_image(replace(AMI, created="2026-02-02"), run)
 
 
@@ -188,11 +189,11 @@ def test_image_with_data_disk_or_foreign_tags_or_gone(run):
     check_image.check_image_is_available(good, run)
     check_image.check_image_is_tagged(good, PLAN, run)
     check_image.check_image_has_no_data_disk(good, PLAN, run)
-    with pytest.raises(AssertionError, match="absent"):
+    with pytest.raises(NoGo, match="absent"):
         check_image.check_image_is_available(None, run)
-    with pytest.raises(AssertionError, match="the tags of"):
+    with pytest.raises(NoGo, match="the tags of"):
         check_image.check_image_is_tagged(AMI, PLAN, run)
-    with pytest.raises(AssertionError, match="/dev/xvdf"):
+    with pytest.raises(NoGo, match="/dev/xvdf"):
         check_image.check_image_has_no_data_disk(replace(AMI, disks=("/dev/xvda", "/dev/xvdf")), PLAN, run)
 
 
@@ -200,9 +201,9 @@ def test_image_too_old_or_of_another_instance(run):
     check_image.check_image_is_recent(PLAN, run)
     check_image.check_image_is_of_this_target(run)
     run.record(MADE.model_copy(update={"made": now() - timedelta(days=8), "instance_id": "i-9"}))
-    with pytest.raises(AssertionError, match=r"8\.0 days"):
+    with pytest.raises(NoGo, match=r"8\.0 days"):
         check_image.check_image_is_recent(PLAN, run)
-    with pytest.raises(AssertionError, match="i-9"):
+    with pytest.raises(NoGo, match="i-9"):
         check_image.check_image_is_of_this_target(run)
 
 
@@ -212,7 +213,7 @@ def test_image_older_than_a_build_step(run):
     check_image.check_image_is_of_the_finished_target(run)
     run.journal(Entry(kind="gate", detail={"states": ["gems_installed"]}))
     run.journal(Entry(kind="step_finished", step="install_gems"))
-    with pytest.raises(AssertionError, match="finished later: install_gems"):
+    with pytest.raises(NoGo, match="finished later: install_gems"):
         check_image.check_image_is_of_the_finished_target(run)
 
 
@@ -229,7 +230,7 @@ def test_image_older_than_a_build_step(run):
 def test_image_that_was_not_tried_or_failed(run, change, check):
     check(run)
     run.record(MADE.model_copy(update={"scratch": BOOT.model_copy(update=change) if change is not None else None}))
-    with pytest.raises(AssertionError, match="scratch instance of ami-2"):
+    with pytest.raises(NoGo, match="scratch instance of ami-2"):
         check(run)
 
 

@@ -8,7 +8,7 @@ import pytest
 from checks import check_instance, check_ttl
 from fixtures.connect.cloud import Instance, read_instance
 from fixtures.connect.nameservers import Answer
-from fixtures.errors import PlanError, Refused, StepFailed
+from fixtures.errors import NoGo, PlanError, Refused, StepFailed
 from fixtures.plan import load_plan, parse_plan
 from fixtures.policy import ingress
 from fixtures.policy.ingress import Ingress, of_permissions
@@ -74,7 +74,7 @@ def test_a_forgotten_aaaa_record_is_red():
     plan = load_plan(EXAMPLE)
     record, server = plan.dns.records[0], plan.dns.primary
     check_ttl.check_no_other_family_is_forgotten(record, server, plan, Servers(A=["198.51.100.10"]))
-    with pytest.raises(AssertionError, match="AAAA 2001:db8::10, forgotten"):
+    with pytest.raises(NoGo, match="AAAA 2001:db8::10, forgotten"):
         check_ttl.check_no_other_family_is_forgotten(record, server, plan, Servers(A=["198.51.100.10"], AAAA=[OLD]))
 
 
@@ -129,5 +129,5 @@ def test_another_ipv6_address_than_the_recorded_one_is_red(plan, run, recorded, 
             security_group_id="sg-1", ipv6_address=recorded,
         )
     )  # fmt: skip
-    with pytest.raises(AssertionError, match="IPv6 address of i-1"):
+    with pytest.raises(NoGo, match="IPv6 address of i-1"):
         check_instance.check_ipv6_address_is_recorded(known(found), plan, run)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from checks import check_notice
 from fixtures import wording
-from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
+from fixtures.errors import CouldNotVerify, GonogoError, NoGo, Refused, StepFailed
 from fixtures.plan import Plan, parse_plan
 from fixtures.policy import notices
 from fixtures.run.evidence import Delivery, Notices, now
@@ -139,7 +139,7 @@ def test_a_window_over_a_change_of_the_clocks_says_so():
 def test_a_start_that_the_readers_clocks_never_show_is_refused(start, why):
     plan = plan_with(starts=start)
     assert why in (notices.mistaken_start(plan) or "")
-    with pytest.raises(AssertionError, match=why):
+    with pytest.raises(NoGo, match=why):
         check_notice.check_window_begins_at_a_time_that_exists(plan)
 
 
@@ -161,7 +161,7 @@ def test_an_own_template_is_held_to_the_same_rules(tmp_path):
     assert notices.render(good, "internal").endswith("(internal)")
     check_notice.check_notice_says_what_readers_need("internal", good)
     bad = own(tmp_path, "Moving\n\nTomorrow at midnight. {{ contact }}")
-    with pytest.raises(AssertionError) as caught:
+    with pytest.raises(NoGo) as caught:
         check_notice.check_notice_says_what_readers_need("users", bad)
     for found in ("when it begins", "that data is safe", "Tomorrow", "midnight"):
         assert found in str(caught.value)
@@ -272,7 +272,7 @@ def test_only_those_who_were_refused_are_mailed_again(tmp_path, run, serve):
     (channel,) = plan.notice.channels
     with pytest.raises(StepFailed, match=r"b@x\.test.*no such user"):
         publish(plan, run)
-    with pytest.raises(AssertionError, match=r"not taken for b@x\.test"):
+    with pytest.raises(NoGo, match=r"not taken for b@x\.test"):
         check_notice.check_mail_server_took_it_for_everyone(channel, plan, run)
     sink.refuse = ""
     publish(plan, run)
@@ -322,7 +322,7 @@ def test_a_mail_in_doubt_that_its_readers_see_has_gone_out(tmp_path, run, serve)
     assert sink.taken == []
     check_notice.check_readers_see_it(channel, plan, run)
     (tmp_path / "mailbox").write_text("nothing\n")
-    with pytest.raises(AssertionError, match="without it"):
+    with pytest.raises(NoGo, match="without it"):
         check_notice.check_readers_see_it(channel, plan, run)
     (tmp_path / "mailbox").unlink()
     with pytest.raises(CouldNotVerify, match="seen_by"):
@@ -453,7 +453,7 @@ def test_the_page_is_looked_at_where_users_look(page_plan):
 
     check_notice.check_users_see_the_page(channel, page_plan, web(200, notices.snippet(text)))
     for status, body in ((404, notices.snippet(text)), (200, "<p>an old notice</p>"), (503, "")):
-        with pytest.raises(AssertionError, match=f"status {status}"):
+        with pytest.raises(NoGo, match=f"status {status}"):
             check_notice.check_users_see_the_page(channel, page_plan, web(status, body))
 
 
@@ -487,18 +487,18 @@ def test_a_notice_is_out_as_long_before_as_promised(run, lead, good):
     one = Delivery(channel=channel.name, audience="users", text=text)
     key = notices.delivery_key(channel, text)
     run.record(Notices(deliveries={key: one}))
-    with pytest.raises(AssertionError, match="not out yet"):
+    with pytest.raises(NoGo, match="not out yet"):
         check_notice.check_notice_was_in_time(channel, plan, run)
     run.record(Notices(deliveries={key: one.model_copy(update={"published": now()})}))
     if good:
         check_notice.check_notice_was_in_time(channel, plan, run)
     else:
-        with pytest.raises(AssertionError, match=r"notice\.lead"):
+        with pytest.raises(NoGo, match=r"notice\.lead"):
             check_notice.check_notice_was_in_time(channel, plan, run)
 
 
 def test_the_outage_page_of_an_unlucky_plan_is_red(monkeypatch, plan):
     check_notice.check_outage_page_says_the_same(plan)
     monkeypatch.setattr(notices, "_OUTAGE", "Closed until midnight")
-    with pytest.raises(AssertionError, match="midnight"):
+    with pytest.raises(NoGo, match="midnight"):
         check_notice.check_outage_page_says_the_same(plan)

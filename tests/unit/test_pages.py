@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from checks import check_pages
 from fixtures.connect.web import Web
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.accesslog import Candidate
 from fixtures.plan import Normalisation, Pages, load_plan
 from fixtures.run.evidence import PagesReplayed, PagesSampled, TargetFacts, now
@@ -295,7 +295,7 @@ def judge(check, *arguments):
     """The words of a check: empty when it is go."""
     try:
         check(*arguments)
-    except AssertionError as error:
+    except NoGo as error:
         return str(error)
     return ""
 

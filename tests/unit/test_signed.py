@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from checks import check_night
-from fixtures.errors import CouldNotVerify, GonogoError
+from fixtures.errors import CouldNotVerify, GonogoError, NoGo
 from fixtures.lab.signatures import write_signatures
 from fixtures.plan import Plan, parse_plan
 from fixtures.plan.risks import named_risks
@@ -132,20 +132,20 @@ def test_an_unsigned_risk_is_red(plan):
     sign(plan, GOOD)
     signed, unsigned = named_risks(plan)
     check_night.check_risk_is_signed(signed, plan)
-    with pytest.raises(AssertionError, match=r"(?s)secrets-in-image.*nobody signed") as caught:
+    with pytest.raises(NoGo, match=r"(?s)secrets-in-image.*nobody signed") as caught:
         check_night.check_risk_is_signed(unsigned, plan)
     assert "plan.waivers.toml" in str(caught.value)
 
 
 @pytest.mark.parametrize(("days", "good"), [(0, True), (30, True), (31, False)])
 def test_a_drill_has_an_age(plan, days, good):
-    with pytest.raises(AssertionError, match="nobody attested one"):
+    with pytest.raises(NoGo, match="nobody attested one"):
         check_night.check_back_out_was_drilled(plan)
     sign(plan, GOOD.replace("2020-02-01", str(TODAY - timedelta(days=days))))
     if good:
         check_night.check_back_out_was_drilled(plan)
     else:
-        with pytest.raises(AssertionError, match=r"cutover\.drill_days"):
+        with pytest.raises(NoGo, match=r"cutover\.drill_days"):
             check_night.check_back_out_was_drilled(plan)
 
 
@@ -169,7 +169,7 @@ def test_survey_and_rehearsal_have_an_age(plan, run, check, record, most):
     run.record(record.model_copy(update={"recorded": now() - timedelta(days=most, minutes=-1)}))
     check(plan, run)
     run.record(record.model_copy(update={"recorded": now() - timedelta(days=most, minutes=1)}))
-    with pytest.raises(AssertionError, match=f"at most {most} days"):
+    with pytest.raises(NoGo, match=f"at most {most} days"):
         check(plan, run)
 
 
@@ -195,11 +195,11 @@ def test_the_checklist_is_written_from_this_very_plan(plan, run):
             written.unlink()
         else:
             written.write_text(changed)
-        with pytest.raises(AssertionError, match=r"checklist\.md"):
+        with pytest.raises(NoGo, match=r"checklist\.md"):
             check_night.check_checklist_is_of_this_plan(plan, run)
     written.write_text(text)
     plan.path.write_text(EXAMPLE + "\n# a word more\n")
-    with pytest.raises(AssertionError, match="the plan's SHA-256"):
+    with pytest.raises(NoGo, match="the plan's SHA-256"):
         check_night.check_checklist_is_of_this_plan(plan, run)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from checks import check_acceptance, check_window
 from fixtures.connect.nameservers import Answer
-from fixtures.errors import PlanError, Refused
+from fixtures.errors import NoGo, PlanError, Refused
 from fixtures.plan import load_plan, parse_plan
 from fixtures.policy import window
 from fixtures.policy.dnsclock import DnsClock, clock_file, observe, places, save_clock
@@ -139,7 +139,7 @@ def test_without_a_clock_the_whole_old_ttl_is_waited_for(plan, run):
 
 
 def red(check, *arguments):
-    with pytest.raises(AssertionError) as caught:
+    with pytest.raises(NoGo) as caught:
         check(*arguments)
     return str(caught.value)
 
