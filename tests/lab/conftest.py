@@ -14,7 +14,7 @@ import pytest
 
 from fixtures.lab.hosts import tree
 
-LIMIT = 900  # seconds for the tests of one module
+LIMIT = 1800  # seconds for the tests of one module: a hang, not a busy machine
 _REPORTS = "GONOGO_TEST_REPORTS"
 _seen = pytest.StashKey[dict[str, list[pytest.TestReport]]]()
 
@@ -82,21 +82,27 @@ def _run_inside(item: pytest.Item, nodes: list[str]) -> dict[str, list[pytest.Te
         command = tree.command(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *nodes]
         )
-        ended = subprocess.run(  # noqa: PLW1510 - the reports tell
-            command,
-            cwd=config.rootpath,
-            env={**os.environ, _REPORTS: reports.name},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=LIMIT,
-            text=True,
-        )
+        try:
+            ended = subprocess.run(  # noqa: PLW1510 - the reports tell
+                command,
+                cwd=config.rootpath,
+                env={**os.environ, _REPORTS: reports.name},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=LIMIT,
+            )
+            how, output = f"the child ended with {ended.returncode}, this test did not", ended.stdout
+        except subprocess.TimeoutExpired as late:
+            how, output = f"the child was ended after {LIMIT} s, this test had not", late.stdout or b""
         for line in reports:
             report = config.hook.pytest_report_from_serializable(config=config, data=json.loads(line))
             found[report.nodeid].append(report)
     for node, its in found.items():
         if "teardown" not in [report.when for report in its]:
-            output = f"the child ended with {ended.returncode}, this test did not\n{ended.stdout}"
-            its.append(pytest.TestReport(node, item.location, {}, "failed", output, "call"))
+            its.append(
+                pytest.TestReport(
+                    node, item.location, {}, "failed", f"{how}\n{output.decode(errors='replace')}", "call"
+                )
+            )
     return found

@@ -20,16 +20,32 @@ def test_inside(lab_tree): pass
 """
 
 
+def run(directory: Path, files: dict[str, str]) -> str:
+    """What pytest says of such a suite."""
+    for name, text in ({"pytest.ini": "", "lab/conftest.py": CONFTEST.read_text()} | files).items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text(text)
+    folders = sorted({name.split("/")[0] for name in files})
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *folders]
+    ended = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=600, check=False)
+    return ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize(
     "modules", [{"lab/test_one.py": FIXTURE, "lab/test_two.py": INSIDE}, {"lab/test_one.py": FIXTURE + INSIDE}]
 )
 @pytest.mark.parametrize(("ending", "outcome"), [("pass", "3 passed"), ("raise OSError", "3 passed, 1 error")])
 def test_what_a_test_outside_set_up_is_taken_down_after_one_inside(tmp_path: Path, modules, ending, outcome):
     """Else the next test of another folder is refused: "previous item was not torn down properly"."""
-    files = {"pytest.ini": "", "lab/conftest.py": CONFTEST.read_text(), "other/test_three.py": "def test_three(): pass"}
-    for name, text in (files | modules).items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text.replace("ENDING", ending))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "lab", "other"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert f"{outcome} in " in ended.stdout, ended.stdout + ended.stderr
+    files = {name: text.replace("ENDING", ending) for name, text in modules.items()}
+    assert f"{outcome} in " in run(tmp_path, files | {"other/test_three.py": "def test_three(): pass"})
+
+
+def test_tests_that_do_not_end_are_said_to_fail_and_others_go_on(tmp_path: Path):
+    short = CONFTEST.read_text().replace("LIMIT = 1800", "LIMIT = 5")
+    hangs = "import time\ndef test_hangs(lab_tree): time.sleep(60)\n"
+    said = run(
+        tmp_path, {"lab/conftest.py": short, "lab/test_one.py": hangs, "other/test_two.py": "def test_two(): pass"}
+    )
+    assert "the child was ended after 5 s, this test had not" in said
+    assert "1 failed, 1 passed in " in said

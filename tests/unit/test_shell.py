@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fixtures.connect.shell import READ_ONLY, Shell, ShellBackend
 from fixtures.connect.ssh import connect
-from fixtures.connect.streams import Frame
+from fixtures.connect.streams import Frame, GoneError
 from fixtures.errors import CouldNotVerify
 from tests.unit.loopback import running_sshd
 
@@ -246,6 +246,40 @@ def test_where_the_guard_cannot_be_had_it_says_so(sudoer):
     shell = Shell(connection, sudo_password="open sesame", read_only=True)
     assert not shell.enforced
     assert shell.run("echo plain").stdout == b"plain\n"
+
+
+def test_a_guard_that_fails_before_the_shell_is_told_anything_cannot_be_had_either(sudoer, monkeypatch):
+    connection, _ = sudoer
+    shell = Shell(connection, sudo_password="open sesame", read_only=True)
+    shell._privilege()
+    execute = shell._execute
+
+    def ended(*arguments):
+        channel = execute(*arguments)
+        monkeypatch.undo()
+        deadline = time.monotonic() + 30
+        while not channel.closed:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return channel
+
+    monkeypatch.setattr(shell, "_execute", ended)
+    assert shell.run("echo plain").stdout == b"plain\n"
+    assert not shell.enforced
+
+
+def test_a_connection_that_is_lost_while_the_guard_is_tried_does_not_cost_the_guard(connection, monkeypatch):
+    def lost(*_):
+        monkeypatch.undo()
+        connection.transport.close()
+        raise GoneError
+
+    monkeypatch.setattr("fixtures.shell.read_framed", lost)
+    shell = Shell(connection, read_only=True)
+    with pytest.raises(CouldNotVerify, match="the connection ended"):
+        shell.run("true")
+    assert shell.enforced
+    shell.close()
 
 
 def test_more_sessions_than_sshd_allows_are_one_clear_error(tmp_path):
