@@ -274,7 +274,7 @@ def test_a_connection_that_is_lost_while_the_guard_is_tried_does_not_cost_the_gu
         connection.transport.close()
         raise GoneError
 
-    monkeypatch.setattr("fixtures.shell.read_framed", lost)
+    monkeypatch.setattr("fixtures.connect.shell.read_framed", lost)
     shell = Shell(connection, read_only=True)
     with pytest.raises(CouldNotVerify, match="the connection ended"):
         shell.run("true")
