@@ -16,7 +16,7 @@ from fixtures.facts import facts
 from fixtures.plan import Plan, Record, Server
 from fixtures.policy import ingress
 from fixtures.policy.verdict import Say
-from fixtures.run.evidence import DataCopy, TargetFacts, UsersMoved
+from fixtures.run.records import DataCopy, TargetFacts, UsersMoved
 from fixtures.run.run import Run
 from fixtures.sameness import differences
 from fixtures.sameness.digest import Digest, method_of

@@ -6,7 +6,8 @@ from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.images import MachineImage, architectures, find_image, owned_as_planned
 from fixtures.plan import Plan
-from fixtures.run.evidence import AmiFacts, now
+from fixtures.run.evidence import now
+from fixtures.run.records import AmiFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.ami_inspected

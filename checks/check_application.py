@@ -8,7 +8,7 @@ from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.facts.pack import Console, ask_console, ask_port
 from fixtures.plan import Plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.application_running

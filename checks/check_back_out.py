@@ -14,7 +14,7 @@ from fixtures.errors import NoGo
 from fixtures.facts import facts
 from fixtures.plan import Page, Plan, Record, Server
 from fixtures.policy import notices
-from fixtures.run.evidence import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
+from fixtures.run.records import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.backed_out

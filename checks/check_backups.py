@@ -11,7 +11,8 @@ from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import facts
 from fixtures.facts.backups import CONFIGURATION, JOB, UNIT, Manifest, Store
 from fixtures.plan import Plan
-from fixtures.run.evidence import Opening, RestoreTest, now
+from fixtures.run.evidence import now
+from fixtures.run.records import Opening, RestoreTest
 from fixtures.run.run import Run
 
 AGAIN = "run `gonogo run --until backed_up`"

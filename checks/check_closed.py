@@ -15,7 +15,7 @@ from fixtures.facts.pack import ask_port
 from fixtures.places import held
 from fixtures.plan import Plan
 from fixtures.policy import notices
-from fixtures.run.evidence import SourceClosure
+from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.source_closed

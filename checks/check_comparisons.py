@@ -5,7 +5,7 @@ import pytest
 from checks.check_data import AGAIN
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Comparison
-from fixtures.run.evidence import DataCopy
+from fixtures.run.records import DataCopy
 from fixtures.sameness.comparisons import read_comparisons
 from fixtures.sameness.differences import unified
 from fixtures.sameness.side import Side

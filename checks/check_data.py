@@ -6,7 +6,8 @@ from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan
-from fixtures.run.evidence import DataCopy, Survey, TableCopy
+from fixtures.run.journal import TargetOpened
+from fixtures.run.records import DataCopy, Survey, TableCopy
 from fixtures.run.run import Run
 from fixtures.sameness import catalog
 from fixtures.sameness.digest import kept_buckets
@@ -72,7 +73,7 @@ def check_rows_match(
         return
     show = [name.removeprefix(f"{table}.") for name in plan.proof.show_values if name.startswith(f"{table}.")]
     told = f"digest {found.digest[:16]}"
-    if not run.happened("target_open"):
+    if not run.happened(TargetOpened):
         try:
             buckets = kept_buckets(run.directory, expected)
             told = explain(buckets, request.getfixturevalue("production"), side, table, show)

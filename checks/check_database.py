@@ -5,7 +5,7 @@ import pytest
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.plan import Plan
-from fixtures.run.evidence import Survey
+from fixtures.run.records import Survey
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.database_created

@@ -5,7 +5,8 @@ import pytest
 from fixtures.connect.nameservers import Dns
 from fixtures.errors import NoGo
 from fixtures.plan import Plan, Record, Server
-from fixtures.run.evidence import TargetFacts, UsersMoved
+from fixtures.run.journal import DnsChanged
+from fixtures.run.records import TargetFacts, UsersMoved
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.dns_changed
@@ -65,5 +66,5 @@ def check_users_were_followed(run: Run) -> None:
 
 def check_change_is_in_the_journal(run: Run) -> None:
     """The journal says when DNS was changed."""
-    if not run.happened("dns_changed"):
+    if not run.happened(DnsChanged):
         raise NoGo("the journal", expected="an entry dns_changed", found="none", remedy=CHANGE)

@@ -7,7 +7,8 @@ from fixtures.errors import NoGo, StepFailed
 from fixtures.facts import facts
 from fixtures.plan import Upload
 from fixtures.policy.verdict import Say
-from fixtures.run.evidence import FilesCopy
+from fixtures.run.journal import TargetOpened
+from fixtures.run.records import FilesCopy
 from fixtures.run.run import Run
 from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import compare, kept_manifest, read_manifest
@@ -36,7 +37,7 @@ def check_files_match(upload: Upload, run: Run, target: Host, say: Say) -> None:
 @pytest.mark.final_files_copied
 def check_file_counts_match(upload: Upload, run: Run, source: Host, target: Host) -> None:
     """No uploaded file is missing: at least as many files as were copied, and at least as many bytes."""
-    host = source if run.happened("target_open") else target
+    host = source if run.happened(TargetOpened) else target
     expected = run.records(FilesCopy).counts.get(str(upload.path))
     try:
         found = facts.count_files(host, str(upload.path))

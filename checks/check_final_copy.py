@@ -9,7 +9,8 @@ from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.plan import Upload
 from fixtures.policy.verdict import Say
-from fixtures.run.evidence import DataCopy, FilesCopy, RedisCopy, SourceClosure
+from fixtures.run.journal import TargetOpened
+from fixtures.run.records import DataCopy, FilesCopy, RedisCopy, SourceClosure
 from fixtures.run.run import Run
 from fixtures.sameness.catalog import read_sequences
 from fixtures.sameness.differences import differences
@@ -85,7 +86,7 @@ def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host
 
         sides = [(source, kept)]
         # Once users write on the target, only closed production stands still.
-        if not run.happened("target_open"):
+        if not run.happened(TargetOpened):
             sides.append((target, kept_manifest(run.directory, copy.arrived.get(path, "of no directory"))))
         words = at_once([partial(unlike, host, earlier) for host, earlier in sides])
     told = [f"{host.name}: {found}" for (host, _), found in zip(sides, words, strict=True) if found]

@@ -7,6 +7,7 @@ from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import facts
 from fixtures.plan import Plan
 from fixtures.policy.ingress import SSH, Ingress, before_opening, when_accepted, when_open
+from fixtures.run.journal import Accepted, TargetOpened
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.firewall_ready
@@ -29,15 +30,15 @@ def ingress(cloud: Cloud, plan: Plan) -> frozenset[Ingress]:
 
 
 def _wanted(plan: Plan, run: Run) -> frozenset[Ingress]:
-    if run.happened("accepted"):
+    if run.happened(Accepted):
         return when_accepted(plan)
     # Between the two the executor opens the group, and back-out closes it: what the run says is what must be.
-    return when_open(plan) if run.happened("target_open") else before_opening(plan)
+    return when_open(plan) if run.happened(TargetOpened) else before_opening(plan)
 
 
 def check_nothing_wider_than_the_plan(ingress: frozenset[Ingress], plan: Plan, run: Run) -> None:
     """The group lets in nobody that the plan does not list at this moment."""
-    allowed = _wanted(plan, run) | (when_open(plan) if run.happened("target_open") else frozenset())
+    allowed = _wanted(plan, run) | (when_open(plan) if run.happened(TargetOpened) else frozenset())
     extra = sorted(ingress - allowed)
     if extra:
         raise NoGo(
@@ -51,7 +52,7 @@ def check_nothing_wider_than_the_plan(ingress: frozenset[Ingress], plan: Plan, r
 def check_what_the_plan_lists_is_let_in(ingress: frozenset[Ingress], plan: Plan, run: Run) -> None:
     """The group lets in everyone whom the plan lists at this moment."""
     missing = sorted(_wanted(plan, run) - ingress)
-    if run.happened("target_open") and not run.happened("accepted"):
+    if run.happened(TargetOpened) and not run.happened(Accepted):
         missing = sorted(when_accepted(plan) - ingress)  # acceptance is taking the temporary rules away
     if missing:
         raise NoGo(

@@ -9,7 +9,7 @@ from fixtures.connect.tls import shown
 from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan, Server
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
 SECURITY_HEADERS = (

@@ -7,7 +7,7 @@ import pytest
 from fixtures.connect import hostsfile
 from fixtures.connect.connections import Connections
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 
 
 @pytest.mark.rehearsed

@@ -9,7 +9,9 @@ from fixtures.connect.cloud import PLAN_TAG, RUN_TAG, Cloud
 from fixtures.errors import NoGo
 from fixtures.facts.images import MachineImage, find_image
 from fixtures.plan import Plan
-from fixtures.run.evidence import Image, TargetFacts, Verdict, now
+from fixtures.run.evidence import Verdict, now
+from fixtures.run.journal import GateJudged, StepFinished
+from fixtures.run.records import Image, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.image_made
@@ -78,9 +80,9 @@ def check_image_is_of_the_finished_target(run: Run) -> None:
     built = set(order[order.index("ssh_ready") : order.index("data_copied")])
     later, gave = [], []
     for entry in run.entries():
-        if entry.kind == "gate":
-            gave = entry.detail["states"]
-        elif entry.kind == "step_finished" and entry.at > known.made and built & set(gave):
+        if isinstance(entry, GateJudged):
+            gave = entry.states
+        elif isinstance(entry, StepFinished) and entry.at > known.made and built & set(gave):
             later.append(entry.step)
     if later:
         raise NoGo(
@@ -95,7 +97,11 @@ def check_instance_of_the_image_is_as_built(run: Run) -> None:
     """An instance that was launched from the image booted, and passed the build's own checks."""
     known = run.records(Image)
     boot = known.scratch
-    found = "not tried" if boot is None else f"{boot.verdict.value}, {boot.checks} checks: {'; '.join(boot.failed)}"
+    found = (
+        "not tried"
+        if boot is None
+        else f"{boot.verdict.value}, {boot.checks} checks: {'; '.join(one.id for one in boot.failed)}"
+    )
     if boot is None or boot.verdict is not Verdict.GO or boot.checks <= 0 or boot.failed:
         raise NoGo(
             f"a scratch instance of {known.image_id}", expected="every build check go", found=found, remedy=AGAIN

@@ -5,7 +5,7 @@ import pytest
 from checks.check_data import AGAIN
 from fixtures.connect.database import Database
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.run.evidence import DataCopy
+from fixtures.run.records import DataCopy
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 

@@ -5,7 +5,7 @@ import pytest
 from fixtures.connect.cloud import Cloud, Instance, aws_errors
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.instance_running

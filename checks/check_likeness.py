@@ -7,7 +7,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import likeness
 from fixtures.plan import Plan
-from fixtures.run.evidence import Survey
+from fixtures.run.records import Survey
 from fixtures.run.run import Run
 
 

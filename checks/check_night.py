@@ -9,7 +9,8 @@ from fixtures.errors import NoGo
 from fixtures.plan import Plan, digest
 from fixtures.plan.risks import Risk
 from fixtures.plan.waivers import DRILL, load_signed, waivers_path
-from fixtures.run.evidence import Checklist, Record, Rehearsal, Survey, now
+from fixtures.run.evidence import now
+from fixtures.run.records import Checklist, Record, Rehearsal, Survey
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.night_prepared

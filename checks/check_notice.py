@@ -7,7 +7,7 @@ from fixtures.connect.web import Web
 from fixtures.errors import NoGo
 from fixtures.plan import Channel, Command, Mail, Page, Plan
 from fixtures.policy import notices
-from fixtures.run.evidence import Delivery, Notices
+from fixtures.run.records import Delivery, Notices
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.notice_published

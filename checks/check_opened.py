@@ -12,7 +12,8 @@ from fixtures.facts import facts
 from fixtures.places import EGRESS_TABLE, OPENED, QUARANTINED
 from fixtures.plan import Plan
 from fixtures.policy import ingress
-from fixtures.run.evidence import Opening, TargetFacts
+from fixtures.run.journal import TargetOpened
+from fixtures.run.records import Opening, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.target_open
@@ -24,7 +25,7 @@ def check_opening_is_in_the_journal(run: Run) -> None:
     """The journal says that the target was opened: nothing may overwrite it any more."""
     opened = run.records(Opening).instance_id
     expected = run.records(TargetFacts).instance_id
-    found = opened if run.happened("target_open") else "no entry target_open in the journal"
+    found = opened if run.happened(TargetOpened) else "no entry target_open in the journal"
     if found != expected:
         raise NoGo("the opening of the target", expected=expected, found=found, remedy=OPEN)
 

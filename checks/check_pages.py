@@ -9,7 +9,7 @@ from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import accesslog
 from fixtures.plan import Plan
 from fixtures.policy.verdict import Say
-from fixtures.run.evidence import PagesReplayed, PagesSampled, ReplayedPage, TargetFacts
+from fixtures.run.records import PagesReplayed, PagesSampled, ReplayedPage, TargetFacts
 from fixtures.run.run import Run
 from fixtures.sameness import pages, replay
 from fixtures.sameness.replay import Comparison

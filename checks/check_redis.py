@@ -10,7 +10,8 @@ from fixtures.connect.redis import RedisRefusal, opened, unlike
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
-from fixtures.run.evidence import RedisCopy
+from fixtures.run.journal import TargetOpened
+from fixtures.run.records import RedisCopy
 from fixtures.run.run import Run
 from fixtures.sameness.keys import kept_keys
 
@@ -126,7 +127,7 @@ def check_redis_holds_what_was_copied(
     expected = kept_keys(run.directory, copied.copied)
     started = target.check(["sh", "-c", _STARTED, "started", *plan.application.pack]).strip()
     found: Mapping[str, str]
-    if int(started or 0) * 1000 > copied.loaded_at or run.happened("target_open"):
+    if int(started or 0) * 1000 > copied.loaded_at or run.happened(TargetOpened):
         # The application has written since; what was loaded was read before it began.
         found, clock = kept_keys(run.directory, copied.loaded), copied.loaded_at
     else:

@@ -8,7 +8,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import parity
 from fixtures.plan import Plan
-from fixtures.run.evidence import DataCopy, Rehearsal, ResponseTimes, TargetFacts
+from fixtures.run.records import DataCopy, Rehearsal, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.rehearsed

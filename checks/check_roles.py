@@ -13,7 +13,7 @@ from fixtures.errors import NoGo
 from fixtures.facts import roles
 from fixtures.facts.roles import Setting
 from fixtures.plan import Plan
-from fixtures.run.evidence import SourceClosure
+from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run
 from fixtures.sameness.differences import differences
 

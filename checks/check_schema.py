@@ -7,7 +7,7 @@ from checks.check_data import AGAIN
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.plan import Plan
-from fixtures.run.evidence import DataCopy, Survey
+from fixtures.run.records import DataCopy, Survey
 from fixtures.run.run import Run
 from fixtures.sameness import catalog, differences, schema
 

@@ -7,7 +7,7 @@ import pytest
 from checks.check_data import AGAIN
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
-from fixtures.run.evidence import DataCopy
+from fixtures.run.records import DataCopy
 from fixtures.sameness import catalog, differences, pinned
 from fixtures.sameness.side import Side
 

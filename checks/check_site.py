@@ -11,7 +11,7 @@ from fixtures.connect.web import Session, Web
 from fixtures.errors import NoGo
 from fixtures.facts import nginx
 from fixtures.plan import Plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = [pytest.mark.rehearsed, pytest.mark.smoke_tested]

@@ -9,7 +9,7 @@ from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import facts
-from fixtures.run.evidence import Survey, TargetFacts
+from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.ssh_ready

@@ -14,7 +14,7 @@ from fixtures.connect.web import Web
 from fixtures.errors import NoGo
 from fixtures.facts import renewal
 from fixtures.plan import Certificate, Plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
 COPY = "run `gonogo run --until web_configured`; it copies certificates and keys anew"

@@ -5,7 +5,7 @@ import pytest
 from fixtures.connect.nameservers import Dns
 from fixtures.errors import NoGo
 from fixtures.plan import Plan, Record, Server
-from fixtures.run.evidence import DnsBefore
+from fixtures.run.records import DnsBefore
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.ttl_lowered

@@ -6,7 +6,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.data_mounted

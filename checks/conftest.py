@@ -10,7 +10,8 @@ from psycopg2.extensions import connection as Session  # noqa: N812 - its one na
 from fixtures.connect.database import Database
 from fixtures.plan import Plan
 from fixtures.policy.verdict import Say
-from fixtures.run.evidence import DataCopy
+from fixtures.run.journal import TargetOpened
+from fixtures.run.records import DataCopy
 from fixtures.run.run import Run
 from fixtures.sameness import pinned
 from fixtures.sameness.digest import method_of
@@ -38,7 +39,7 @@ def side(request: pytest.FixtureRequest, plan: Plan, run: Run, copied: DataCopy,
     It is the target's until that is opened. From then on users write there, and what the copy holds is compared with
     closed production instead.
     """
-    if run.happened("target_open"):
+    if run.happened(TargetOpened):
         yield request.getfixturevalue("production")
         return
     for made in _opened(plan, run, copied, request.getfixturevalue("target_db"), "the target", say):

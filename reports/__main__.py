@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fixtures.errors import Refused
 from reports import junit, page, signoff, stored
 
 
@@ -27,7 +28,7 @@ def write(directory: Path, *, ended: bool = False) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Enter from the command line; 0 done, 1 not written, 2 no such run."""
+    """Enter from the command line; 0 done, 1 not written, 2 no such run, or one of another format."""
     parser = argparse.ArgumentParser(prog="python -m reports", description=__doc__)
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="a run's directory, wherever it is archived")
     parser.add_argument("--ended", action="store_true", help="nothing is under way any more, however fresh the journal")
@@ -41,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         write(directory, ended=given.ended)
+    except Refused as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except OSError as error:
         sys.stderr.write(
             f"the reports of {given.run}\n  expected: to write them beside the evidence\n"

@@ -1,14 +1,42 @@
 """What happened: steps, gates, states and how the run stands, out of the journal and the gates' results. Pure."""
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from fixtures.run.evidence import CheckResult, Entry, GateResult, Verdict
-from reports.models import Attempt, CheckRow, Event, GateRow, Outcome, StateRow, Status, StepRow, Trouble
-from reports.stored import Stored, StoredGate
+from fixtures.run.evidence import PASS, CheckResult, GateResult, Occasion, Problem, Verdict
+from fixtures.run.journal import (
+    Accepted,
+    AlreadyTrue,
+    BackedOut,
+    BackOutStarted,
+    CatalogueMade,
+    Entry,
+    GateJudged,
+    Happened,
+    Interrupted,
+    OfStep,
+    Resumed,
+    RunStarted,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    WaiverUsed,
+)
+from reports.models import (
+    Attempt,
+    CheckRow,
+    Event,
+    GateRow,
+    Outcome,
+    ProblemRow,
+    StateRow,
+    Status,
+    StepRow,
+    TermsRow,
+    Trouble,
+)  # fmt: skip
+from reports.stored import Stored
 
-PASS = (Verdict.GO, Verdict.WAIVED)
 WORST = (Verdict.NO_GO, Verdict.COULD_NOT_VERIFY, Verdict.WAIVED, Verdict.GO)
 """Verdicts, what is known to be wrong first."""
 
@@ -25,17 +53,14 @@ EVENTS = {
 }
 """Journal kind -> what the timeline calls it."""
 
-_FOUR_PARTS = re.compile(
-    r"\A(?P<subject>.*?)\n  expected: (?P<expected>.*?)\n  found:    (?P<found>.*?)\n  do:       (?P<do>.*)\Z",
-    re.DOTALL,
-)
+
+def trouble(where: str, title: str, problem: Problem | None, verdict: Verdict | None = None) -> Trouble:
+    """What stopped the run, of a check, step or gate, with its four parts where they were left."""
+    return Trouble(where=where, title=title, verdict=verdict, problem=_row(problem))
 
 
-def trouble(where: str, title: str, text: str, verdict: Verdict | None = None) -> Trouble:
-    """A trouble out of the text of a check or an error; its four parts apart where the text has them."""
-    match = _FOUR_PARTS.match(text.strip("\n"))
-    parts = {key: value.strip() for key, value in match.groupdict().items()} if match else {"text": text.strip()}
-    return Trouble(where=where, title=title, verdict=verdict, **parts)
+def _row(problem: Problem | None) -> ProblemRow | None:
+    return ProblemRow(**dict(problem)) if problem else None
 
 
 def events(stored: Stored) -> list[Event]:
@@ -43,63 +68,56 @@ def events(stored: Stored) -> list[Event]:
     return [Event(at=e.at, kind=e.kind, words=EVENTS[e.kind]) for e in stored.entries if e.kind in EVENTS]
 
 
-def find_gate(stored: Stored, entry: Entry) -> StoredGate | None:
-    """The stored result that a journal entry of kind `gate` speaks of."""
-    number, states = entry.detail.get("number"), entry.detail.get("states")
-    return next((g for g in stored.gates if g.result.number == number and g.result.states == states), None)
+def find_gate(stored: Stored, entry: GateJudged) -> GateResult | None:
+    """The stored result of the gate that a journal entry speaks of."""
+    return next((g for g in stored.gates if (g.number, g.occasion) == (entry.number, entry.occasion)), None)
 
 
 class _Walk:
-    """Goes through the journal and keeps which step is under way, and which gates wait for theirs."""
+    """Goes through the journal and keeps which step is under way, and which gates were asked ahead of theirs."""
 
     def __init__(self) -> None:
         self.rows: dict[str, StepRow] = {}
-        self.waiting: list[StoredGate] = []
-        self.owner: dict[tuple[int, str], str] = {}
+        self.ahead: list[GateResult] = []
         self.open: StepRow | None = None
-        self.last_sign: Entry | None = None
+        self.last_sign: Happened | None = None
 
-    def begin(self, entry: Entry, outcome: Outcome) -> None:
+    def begin(self, entry: OfStep, outcome: Outcome) -> None:
         started = entry.at
-        if outcome is Outcome.ALREADY_TRUE and self.waiting:
-            started = min(self.waiting[0].result.started, entry.at)
+        if outcome is Outcome.ALREADY_TRUE and self.ahead:
+            started = min(self.ahead[0].started, entry.at)
         attempt = Attempt(started=started, ended=entry.at, outcome=outcome)
         row = self.rows.setdefault(entry.step, StepRow(name=entry.step, attempts=[]))
         row.attempts.append(attempt)
-        for gate in self.waiting:
-            self.own(gate, row)
-        self.waiting = []
+        for gate in self.ahead:
+            if gate.step == row.name and gate.number not in row.gates:
+                row.gates.append(gate.number)
+        self.ahead = []
         self.last_sign = None
         self.open = row if outcome is Outcome.RUNNING else None
 
-    def own(self, gate: StoredGate, row: StepRow) -> None:
-        self.owner[gate.result.number, gate.label] = row.name
-        if gate.result.number not in row.gates:
-            row.gates.append(gate.result.number)
+    def gate(self, gate: GateResult) -> None:
+        if self.open is None:
+            self.ahead.append(gate)
+        elif self.open.name == gate.step:
+            self.open.gates.append(gate.number)
 
-    def gate(self, gate: StoredGate) -> None:
-        if self.open:
-            self.own(gate, self.open)
-        else:
-            self.waiting.append(gate)
-
-    def end(self, entry: Entry, outcome: Outcome) -> None:
-        error = entry.detail.get("error", "")
+    def end(self, entry: OfStep, outcome: Outcome) -> None:
         if self.open is None or self.open.name != entry.step:
             self.cut(entry)
             self.begin(entry, Outcome.RUNNING)
         assert self.open is not None
         self.open.attempts[-1] = Attempt(
             started=self.open.attempts[-1].started, ended=max(entry.at, self.open.attempts[-1].started),
-            outcome=outcome, error=error if isinstance(error, str) else "",
+            outcome=outcome, problem=_row(entry.problem) if isinstance(entry, StepFailed) else None,
         )  # fmt: skip
         self.open = None
 
-    def doubt(self, previous: Entry) -> None:
+    def doubt(self, previous: Happened) -> None:
         """Every executor that starts notes the catalogue: if the step never ends, its process died before this."""
         self.last_sign = self.last_sign or previous
 
-    def cut(self, previous: Entry) -> None:
+    def cut(self, previous: Happened) -> None:
         if self.open:
             last = self.open.attempts[-1]
             ended = (self.last_sign or previous).at
@@ -109,30 +127,31 @@ class _Walk:
         self.open = None
 
 
-_ENDS = {
-    "step_finished": Outcome.FINISHED, "step_failed": Outcome.FAILED, "interrupted": Outcome.INTERRUPTED,
+_ENDS: dict[type[OfStep], Outcome] = {
+    StepFinished: Outcome.FINISHED, StepFailed: Outcome.FAILED, Interrupted: Outcome.INTERRUPTED,
 }  # fmt: skip
 
 
-def steps(stored: Stored, *, live: bool) -> tuple[list[StepRow], dict[tuple[int, str], str]]:
-    """Every step with its tries, in the order in which they first ran; and (number, label) of a gate -> its step."""
+def steps(stored: Stored, *, live: bool) -> list[StepRow]:
+    """Every step with its tries, in the order in which they first ran."""
     walk = _Walk()
     previous: Entry | None = None
     for entry in stored.entries:
-        if entry.kind == "gate":
-            gate = find_gate(stored, entry)
-            if gate:
-                walk.gate(gate)
-        elif entry.kind in ("step_started", "already_true"):
-            walk.cut(previous or entry)
-            walk.begin(entry, Outcome.RUNNING if entry.kind == "step_started" else Outcome.ALREADY_TRUE)
-        elif entry.kind in _ENDS and entry.step:
-            walk.end(entry, _ENDS[entry.kind])
-        elif entry.kind in ("resumed", "run_started", "back_out_started"):
-            walk.cut(previous or entry)
-            walk.waiting = []
-        elif entry.kind == "catalogue":
-            walk.doubt(previous or entry)
+        match entry:
+            case GateJudged():
+                gate = find_gate(stored, entry)
+                if gate:
+                    walk.gate(gate)
+            case StepStarted() | AlreadyTrue():
+                walk.cut(previous or entry)
+                walk.begin(entry, Outcome.RUNNING if isinstance(entry, StepStarted) else Outcome.ALREADY_TRUE)
+            case StepFinished() | StepFailed() | Interrupted():
+                walk.end(entry, _ENDS[type(entry)])
+            case Resumed() | RunStarted() | BackOutStarted():
+                walk.cut(previous or entry)
+                walk.ahead = []
+            case CatalogueMade():
+                walk.doubt(previous or entry)
         previous = entry
     if previous and walk.open:
         if live:
@@ -140,41 +159,41 @@ def steps(stored: Stored, *, live: bool) -> tuple[list[StepRow], dict[tuple[int,
             walk.open.attempts[-1] = running.model_copy(update={"ended": max(running.started, previous.at)})
         else:
             walk.cut(previous)
-    return list(walk.rows.values()), walk.owner
+    return list(walk.rows.values())
 
 
-def gates(stored: Stored, owner: dict[tuple[int, str], str]) -> list[GateRow]:
+def gates(stored: Stored) -> list[GateRow]:
     """Every gate that was run, oldest first."""
     return [
         GateRow(
-            number=g.result.number, label=g.label, before=g.before, states=g.result.states, verdict=g.result.verdict,
-            reason=g.result.reason, started=g.result.started, finished=max(g.result.started, g.result.finished),
-            checks=len(g.result.results), not_go=[r.id for r in g.result.results if r.outcome is not Verdict.GO],
-            step=owner.get((g.result.number, g.label), ""),
+            number=g.number, before=g.occasion is Occasion.GIVEN_BEFORE, occasion=g.occasion.value, states=g.states,
+            verdict=g.verdict, reason=g.reason, started=g.started, finished=max(g.started, g.finished),
+            checks=len(g.results), not_go=[r.id for r in g.results if r.outcome is not Verdict.GO], step=g.step,
         )
         for g in stored.gates
     ]  # fmt: skip
 
 
-def _telling(stored: Stored) -> Iterator[StoredGate]:
+def _telling(stored: Stored) -> Iterator[GateResult]:
     """The gates whose results count: one that asked ahead of a step, and heard no, says nothing against the run."""
-    return (gate for gate in stored.gates if not gate.before or gate.result.verdict in PASS)
+    return (gate for gate in stored.gates if gate.occasion is not Occasion.GIVEN_BEFORE or gate.verdict in PASS)
 
 
-def last_words(stored: Stored) -> list[tuple[StoredGate, CheckResult]]:
+def last_words(stored: Stored) -> list[tuple[GateResult, CheckResult]]:
     """The last result of every check, and the gate it comes from."""
-    found = {result.id: (gate, result) for gate in _telling(stored) for result in gate.result.results}
+    found = {result.id: (gate, result) for gate in _telling(stored) for result in gate.results}
     return list(found.values())
 
 
 def states(stored: Stored) -> list[StateRow]:
     """Every state that a gate asked for or a check claims, in the order in which they were first asked."""
-    last_asked = {state: gate.result for gate in _telling(stored) for state in gate.result.states}
+    last_asked = {state: gate for gate in _telling(stored) for state in gate.covers}
     checks: dict[str, list[CheckRow]] = {state: [] for state in last_asked}
     for gate, result in last_words(stored):
         row = CheckRow(
-            id=result.id, claim=result.claim, states=result.states, verdict=result.outcome, message=result.message,
-            seconds=result.seconds, gate=gate.result.number, file=result.id.partition("::")[0],
+            id=result.id, claim=result.claim, states=result.states, verdict=result.outcome,
+            problem=_row(result.problem), waiver=TermsRow(**dict(result.waiver)) if result.waiver else None,
+            seconds=result.seconds, gate=gate.number,
         )  # fmt: skip
         for state in result.states:
             checks.setdefault(state, []).append(row)
@@ -199,66 +218,89 @@ def worst(verdicts: list[Verdict]) -> Verdict:
     return min(verdicts, key=WORST.index, default=Verdict.COULD_NOT_VERIFY)
 
 
-def verdicts(stored: Stored, state: str, since: datetime) -> dict[str, Verdict]:
-    """The last verdict of every check of a state, by id, from gates that began at `since` or later."""
-    return {
-        result.id: result.outcome
+def results(stored: Stored, state: str, since: datetime) -> list[CheckResult]:
+    """The last result of every check of a state, from gates that began at `since` or later."""
+    found = {
+        result.id: result
         for gate in _telling(stored)
-        if gate.result.started >= since
-        for result in gate.result.results
+        if gate.started >= since
+        for result in gate.results
         if state in result.states
     }
+    return list(found.values())
 
 
 def proven(stored: Stored, state: str, since: datetime) -> bool:
     """Whether the last gate that asked for the state passed, after `since`, and every check of it said go, none waived."""
-    asked = [gate.result for gate in _telling(stored) if state in gate.result.states and gate.result.started >= since]
+    asked = [gate for gate in _telling(stored) if state in gate.covers and gate.started >= since]
     outcomes = [r.outcome for r in asked[-1].results if state in r.states] if asked else []
     return bool(outcomes) and asked[-1].verdict in PASS and set(outcomes) == {Verdict.GO}
 
 
-def standing(stored: Stored, *, live: bool) -> tuple[Status, list[Trouble]]:
+Stop = tuple[Status, list[Trouble]]
+"""How a run stands that was stopped, and by what."""
+
+
+def standing(stored: Stored, *, live: bool) -> Stop:
     """How the run stands, and what stopped it. Accepted and backed out need the word of a gate beside the journal's."""
-    claimed = ""
-    stopped: tuple[Status, list[Trouble]] | None = None
-    for entry in stored.entries:
-        if entry.kind == "gate":
-            gate = find_gate(stored, entry)
-            if gate and not gate.before:
-                stopped = None if gate.result.verdict in PASS else _stopped_by(gate)
-        elif entry.kind == "step_failed":
-            error = entry.detail.get("error", "")
-            failed = trouble(f"step {entry.step}", "The step did not finish", str(error))
-            stopped = stopped or (Status.FAILED, [failed])  # a gate that said no is the better reason
-        elif entry.kind == "interrupted":
-            stopped = (Status.INTERRUPTED, [])
-        elif entry.kind in ("accepted", "backed_out"):
-            claimed = entry.kind
-        elif entry.kind not in ("waiver_used", "catalogue"):
-            stopped = None
-            claimed = "" if entry.kind == "back_out_started" else claimed
     if not stored.entries:
         return Status.NOT_BEGUN, []
+    claimed, stopped = _last_word(stored)
     if stopped:
         return stopped
-    proofs = [g.result.verdict in PASS for g in _telling(stored) if claimed in g.result.states]
+    proofs = [gate.verdict in PASS for gate in _telling(stored) if claimed and claimed.kind in gate.covers]
     if claimed and proofs[-1:] == [True]:
-        return Status.ACCEPTED if claimed == "accepted" else Status.BACKED_OUT, []
+        return Status.ACCEPTED if isinstance(claimed, Accepted) else Status.BACKED_OUT, []
     if live:
         return Status.UNDER_WAY, []
     if claimed:
-        text = f"the journal says {claimed.replace('_', ' ')}, and no gate in the run's directory proves it"
-        return Status.COULD_NOT_VERIFY, [trouble("journal", "An end without its proof", text)]
-    began = [e.kind for e in stored.entries if e.kind in ("step_started", *_ENDS, "already_true")]
-    return (Status.STOPPED if began[-1:] == ["step_started"] else Status.PAUSED), []
+        missing = Problem(
+            subject=f"the end of the run, {claimed.kind.replace('_', ' ')}",
+            expected="a gate in the run's directory that proves it",
+            found="the journal says so, and no gate does",
+            remedy="run the same command again, or restore the run's directory from a backup",
+        )
+        return Status.COULD_NOT_VERIFY, [trouble("journal", "An end without its proof", missing)]
+    began = [entry for entry in stored.entries if isinstance(entry, StepStarted | AlreadyTrue | tuple(_ENDS))]
+    return (Status.STOPPED if began and isinstance(began[-1], StepStarted) else Status.PAUSED), []
 
 
-def _stopped_by(gate: StoredGate) -> tuple[Status, list[Trouble]]:
-    bad = [r for r in gate.result.results if r.outcome not in PASS]
+def _last_word(stored: Stored) -> tuple[Accepted | BackedOut | None, Stop | None]:
+    """The end that the journal claims, and what stopped the run since anything else happened."""
+    claimed: Accepted | BackedOut | None = None
+    stopped: Stop | None = None
+    for entry in stored.entries:
+        match entry:
+            case GateJudged():
+                gate = find_gate(stored, entry)
+                if gate and gate.occasion is not Occasion.GIVEN_BEFORE:
+                    stopped = None if gate.verdict in PASS else _stopped_by(gate)
+            case StepFailed():
+                failed = trouble(f"step {entry.step}", "The step did not finish", entry.problem)
+                stopped = stopped or (Status.FAILED, [failed])  # a gate that said no is the better reason
+            case Interrupted():
+                stopped = (Status.INTERRUPTED, [])
+            case Accepted() | BackedOut():
+                claimed = entry
+            case WaiverUsed() | CatalogueMade():
+                pass
+            case _:
+                stopped = None
+                claimed = None if isinstance(entry, BackOutStarted) else claimed
+    return claimed, stopped
+
+
+def _stopped_by(gate: GateResult) -> Stop:
+    bad = [r for r in gate.results if r.outcome not in PASS]
     bad.sort(key=lambda r: WORST.index(r.outcome))
-    found = [trouble(r.id, r.claim, r.message, r.outcome) for r in bad]
-    if gate.result.reason or not found:
-        reason = gate.result.reason or "the gate gives no reason"
-        found.append(trouble(f"gate {gate.result.number}", "The gate as a whole", reason, gate.result.verdict))
-    no_go = gate.result.verdict is Verdict.NO_GO
+    found = [trouble(r.id, r.claim, r.problem, r.outcome) for r in bad]
+    if gate.reason or not found:
+        whole = Problem(
+            subject=f"gate {gate.number}: {', '.join(gate.states)}",
+            expected="a verdict of all its checks",
+            found=gate.reason or "the gate gives no reason",
+            remedy="mend what is named, then run the same command again",
+        )
+        found.append(trouble(f"gate {gate.number}", "The gate as a whole", whole, gate.verdict))
+    no_go = gate.verdict is Verdict.NO_GO
     return (Status.NO_GO if no_go else Status.COULD_NOT_VERIFY), found

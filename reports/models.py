@@ -1,6 +1,6 @@
 """The sign-off: everything the pages say, as one model. `signoff.json` is this, and the pages are made from it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -49,17 +49,30 @@ class _Part(BaseModel):
         return words.clean(values)
 
 
+class ProblemRow(_Part):
+    """What is wrong, in the four parts that every error has."""
+
+    subject: str
+    expected: str
+    found: str
+    remedy: str
+
+
+class TermsRow(_Part):
+    """Who took on a failure, until when, and why."""
+
+    who: str
+    until: date
+    reason: str
+
+
 class Trouble(_Part):
     """Something that stopped the run, as an operator needs it."""
 
     where: str
     title: str
     verdict: Verdict | None = None
-    subject: str = ""
-    expected: str = ""
-    found: str = ""
-    do: str = ""
-    text: str = ""
+    problem: ProblemRow | None = None
 
 
 class PlanFacts(_Part):
@@ -92,10 +105,10 @@ class CheckRow(_Part):
     claim: str
     states: list[str]
     verdict: Verdict
-    message: str
+    problem: ProblemRow | None
+    waiver: TermsRow | None
     seconds: float
     gate: int
-    file: str = ""
 
 
 class StateRow(_Part):
@@ -111,8 +124,8 @@ class GateRow(_Part):
     """A gate as it was run. `before`: asked before the step, when its states need not hold yet."""
 
     number: int
-    label: str
     before: bool
+    occasion: str
     states: list[str]
     verdict: Verdict
     reason: str
@@ -129,7 +142,7 @@ class Attempt(_Part):
     started: Moment
     ended: Moment
     outcome: Outcome
-    error: str = ""
+    problem: ProblemRow | None = None
 
 
 class StepRow(_Part):
@@ -255,12 +268,12 @@ class Outage(_Part):
 
 
 class WaiverRow(_Part):
-    """A failure that somebody took on: the terms name owner, expiry and reason."""
+    """A failure that somebody took on."""
 
     check: str
     claim: str
-    terms: str
-    found: str
+    terms: TermsRow
+    problem: ProblemRow | None
 
 
 class Figure(_Part):

@@ -1,6 +1,6 @@
 """What the sign-off says in words: the verdict first, where production stands, what to do, and what is left."""
 
-from fixtures.run.evidence import Verdict
+from fixtures.run.evidence import PASS, Verdict
 from reports.models import Data, Figure, Files, SignOff, Status, Trouble
 from reports.words import counted, duration, minute, number
 
@@ -20,8 +20,6 @@ MILESTONES = (
     ("accepted", "accept the result through public DNS"),
 )
 """State -> what has to be done to reach it. A state that no gate confirmed is a thing not done yet."""
-
-_PASS = (Verdict.GO, Verdict.WAIVED)
 
 
 def _host(sign: SignOff) -> str:
@@ -55,10 +53,10 @@ def _named(trouble: Trouble | None) -> str:
     """What is wrong, in half a sentence."""
     if trouble is None:
         return "no reason was left"
-    if trouble.subject:
-        return f"{_short(trouble.subject)}: expected {_short(trouble.expected)}, found {_short(trouble.found)}"
-    title = "" if trouble.verdict is None else _short(trouble.title)  # of a step, its own words say enough
-    return ": ".join(part for part in (title, _short(trouble.text)) if part)
+    problem = trouble.problem
+    if problem:
+        return f"{_short(problem.subject)}: expected {_short(problem.expected)}, found {_short(problem.found)}"
+    return _short(trouble.title)
 
 
 def _short(text: str, most: int = 90) -> str:
@@ -211,7 +209,7 @@ def figures(sign: SignOff) -> list[Figure]:
 
 def not_done(sign: SignOff) -> list[str]:
     """What somebody still has to do."""
-    confirmed = {state for gate in sign.gates if gate.verdict in _PASS for state in gate.states}
+    confirmed = {state for gate in sign.gates if gate.verdict in PASS for state in gate.states}
     items = []
     if sign.status is Status.ACCEPTED:
         ttls = sorted({row.ttl for row in sign.dns if row.ttl is not None and row.ttl != sign.plan.ttl})
@@ -220,7 +218,8 @@ def not_done(sign: SignOff) -> list[str]:
                 f"Raise the DNS records' TTL again, before the move it was {', '.join(f'{ttl} s' for ttl in ttls)}."
             )
         items.append("Keep the old host, closed as it is, until nobody wants to go back to it; then switch it off.")
-        items.append("Set up backups on the target, and try a restore.")
+        if not {"backed_up", "restore_tested"} <= {state.name for state in sign.states if state.verdict in PASS}:
+            items.append("Set up backups on the target, and try a restore.")
     elif sign.status is Status.BACKED_OUT:
         items.append("Find out why, then begin anew: gonogo run --new.")
         items.append("Terminate the fenced instance when its data is no longer needed.")

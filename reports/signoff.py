@@ -1,13 +1,13 @@
 """Makes the sign-off of a run out of its stored evidence: one model, from which every page is made."""
 
-import re
 from datetime import date, datetime, timedelta
 
-from fixtures.run.evidence import (
+from fixtures.run.evidence import CheckResult, Verdict
+from fixtures.run.journal import BackedOut, DnsChanged, Entry, GateJudged, Happened, SourceClosed, SourceReopened
+from fixtures.run.records import (
     Checklist,
     DataCopy,
     DnsBefore,
-    Entry,
     FilesCopy,
     Opening,
     PagesReplayed,
@@ -15,7 +15,6 @@ from fixtures.run.evidence import (
     SourceClosure,
     TargetFacts,
     Users,
-    Verdict,
 )
 from reports import history, sentences
 from reports.models import (
@@ -27,6 +26,7 @@ from reports.models import (
     Files,
     Outage,
     PagesRow,
+    ProblemRow,
     Risk,
     SignOff,
     SpeedRow,
@@ -69,7 +69,7 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
     live = not ended and last is not None and at - last < FRESH
     status, troubles = history.standing(stored, live=live)
     states = history.states(stored)
-    steps, owner = history.steps(stored, live=live and status is Status.UNDER_WAY)
+    steps = history.steps(stored, live=live and status is Status.UNDER_WAY)
     target = stored.record(TargetFacts)
     outage, speed = _outage(stored), _speed(stored)
     if status is Status.ACCEPTED and outage and outage.lost:
@@ -82,7 +82,7 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
             private_address=target.private_address, volume_id=target.volume_id,
         ) if target else None,
         started=stored.entries[0].at if stored.entries else None, last=last, figures=[], events=history.events(stored),
-        steps=steps, gates=history.gates(stored, owner), states=states, data=_data(stored),
+        steps=steps, gates=history.gates(stored), states=states, data=_data(stored),
         files=_files(stored), dns=_dns(stored, target), outage=outage, waivers=_waivers(states),
         risks=[*_risks(stored, target), *([] if speed else [NOT_TIMED])], attestations=_attestations(stored), speed=speed, pages=_pages(stored),
         not_done=[], unreadable=[*stored.unreadable, *_missing_gates(stored)],
@@ -100,29 +100,25 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
 
 def _missing_gates(stored: Stored) -> list[str]:
     return [
-        f"gate {entry.detail.get('number')}: the journal names it, its result cannot be read"
+        f"gate {entry.number}: the journal names it, its result cannot be read"
         for entry in stored.entries
-        if entry.kind == "gate" and history.find_gate(stored, entry) is None
+        if isinstance(entry, GateJudged) and history.find_gate(stored, entry) is None
     ]
 
 
 def _lost(outage: Outage) -> Trouble:
-    return Trouble(
-        where="what users saw", title="Writes that users were told are safe are not on the target",
-        verdict=Verdict.NO_GO, subject="acknowledged writes", expected="all of them on the target",
+    problem = ProblemRow(
+        subject="acknowledged writes", expected="all of them on the target",
         found=f"{len(outage.lost)} lost: {', '.join(outage.lost[:5])}",
-        do="save them from the old host, which still holds its database",
+        remedy="save them from the old host, which still holds its database",
     )  # fmt: skip
+    title = "Writes that users were told are safe are not on the target"
+    return Trouble(where="what users saw", title=title, verdict=Verdict.NO_GO, problem=problem)
 
 
-def _parameter(name: str) -> str:
-    """How pytest's ids write a table or directory: as the checks' own parameters do."""
-    return "[" + re.sub(r"[\s\[\]]", "_", name) + "]"
-
-
-def _verdict_of(name: str, found: dict[str, Verdict], *, proven: bool) -> Verdict | None:
+def _verdict_of(parameter: str, value: str, found: list[CheckResult], *, proven: bool) -> Verdict | None:
     """The verdict on one table or directory: of its own checks, else of its whole state where that is proven."""
-    own = [verdict for check, verdict in found.items() if check.endswith(_parameter(name))]
+    own = [result.outcome for result in found if result.parameters.get(parameter) == value]
     if own:
         return history.worst(own)
     return Verdict.GO if proven else None
@@ -135,17 +131,19 @@ def _data(stored: Stored) -> Data | None:
     state = "final_data_copied" if copy.final else "data_copied"
     # Only what was compared after this very copy says anything about it.
     since = utc(copy.recorded)
-    found, proven = history.verdicts(stored, state, since), history.proven(stored, state, since)
+    found, proven = history.results(stored, state, since), history.proven(stored, state, since)
     tables = [
-        TableRow(name=name, rows=table.rows, digest=table.digest, verdict=_verdict_of(name, found, proven=proven))
+        TableRow(
+            name=name, rows=table.rows, digest=table.digest, verdict=_verdict_of("table", name, found, proven=proven)
+        )
         for name, table in sorted(copy.tables.items())
     ]
     tables += [
-        TableRow(name=name, rows=0, digest="not read", verdict=_verdict_of(name, found, proven=False))
+        TableRow(name=name, rows=0, digest="not read", verdict=_verdict_of("table", name, found, proven=False))
         for name in sorted(copy.unproven)
     ]
     comparisons = [
-        ComparisonRow(name=name, rows=one.rows, verdict=_verdict_of(name, found, proven=proven))
+        ComparisonRow(name=name, rows=one.rows, verdict=_verdict_of("comparison", name, found, proven=proven))
         for name, one in copy.comparisons.items()
     ]
     return Data(
@@ -164,11 +162,11 @@ def _files(stored: Stored) -> Files | None:
     state = "final_files_copied" if copy.final else "files_copied"
     # Only what was compared after this very copy says anything about it.
     since = utc(copy.recorded)
-    found, proven = history.verdicts(stored, state, since), history.proven(stored, state, since)
+    found, proven = history.results(stored, state, since), history.proven(stored, state, since)
     directories = [
         DirectoryRow(
             path=path, files=count.files, links=count.links, bytes=count.bytes, manifest=copy.manifests.get(path, ""),
-            verdict=_verdict_of(path, found, proven=proven),
+            verdict=_verdict_of("upload", path, found, proven=proven),
         )
         for path, count in sorted(copy.counts.items())
     ]  # fmt: skip
@@ -182,8 +180,8 @@ def _dns(stored: Stored, target: TargetFacts | None) -> list[DnsRow]:
     before = stored.record(DnsBefore)
     if before is None:
         return []
-    last = next((e.kind for e in reversed(stored.entries) if e.kind in ("dns_changed", "backed_out")), "")
-    after = [target.public_address] if last == "dns_changed" and target else []
+    last = next((e for e in reversed(stored.entries) if isinstance(e, DnsChanged | BackedOut)), None)
+    after = [target.public_address] if isinstance(last, DnsChanged) and target else []
     return [
         DnsRow(record=record, before=values, ttl=before.ttls.get(record), after=after)
         for record, values in sorted(before.records.items())
@@ -206,18 +204,18 @@ def _pages(stored: Stored) -> PagesRow | None:
     return PagesRow(compared=len(replayed.pages), changed=list(changed))
 
 
-def _last(entries: list[Entry], *kinds: str) -> datetime | None:
-    return next((entry.at for entry in reversed(entries) if entry.kind in kinds), None)
+def _last(entries: list[Entry], *kinds: type[Happened]) -> datetime | None:
+    return next((entry.at for entry in reversed(entries) if isinstance(entry, kinds)), None)
 
 
 def _outage(stored: Stored) -> Outage | None:
     closure, opening, users = stored.record(SourceClosure), stored.record(Opening), stored.record(Users)
-    closed = _last(stored.entries, "source_closed") or (closure.closed if closure else None)
+    closed = _last(stored.entries, SourceClosed) or (closure.closed if closure else None)
     if closed is None:
         return None
     later = [entry for entry in stored.entries if entry.at >= closed]
-    reopened = _last(later, "source_reopened", "backed_out")
-    ended = reopened or (opening.outage_ended if opening else None) or _last(later, "dns_changed")
+    reopened = _last(later, SourceReopened, BackedOut)
+    ended = reopened or (opening.outage_ended if opening else None) or _last(later, DnsChanged)
     measured = users.outage_seconds if users else None
     outage = Outage(closed=closed, ended=ended, seconds=measured, measured=measured is not None)
     if outage.ended and measured is None:
@@ -253,9 +251,9 @@ def _terms(who: str, when: date | None, why: str) -> str:
 
 
 def _waivers(states: list[StateRow]) -> list[WaiverRow]:
-    waived = {c.id: c for row in states for c in row.checks if c.verdict is Verdict.WAIVED}
-    rows = []
-    for check in waived.values():
-        terms, _, found = check.message.partition("\n")
-        rows.append(WaiverRow(check=check.id, claim=check.claim, terms=terms, found=found))
-    return rows
+    waived = {check.id: check for row in states for check in row.checks if check.waiver}
+    return [
+        WaiverRow(check=check.id, claim=check.claim, terms=check.waiver, problem=check.problem)
+        for check in waived.values()
+        if check.waiver
+    ]

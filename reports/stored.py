@@ -1,7 +1,6 @@
 """Reads a run's directory. What cannot be read is named and passed over: a report is most needed when things went wrong."""
 
 import hashlib
-import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fixtures.run.evidence import (
+from fixtures.run.evidence import GateResult, refuse_other_format
+from fixtures.run.journal import Entry, parse
+from fixtures.run.records import (
     Checklist,
     DataCopy,
     DnsBefore,
-    Entry,
     FilesCopy,
-    GateResult,
     Opening,
     PagesReplayed,
     Record,
@@ -30,8 +29,6 @@ from reports.words import utc
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=Record)
 
-_GATE = re.compile(r"^\d+-(?P<label>[^.]+)\.json$")
-_BEFORE = "-before"
 KINDS: tuple[type[Record], ...] = (
     TargetFacts,
     DataCopy,
@@ -46,20 +43,6 @@ KINDS: tuple[type[Record], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class StoredGate:
-    """A gate's result, the label of its file, and the JUnit that pytest wrote beside it."""
-
-    label: str
-    result: GateResult
-    junit: Path
-
-    @property
-    def before(self) -> bool:
-        """Whether it asked, ahead of a step, for what the step is to give: it need not be go."""
-        return self.label.endswith(_BEFORE)
-
-
 @dataclass
 class Stored:
     """All evidence of one run that could be read."""
@@ -67,7 +50,7 @@ class Stored:
     directory: Path
     plan: PlanFacts
     entries: list[Entry] = field(default_factory=list)
-    gates: list[StoredGate] = field(default_factory=list)
+    gates: list[GateResult] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
@@ -77,7 +60,8 @@ class Stored:
 
 
 def read(directory: Path) -> Stored:
-    """Read everything in a run's directory that reports speak of."""
+    """Read everything in a run's directory that reports speak of; raises `Refused` for a run of another format."""
+    refuse_other_format(directory)
     unreadable: list[str] = []
     return Stored(
         directory,
@@ -108,31 +92,27 @@ def _model(kind: type[M], text: str, name: str, unreadable: list[str]) -> M | No
 
 
 def _journal(path: Path, unreadable: list[str]) -> list[Entry]:
-    lines = (_text(path, unreadable) or "").split("\n")
     entries = []
-    for number, line in enumerate(lines, start=1):
-        if not line:
+    for number, line in enumerate((_text(path, unreadable) or "").split("\n"), start=1):
+        try:
+            entry = parse(line) if line else None
+        except ValueError:
+            unreadable.append(f"journal.jsonl, line {number}: cannot be read as an entry")
             continue
-        # A crash cuts the last line short, and that is no damage: what it would have said did not happen.
-        passed_over = unreadable if number < len(lines) else []
-        entry = _model(Entry, line, f"journal.jsonl, line {number}", passed_over)
         if entry:
             entries.append(entry.model_copy(update={"at": utc(entry.at)}))
     return entries
 
 
-def _gates(directory: Path, unreadable: list[str]) -> list[StoredGate]:
+def _gates(directory: Path, unreadable: list[str]) -> list[GateResult]:
     found = []
-    for path in sorted(directory.glob("*.json")):
-        match = _GATE.match(path.name)
-        text = _text(path, unreadable) if match else None
+    for path in sorted(directory.glob("[0-9]*.json")):
+        text = None if path.name.endswith(".receipt.json") else _text(path, unreadable)
         result = _model(GateResult, text, f"gates/{path.name}", unreadable) if text is not None else None
-        if match and result:
+        if result:
             times = {"started": utc(result.started), "finished": utc(result.finished)}
-            # Two gates of one pytest process share its JUnit, which bears the number and the first one's label.
-            junit = next(iter(sorted(directory.glob(f"{path.name.partition('-')[0]}-*.xml"))), path.with_suffix(".xml"))
-            found.append(StoredGate(match["label"], result.model_copy(update=times), junit))
-    return sorted(found, key=lambda gate: (gate.result.number, gate.result.finished))
+            found.append(result.model_copy(update=times))
+    return sorted(found, key=lambda gate: (gate.number, gate.finished))
 
 
 def _records(directory: Path, unreadable: list[str]) -> list[Record]:

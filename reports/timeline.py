@@ -147,7 +147,7 @@ def _rows(sign: SignOff, scale: Scale, drawn: Picture) -> None:
     y = drawn.top + 4
     rows: dict[str, float] = {}
     names = [step.name for step in sign.steps]
-    if any(not gate.step for gate in sign.gates):
+    if any(gate.step not in names for gate in sign.gates):
         names.append("")
     for name in names:
         rows[name] = y
@@ -165,7 +165,9 @@ def _rows(sign: SignOff, scale: Scale, drawn: Picture) -> None:
         asked = "not yet true" if gate.before and gate.verdict.value == "no-go" else gate.verdict.value
         kind = "beforehand" if gate.before else gate.verdict.value
         text = f"gate {gate.number}, {', '.join(gate.states)}: {asked}, {duration((gate.finished - gate.started).total_seconds())}"
-        drawn.gates.append(Shape(left, rows[gate.step] + 2 + BAR + 1, max(right - left, 3.0), kind, text))
+        drawn.gates.append(
+            Shape(left, rows.get(gate.step, rows.get("", 0.0)) + 2 + BAR + 1, max(right - left, 3.0), kind, text)
+        )
     drawn.bottom = y + 2
 
 

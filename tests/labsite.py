@@ -14,7 +14,8 @@ from fixtures.connect.nameservers import Dns
 from fixtures.connect.web import web_of
 from fixtures.lab import control, faults
 from fixtures.plan import load_plan
-from fixtures.run.evidence import Entry, GateResult
+from fixtures.run.evidence import GateResult
+from fixtures.run.journal import Entry
 from fixtures.run.run import Run, runs_of
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,10 +14,23 @@ from fixtures.places import HELD, STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.policy import ingress, notices
 from fixtures.policy.ingress import Ingress
-from fixtures.run.evidence import (
+from fixtures.run.journal import (
+    BackedOut,
+    BackOutStarted,
+    DnsRestored,
+    NoticeWithdrawn,
+    SourceReopened,
+    TargetAway,
+    TargetFenced,
+    TargetOpened,
+    TargetSaved,
+    TargetUnfenced,
+    TargetUnknown,
+    WritesGivenUp,
+)
+from fixtures.run.records import (
     DataCopy,
     DnsBefore,
-    Entry,
     FileCount,
     FilesCopy,
     Image,
@@ -53,7 +66,7 @@ LIMIT = 6 * 3600.0
 def plan_back_out(run: Run) -> list[str]:
     """What a back-out of this run would do, a sentence each, in order."""
     sentences = []
-    if run.happened("target_open"):
+    if run.happened(TargetOpened):
         sentences += [
             "The target is fenced: its users see a maintenance page, its pack, workers and cron stop, its roles may not "
             "log in.",
@@ -89,23 +102,19 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     target then serves again as before. Raises what connections raise; what was reached by then is in the journal.
     """
     run, plan = connections.run, connections.plan
-    if not run.happened("back_out_started"):
-        run.journal(Entry(kind="back_out_started"))
+    if not run.happened(BackOutStarted):
+        run.journal(BackOutStarted())
     if run.has(TargetFacts):
         _leave_target(connections, confirm)
     if run.has(SourceClosure):
         _open_production(connections)
     if run.has(DnsBefore):
         restore(plan, run.records(DnsBefore), connections.dns, connections.cloud)
-        _moved(run, "dns_restored")
+        run.journal(DnsRestored())
     if run.has(Notices):
         for path in withdraw(connections.open_source, plan):
-            _moved(run, "notice_withdrawn", file=path)
-    run.journal(Entry(kind="backed_out"))
-
-
-def _moved(run: Run, move: str, **detail: object) -> None:
-    run.journal(Entry(kind="moved_back", step=move, detail=detail))
+            run.journal(NoticeWithdrawn(file=path))
+    run.journal(BackedOut())
 
 
 def _open_production(connections: Connections) -> None:
@@ -120,7 +129,7 @@ def _open_production(connections: Connections) -> None:
     )
     done = cutover.CLOSURE.with_name("closure-undone.json")
     source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(cutover.CLOSURE), str(done)])
-    run.journal(Entry(kind="source_reopened"))
+    run.journal(SourceReopened())
 
 
 # --- the target ---------------------------------------------------------------------------------------------------------
@@ -129,25 +138,25 @@ def _open_production(connections: Connections) -> None:
 def _leave_target(connections: Connections, confirm: Confirm) -> None:
     """Fence the target, and where it was open save it and have its writes given up by word."""
     run, plan = connections.run, connections.plan
-    opened = run.happened("target_open")
+    opened = run.happened(TargetOpened)
     try:
         guards.prove_target(connections.target, run, plan, connections.cloud)
     except CouldNotVerify as error:
         if opened:
             _ask_blindly(connections, confirm, error)
-        return _moved(run, "target_away", reason=error.found)
+        return run.journal(TargetAway(reason=error.found))
     except Refused as error:
         # Another run's host, or nobody's: not ours to fence. Users may only have reached it through us once it opened.
         if opened:
             raise
-        return _moved(run, "target_unknown", reason=error.found)
+        return run.journal(TargetUnknown(reason=error.found))
     if not opened:
         if stop_pack_if_there(connections.target, plan):
             connections.target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
-        return _moved(run, "target_fenced")
+        return run.journal(TargetFenced())
     _fence(connections)
-    _moved(run, "target_fenced")
-    if not any(entry.kind == "moved_back" and entry.step == "writes_given_up" for entry in run.entries()):
+    run.journal(TargetFenced())
+    if not run.happened(WritesGivenUp):
         _save(connections)
         _give_up_writes(connections, confirm)
     # The cloud's firewall too: whatever is started on the target by mistake, no user reaches it.
@@ -177,7 +186,7 @@ def _unfence(connections: Connections) -> None:
     start_pack(target, plan)
     quarantine.lift(target, plan)
     target.check(["rm", "-f", "--", str(plan.application.maintenance_page), str(FENCE)])
-    _moved(connections.run, "target_unfenced")
+    connections.run.journal(TargetUnfenced())
 
 
 def operator_alone(plan: Plan) -> frozenset[Ingress]:
@@ -211,7 +220,7 @@ def _save(connections: Connections) -> None:
     plan, run = connections.plan, connections.run
     directory = saved_directory(plan, run)
     run_unit(connections.target, run, "back_out-save", save_script(plan, directory), LIMIT)
-    _moved(run, "target_saved", directory=str(directory))
+    run.journal(TargetSaved(directory=str(directory)))
 
 
 def written_since(copied: Mapping[str, TableCopy], live: Mapping[str, TableCopy]) -> dict[str, str]:
@@ -281,7 +290,7 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
             found="something else",
             remedy="nothing is lost: the target serves again; `gonogo status` shows where the run stands",
         )
-    _moved(run, "writes_given_up", written=written)
+    run.journal(WritesGivenUp(written=written))
 
 
 def _ask_blindly(connections: Connections, confirm: Confirm, error: CouldNotVerify) -> None:

@@ -11,7 +11,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts import likeness, updates
 from fixtures.plan import Plan
-from fixtures.run.evidence import Survey
+from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from steps.build.postgresql import server_unit
 from steps.engine import guards

@@ -14,7 +14,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts import roles
 from fixtures.plan import Plan
-from fixtures.run.evidence import Survey
+from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from steps.engine import guards
 from steps.step import step

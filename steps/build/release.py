@@ -9,7 +9,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.places import HELD
 from fixtures.plan import Page, Plan
-from fixtures.run.evidence import Survey
+from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from steps.engine import guards
 from steps.step import step

@@ -7,7 +7,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import Refused, StepFailed
 from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan, Volume
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from steps.engine import guards
 from steps.step import step

@@ -1,6 +1,7 @@
 """`gonogo checklist`: the night's document, whenever somebody wants to read it."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -9,9 +10,10 @@ from fixtures.errors import GonogoError
 from fixtures.plan import load_plan
 from fixtures.plan.waivers import load_signed
 from fixtures.run.evidence import now
-from fixtures.run.run import runs_of, write_whole
+from fixtures.run.run import new_run, runs_of, write_whole
 from steps.cli.clear_errors import clear_errors
 from steps.cli.run import RUNS, PlanFile
+from steps.engine.gate import Gates
 from steps.night.checklist import render
 
 
@@ -25,7 +27,12 @@ def checklist(
     """Write the night's document from the plan: window, people, steps, tests, times, and how to go back."""
     plan = load_plan(plan_file)
     form = "html" if out is not None and out.suffix in {".html", ".htm"} else "md"
-    text = render(plan, runs_of(plan, RUNS), load_signed(plan, now().astimezone().date()), form)
+    with TemporaryDirectory() as directory:
+        # The checks are collected for a run of their own: a plan may have none yet, or was edited since.
+        gates = Gates(plan, new_run(plan, Path(directory)))
+        gates.collect()
+    signed = load_signed(plan, now().astimezone().date())
+    text = render(plan, runs_of(plan, RUNS), signed, form, gates.catalogue)
     if out is None:
         typer.echo(text)
         return

@@ -10,7 +10,8 @@ import typer
 from fixtures.connect.connections import Connections
 from fixtures.errors import GonogoError, Refused
 from fixtures.plan import load_plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.journal import Accepted, BackedOut, SourceClosed
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run, runs_of
 from steps import PHASES, STEPS
 from steps.cli import checklist as cli_checklist
@@ -93,10 +94,10 @@ def _situation(current: Run | None, done: Mapping[str, object]) -> str:
     """Words that operators know from AWS's own migration services."""
     if current is None:
         return "not ready"
-    for end, words in (("backed_out", "backed out"), ("accepted", "cutover complete")):
+    for end, words in ((BackedOut, "backed out"), (Accepted, "cutover complete")):
         if ended(current, end):
             return words
-    if current.happened("source_closed"):
+    if current.happened(SourceClosed):
         return "cutover in progress"
     if "lower_ttl" in done:
         return "ready for cutover"

@@ -8,7 +8,8 @@ import typer
 from fixtures.connect import hostsfile
 from fixtures.errors import GonogoError, Refused
 from fixtures.plan import Plan, load_plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.journal import Accepted
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import runs_of
 from steps.cli.clear_errors import clear_errors
 from steps.cli.run import RUNS, PlanFile
@@ -78,7 +79,7 @@ def _addresses(plan: Plan) -> list[str]:
             found="none yet",
             remedy="`gonogo run --until ssh_ready` launches it",
         )
-    if runs[-1].happened("accepted"):
+    if runs[-1].happened(Accepted):
         raise Refused(
             f"run {runs[-1].name}",
             expected="a target that DNS does not name yet",

@@ -17,7 +17,9 @@ from fixtures.lab.users import ledger
 from fixtures.lab.variants import FIRST, VARIANTS
 from fixtures.plan import Plan, load_plan
 from fixtures.policy.dnsclock import clock_file
-from fixtures.run.evidence import SourceClosure, Users, now
+from fixtures.run.evidence import now
+from fixtures.run.journal import Accepted, BackedOut
+from fixtures.run.records import SourceClosure, Users
 from fixtures.run.run import Run, runs_of
 from steps.cli import lab_drill as cli_lab_drill
 from steps.cli.clear_errors import clear_errors
@@ -99,7 +101,7 @@ def _set_aside(plan: Plan, since: str = "") -> None:
     """
     clock_file(plan, Run(RUNS / "none")).unlink(missing_ok=True)
     for run in runs_of(plan, RUNS):
-        if (since and run.name >= since) or not (ended(run, "accepted") or ended(run, "backed_out")):
+        if (since and run.name >= since) or not (ended(run, Accepted) or ended(run, BackedOut)):
             aside = run.directory.with_name(f"{run.name}-lab-gone")
             while aside.exists():
                 aside = aside.with_name(f"{aside.name}-again")

@@ -13,6 +13,7 @@ from fixtures.errors import GonogoError
 from fixtures.lab import control
 from fixtures.lab.users import ledger
 from fixtures.plan import Plan, load_plan
+from fixtures.run.journal import BackedOut
 from fixtures.run.run import runs_of
 from steps import CUT_OVER
 from steps.cli import exits
@@ -77,7 +78,7 @@ def _gonogo(plan: Path, wanted: int, *arguments: str) -> str:
 def _not_back(name: str, plan: Plan) -> str:
     """What speaks against production being open again for the users, by evidence and by asking as they do."""
     run = runs_of(plan, RUNS)[-1]
-    if not ended(run, "backed_out"):
+    if not ended(run, BackedOut):
         return f"run {run.name} is not proven to be backed out"
     own = str(plan.source.public_address)
     connections = Connections(plan, run, may_change=False)

@@ -13,14 +13,15 @@ from fixtures import states
 from fixtures.connect.connections import Connections
 from fixtures.errors import GonogoError, Refused
 from fixtures.plan import Plan, load_plan
-from fixtures.run.evidence import Entry, Opening
+from fixtures.run.evidence import PASS
+from fixtures.run.journal import Accepted, BackedOut, Resumed, SourceClosed
+from fixtures.run.records import Opening
 from fixtures.run.run import Run, runs_of
 from steps import REHEARSE, STEPS
 from steps.back_out import back_out as way_back
 from steps.cli import exits
 from steps.cli.clear_errors import clear_errors, stop
 from steps.engine.executor import (
-    PASS,
     Executor,
     GateClosed,
     choose_run,
@@ -69,7 +70,7 @@ def rehearse(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
     plan = load_plan(plan_file)
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo rehearse"):
         current, resumed = choose_run(plan, RUNS)
-        if current.happened("source_closed"):
+        if current.happened(SourceClosed):
             raise Refused(
                 f"run {current.name}",
                 expected="a rehearsal before production is closed",
@@ -85,7 +86,7 @@ def _advance(plan: Plan, current: Run, until: str, *, resumed: bool, each: bool,
     progress = Progress(current.directory / "run.log")
     progress.listen()
     if resumed:
-        current.journal(Entry(kind="resumed"))
+        current.journal(Resumed())
     progress.say(f"{'resuming' if resumed else 'run'} {current.directory.relative_to(ROOT)}", "bold")
     with _whatever_stops_it(plan, current, progress):
         if not yes:
@@ -117,7 +118,7 @@ def _somebody_answers(current: Run, until: str, *, each: bool) -> None:
 
 
 def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Callable[[Step], bool]) -> None:
-    if not current.happened("source_closed"):
+    if not current.happened(SourceClosed):
         with progress.working("who is who: account, source, target"):
             connections = Connections(plan, current, may_change=False)
             try:
@@ -129,7 +130,7 @@ def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Cal
         Executor(plan, current, progress, STEPS, after_gate=pages.refresh).go(until or None, confirm)
     finally:
         pages.finish()
-    if current.happened("accepted"):
+    if current.happened(Accepted):
         progress.say(f"accepted; the sign-off: {current.directory / 'signoff.html'}", "bold green")
     else:
         progress.say(f"reached {until}; `gonogo run` goes on", "bold")
@@ -181,7 +182,7 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
     plan = load_plan(plan_file)
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo back-out"):
         runs = runs_of(plan, RUNS)
-        if not runs or ended(runs[-1], "backed_out"):
+        if not runs or ended(runs[-1], BackedOut):
             raise Refused(
                 f"the plan {plan.name}",
                 expected="a run to back out of",
@@ -210,7 +211,7 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
             Pages(current).finish()
         gates = Gates(plan, current)
         gates.collect()
-        result = gates.after(["backed_out"])
+        result = gates.ask(["backed_out"])
         Pages(current).finish()
         if result.verdict not in PASS:
             stop(GateClosed(result, "back-out", "after"), progress)

@@ -9,13 +9,13 @@ from fixtures import states
 from fixtures.connect.connections import Connections
 from fixtures.errors import GonogoError, Refused, StepFailed
 from fixtures.plan import Plan, digest
-from fixtures.run.evidence import CheckResult, Entry, GateResult, SourceClosure, Verdict, now
+from fixtures.run import journal
+from fixtures.run.evidence import PASS, CheckResult, GateResult, Problem, Verdict, now
+from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run, new_run, runs_of
 from steps.engine.gate import Gates
 from steps.engine.progress import Progress
 from steps.step import Step
-
-PASS = (Verdict.GO, Verdict.WAIVED)
 
 
 class GateClosed(GonogoError):
@@ -43,9 +43,9 @@ def finished_steps(run: Run) -> dict[str, datetime]:
     """Steps that need not run again, and when they finished; what was voided since, as by another rehearsal, is not."""
     done: dict[str, datetime] = {}
     for entry in run.entries():
-        if entry.kind in ("step_finished", "already_true"):
+        if isinstance(entry, journal.StepFinished | journal.AlreadyTrue):
             done[entry.step] = entry.at
-        elif entry.kind == "voided":
+        elif isinstance(entry, journal.Voided):
             done.pop(entry.step, None)
     return done
 
@@ -55,7 +55,7 @@ def void(run: Run, steps: Iterable[Step]) -> None:
     done = finished_steps(run)
     for step in steps:
         if step.name in done:
-            run.journal(Entry(kind="voided", step=step.name))
+            run.journal(journal.Voided(step=step.name))
 
 
 def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bool]:
@@ -66,7 +66,7 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
     runs = runs_of(plan, parent)
     if runs and not anew:
         run = runs[-1]
-        if ended(run, "accepted"):
+        if ended(run, journal.Accepted):
             raise Refused(
                 f"the plan {plan.name}",
                 expected="a migration that is not done yet",
@@ -80,7 +80,7 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                 found="its back-out began and is not finished",
                 remedy="finish it: `gonogo back-out`; then `gonogo run` begins anew",
             )
-        if not ended(run, "backed_out"):
+        if not ended(run, journal.BackedOut):
             if digest(run.directory / "plan.toml") != digest(plan.path):
                 raise PlanChanged(
                     f"the plan {plan.path}",
@@ -89,7 +89,7 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                     remedy="undo the edit, or back out and begin anew with `gonogo run --new`",
                 )
             return run, True
-    if runs and anew and runs[-1].happened("source_closed") and not _over(runs[-1]):
+    if runs and anew and runs[-1].happened(journal.SourceClosed) and not _over(runs[-1]):
         raise Refused(
             f"run {runs[-1].name}",
             expected="production open before another run begins",
@@ -97,29 +97,30 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
             remedy="go on with `gonogo run`, or reopen production with `gonogo back-out`",
         )
     run = new_run(plan, parent)
-    run.journal(Entry(kind="run_started", detail={"plan": digest(plan.path)}))
+    run.journal(journal.RunStarted(plan=digest(plan.path)))
     return run, False
 
 
-def ended(run: Run, end: str) -> bool:
-    """Whether the run ended as `end` (accepted, backed_out), and a gate said so after it: a claim alone is no end."""
-    claimed = proven = False
+def ended(run: Run, end: type[journal.Accepted | journal.BackedOut]) -> bool:
+    """Whether the run ended so, and a gate said so after it: a claim alone is no end."""
+    claimed = ""
+    proven = False
     for entry in run.entries():
-        if entry.kind == end:
-            claimed = True
-        elif claimed and entry.kind == "gate" and entry.detail.get("states") == [end]:
-            proven = entry.detail.get("verdict") in PASS
+        if isinstance(entry, end):
+            claimed = entry.kind
+        elif claimed and isinstance(entry, journal.GateJudged) and entry.states == [claimed]:
+            proven = entry.verdict in PASS
     return proven
 
 
 def going_back(run: Run) -> bool:
     """Whether a back-out has begun to change something, was not called off, and is not proven."""
-    moves = [e for e in run.entries() if e.kind in ("moved_back", "source_reopened", "backed_out")]
-    return bool(moves) and moves[-1].step != "target_unfenced" and not ended(run, "backed_out")
+    moves = [entry for entry in run.entries() if isinstance(entry, journal.WAY_BACK)]
+    return bool(moves) and not isinstance(moves[-1], journal.TargetUnfenced) and not ended(run, journal.BackedOut)
 
 
 def _over(run: Run) -> bool:
-    return ended(run, "accepted") or ended(run, "backed_out")
+    return ended(run, journal.Accepted) or ended(run, journal.BackedOut)
 
 
 class Executor:
@@ -151,7 +152,7 @@ class Executor:
 
     def _one(self, number: int, step: Step, confirm: Callable[[Step], bool]) -> None:
         earlier = any("target_open" in later.gives for later in self.steps[number:])
-        if (step.destroys or earlier) and self.run.happened("target_open"):
+        if (step.destroys or earlier) and self.run.happened(journal.TargetOpened):
             would = f"would destroy: {step.destroys}" if step.destroys else "belongs before it"
             raise Refused(
                 f"the step {step.name}",
@@ -162,13 +163,13 @@ class Executor:
         begun = now()
         title = f"{number:2d}/{len(self.steps)} {step.name}"
         with self.progress.working(f"{title}: is it ready?"):
-            needs, gives = self.gates.before(step.needs, step.gives)
+            needs, gives = self.gates.before(step)
         self.after_gate()
         if needs is not None and needs.verdict not in PASS:
             raise GateClosed(needs, step.name, "before")
         # Go, not waived: a waiver accepts what a step could not reach, never that it did not run.
         if step.harmless and gives.verdict is Verdict.GO:
-            self.run.journal(Entry(kind="already_true", step=step.name))
+            self.run.journal(journal.AlreadyTrue(step=step.name))
             self.progress.say(f"{title}  already true ({_counts(gives)})", "dim")
             return
         if not confirm(step):
@@ -180,20 +181,17 @@ class Executor:
             )
         if step.destroys:
             self.progress.say(f"      destroys {step.destroys}")
-        self.run.journal(Entry(kind="step_started", step=step.name))
+        self.run.journal(journal.StepStarted(step=step.name))
         with self.progress.working(f"{title}: {step.meaning}"):
             self._call(step)
         with self.progress.working(f"{title}: proving"):
-            result = self.gates.after(step.gives)
+            result = self.gates.after(step)
         if result.verdict not in PASS:
-            self.run.journal(
-                Entry(
-                    kind="step_failed", step=step.name, detail={"error": f"the gate after it: {result.verdict.value}"}
-                )
-            )
+            closed = GateClosed(result, step.name, "after")
+            self.run.journal(journal.StepFailed(step=step.name, problem=Problem.of(closed)))
             self.after_gate()
-            raise GateClosed(result, step.name, "after")
-        self.run.journal(Entry(kind="step_finished", step=step.name))
+            raise closed
+        self.run.journal(journal.StepFinished(step=step.name))
         self.after_gate()
         seconds = (now() - begun).total_seconds()
         mark = "go" if result.verdict is Verdict.GO else "waived"
@@ -204,21 +202,22 @@ class Executor:
         try:
             step.run(connections)
         except GonogoError as error:
-            self.run.journal(Entry(kind="step_failed", step=step.name, detail={"error": str(error)}))
+            self.run.journal(journal.StepFailed(step=step.name, problem=Problem.of(error)))
             raise
         except KeyboardInterrupt:
-            self.run.journal(Entry(kind="interrupted", step=step.name))
+            self.run.journal(journal.Interrupted(step=step.name))
             raise
         except Exception as error:
-            detail = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-            self.run.journal(Entry(kind="step_failed", step=step.name, detail=detail))
-            raise StepFailed(
+            fault = StepFailed(
                 f"the step {step.name}",
                 expected="to finish",
                 found=f"{type(error).__name__}: {error}",
                 remedy=f"this is a fault of gonogo; the step may be half-done; run the same command again, it starts at "
                 f"{step.name}",
-            ) from error
+            )
+            failed = journal.StepFailed(step=step.name, problem=Problem.of(fault), traceback=traceback.format_exc())
+            self.run.journal(failed)
+            raise fault from error
         finally:
             connections.close()
         if step.name == "survey_source":
@@ -233,13 +232,13 @@ def _counts(result: GateResult) -> str:
 def describe(check: CheckResult) -> str:
     """One check that is not go, for people: the verdict, the check, and its own words."""
     return f"{check.outcome.value}: {check.id.removeprefix('checks/')}\n" + "\n".join(
-        f"    {line}" for line in check.message.splitlines()
+        f"    {line}" for line in str(check.problem or "").splitlines()
     )
 
 
 def minutes_left(plan: Plan, run: Run) -> float | None:
     """Minutes of the outage budget that are left, negative beyond it; None while production is open or once it is over."""
-    if not run.has(SourceClosure) or run.happened("source_reopened") or _over(run):
+    if not run.has(SourceClosure) or run.happened(journal.SourceReopened) or _over(run):
         return None
     closed = run.records(SourceClosure).closed
     return plan.cutover.outage_minutes - (now() - closed).total_seconds() / 60

@@ -1,7 +1,6 @@
 """The gate: all checks of some states, run by pytest in a process of its own, judged by what its receipt says."""
 
 import hashlib
-import json
 import logging
 import multiprocessing
 import os
@@ -13,18 +12,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from fixtures.errors import GonogoError
+from fixtures.errors import CouldNotVerify, GonogoError
 from fixtures.plan import Plan
 from fixtures.policy.verdict import NEWS, expected_checks, judge
-from fixtures.run.evidence import CheckResult, Entry, GateResult, Receipt, Verdict, now
+from fixtures.run.evidence import Check, CheckResult, GateResult, Occasion, Receipt, Verdict, now
+from fixtures.run.journal import CatalogueMade, GateJudged, WaiverUsed
 from fixtures.run.run import Run, write_whole
 from fixtures.states import expand
+from steps.step import Step
 
-said = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
+CATALOGUE = "catalogue.json"
 MINUTES = 15
 """A gate that says nothing for this long is stopped and could not verify."""
 
@@ -50,7 +52,7 @@ class Gates:
     def __init__(self, plan: Plan, run: Run) -> None:
         self.plan = plan
         self.run = run
-        self.catalogue: dict[str, list[str]] = {}
+        self.catalogue: dict[str, Check] = {}
         self.catalogue_hash = ""
 
     def collect(self) -> None:
@@ -86,28 +88,32 @@ class Gates:
                 remedy="see pytest's options in pyproject.toml: none may leave a file out",
             )
         self.catalogue = dict(sorted(found.collected.items()))
-        text = json.dumps(self.catalogue, indent=1)
+        text = _CATALOGUE.dump_json(self.catalogue, indent=1).decode()
         self.catalogue_hash = hashlib.sha256(text.encode()).hexdigest()
-        write_whole(self.run.directory / "catalogue.json", text)
-        self.run.journal(Entry(kind="catalogue", detail={"checks": len(self.catalogue), "sha256": self.catalogue_hash}))
+        write_whole(self.run.directory / CATALOGUE, text)
+        self.run.journal(CatalogueMade(checks=len(self.catalogue), sha256=self.catalogue_hash))
 
-    def before(self, needs: Sequence[str], gives: Sequence[str]) -> tuple[GateResult | None, GateResult]:
+    def before(self, step: Step) -> tuple[GateResult | None, GateResult]:
         """Run, in one process, the gate of what a step needs (None where it needs nothing) and that of what it gives.
 
-        The second one is the evidence that the step had something to do; its label ends in `-before`.
+        The second one is the evidence that the step had something to do: it need not be go.
         """
-        gates = [("+".join(needs), needs)] if needs else []
-        *first, second = self._run([*gates, (f"{'+'.join(gives)}-before", gives)])
+        gates = [(Occasion.NEEDED, step.needs)] if step.needs else []
+        *first, second = self._run([*gates, (Occasion.GIVEN_BEFORE, step.gives)], step.name)
         return (first[0] if first else None), second
 
-    def after(self, gives: Sequence[str]) -> GateResult:
+    def after(self, step: Step) -> GateResult:
         """Run the gate of what a step gave."""
-        return self._run([("+".join(gives), gives)])[0]
+        return self._run([(Occasion.AFTER, step.gives)], step.name)[0]
 
-    def _run(self, gates: Sequence[tuple[str, Sequence[str]]]) -> list[GateResult]:
-        """One process for all these gates, each (label, states); each is judged, kept and journalled by itself."""
+    def ask(self, states: Sequence[str]) -> GateResult:
+        """Run the gate of some states beside the ordered steps."""
+        return self._run([(Occasion.BY_HAND, states)], "")[0]
+
+    def _run(self, gates: Sequence[tuple[Occasion, Sequence[str]]], step: str) -> list[GateResult]:
+        """One process for all these gates; each is judged, kept and journalled by itself."""
         number = 1 + sum(1 for _ in self.run.gates.glob("[0-9]*.xml"))
-        junit = self.run.gates / f"{number:04d}-{gates[0][0][:80]}.xml"
+        junit = self.run.gates / f"{number:04d}-{_label(gates[0][1])}.xml"
         receipt_path = junit.with_suffix(".receipt.json")
         nonce = secrets.token_hex(8)
         started = now()
@@ -119,11 +125,12 @@ class Gates:
         if not junit.exists():
             junit.write_text('<testsuites><testsuite name="no report" tests="0"/></testsuites>\n', encoding="utf-8")
         ended = f"{code}: {last_words(junit.with_suffix('.log'))}"
-        return [self._judge(number, label[:80], list(states), receipt, ended, started) for label, states in gates]
+        return [self._keep(number, occasion, step, list(states), receipt, ended, started) for occasion, states in gates]
 
-    def _judge(
-        self, number: int, label: str, states: list[str], receipt: Receipt | None, ended: str, started: datetime
-    ) -> GateResult:
+    def _keep(
+        self, number: int, occasion: Occasion, step: str, states: list[str], receipt: Receipt | None, ended: str,
+        started: datetime,
+    ) -> GateResult:  # fmt: skip
         plain = list(dict.fromkeys(name for state in states for name in expand(state)))
         expected = expected_checks(self.catalogue, plain)
         results: list[CheckResult] = []
@@ -132,43 +139,66 @@ class Gates:
         else:
             results = [result for result in receipt.results if result.id in expected or set(result.states) & set(plain)]
             verdict, reason = judge(expected, results, plain, self.catalogue)
+        judged = GateJudged(
+            number=number, states=states, occasion=occasion, step=step, verdict=verdict, reason=reason
+        )  # fmt: skip
         result = GateResult(
-            number=number,
-            states=states,
-            verdict=verdict,
-            reason=reason,
+            **judged.model_dump(exclude={"kind", "at"}),
+            covers=plain,
             started=started,
             finished=now(),
             results=results,
             catalogue=self.catalogue_hash,
         )
-        write_whole(self.run.gates / f"{number:04d}-{label}.json", result.model_dump_json(indent=1) + "\n")
-        self.run.journal(
-            Entry(kind="gate", detail={"number": number, "states": states, "verdict": verdict.value, "reason": reason})
-        )
+        # Both gates that are asked ahead of a step come from one process and bear one number.
+        ahead = "-before" if occasion is Occasion.GIVEN_BEFORE else ""
+        path = self.run.gates / f"{number:04d}-{_label(states)}{ahead}.json"
+        write_whole(path, result.model_dump_json(indent=1) + "\n")
+        self.run.journal(judged)
         # Ahead of its step a claim need not hold: there no waiver lets anything pass.
-        waived = [] if label.endswith("-before") else [r for r in results if r.outcome is Verdict.WAIVED]
-        for used in waived:
-            terms = used.message.partition("\n")[0]
-            self.run.journal(Entry(kind="waiver_used", detail={"gate": number, "check": used.id, "terms": terms}))
+        for used in results if occasion is not Occasion.GIVEN_BEFORE else []:
+            if used.waiver:
+                self.run.journal(WaiverUsed(gate=number, check=used.id, waiver=used.waiver))
         return result
 
-    def _pytest(self, arguments: list[str], log: Path) -> int:
-        process = _SERVER.Process(target=_gate, args=(arguments, clean_environment(), str(log)))
+    def _pytest(self, arguments: list[str], output: Path) -> int:
+        process = _SERVER.Process(target=_gate, args=(arguments, clean_environment(), str(output)))
         process.start()
         told, moved = 0, time.monotonic()
         while process.is_alive() and time.monotonic() - moved < MINUTES * 60:
             process.join(1)
-            size = log.stat().st_size if log.exists() else 0
+            size = output.stat().st_size if output.exists() else 0
             if size != told:
-                _tell(log, told)
+                _tell(output, told)
                 told, moved = size, time.monotonic()
         if process.is_alive():
             process.kill()
             process.join()
-            with log.open("a", encoding="utf-8") as file:
+            with output.open("a", encoding="utf-8") as file:
                 file.write(f"\nstopped: it had said nothing for {MINUTES} minutes\n")
         return -1 if process.exitcode is None else process.exitcode
+
+
+_CATALOGUE = TypeAdapter(dict[str, Check])
+
+
+def read_catalogue(run: Run) -> dict[str, Check]:
+    """The catalogue that the run keeps; raises `CouldNotVerify` where it holds none."""
+    path = run.directory / CATALOGUE
+    try:
+        return _CATALOGUE.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CouldNotVerify(
+            str(path),
+            expected="the checks, as they were collected",
+            found=type(error).__name__,
+            remedy="run the same command again: every start collects the checks anew",
+        ) from None
+
+
+def _label(states: Sequence[str]) -> str:
+    """How a gate's files are called, beside its number."""
+    return "+".join(states)[:80]
 
 
 # A process forked from one that has loaded pytest and the clients begins three times sooner than a new interpreter.
@@ -188,13 +218,13 @@ _SERVER.set_forkserver_preload(
 )
 
 
-def _tell(log: Path, begin: int) -> None:
+def _tell(path: Path, begin: int) -> None:
     """Say what checks told of how far they are, from a place in the log on."""
-    with log.open(encoding="utf-8", errors="replace") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         file.seek(begin)
         for line in file:
             if line.startswith(NEWS):
-                said.info("%s", line.removeprefix(NEWS).rstrip())
+                log.info("%s", line.removeprefix(NEWS).rstrip())
 
 
 def _gate(arguments: list[str], environment: dict[str, str], log: str) -> None:

@@ -5,7 +5,8 @@ from fixtures.connect.host import Host
 from fixtures.errors import Refused
 from fixtures.places import MARKER, OPENED, marker
 from fixtures.plan import Plan
-from fixtures.run.evidence import Survey, TargetFacts
+from fixtures.run.journal import TargetOpened
+from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 
 # Everything in one command; a file that is not there gives an empty line.
@@ -67,7 +68,7 @@ def _not_the_source(machine: str, system_identifier: str, survey: Survey) -> Non
 def refuse_after_opening(run: Run, target: Host) -> None:
     """Raise `Refused` once the target may hold writes that production lacks: by the journal or by the target's word."""
     said = []
-    if run.happened("target_open"):
+    if run.happened(TargetOpened):
         said.append("the run's journal")
     if target.succeeds(["test", "-e", str(OPENED)]):
         said.append(f"{OPENED} on the target")

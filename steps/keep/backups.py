@@ -10,7 +10,7 @@ from fixtures.connect.host import UNIT_SCRIPTS, Host
 from fixtures.errors import Refused, StepFailed
 from fixtures.facts.backups import CONFIGURATION, JOB, UNIT, Store
 from fixtures.plan import Plan
-from fixtures.run.evidence import RestoreTest
+from fixtures.run.records import RestoreTest
 from fixtures.run.run import Run
 from fixtures.sameness import pinned, psql
 from steps.build.postgresql import server_unit

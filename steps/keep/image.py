@@ -8,7 +8,8 @@ from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts.images import MachineImage, find_image, images_of
 from fixtures.plan import Plan
-from fixtures.run.evidence import Image, TargetFacts, Verdict, now
+from fixtures.run.evidence import Verdict, now
+from fixtures.run.records import Image, TargetFacts
 from fixtures.run.run import Run
 from steps.build.postgresql import server_unit
 from steps.engine import guards
@@ -49,7 +50,8 @@ def make_image(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
         raise StepFailed(
             f"the instance {boot.instance_id} of the image {made.image_id}",
             expected="every build check go, and nothing on it that no image may hold",
-            found="; ".join([*boot.leftovers, *boot.failed]) or boot.verdict.value,
+            found="; ".join([*boot.leftovers, *(f"{one.id}: {one.problem}" for one in boot.failed)])
+            or boot.verdict.value,
             remedy="mend it on the target, then run the same command again, which makes a new image",
         )
     _tidy(plan, run, cloud, keep=made.image_id)

@@ -17,7 +17,8 @@ from fixtures.connect.ssh import target_login
 from fixtures.errors import StepFailed
 from fixtures.plan import Plan
 from fixtures.policy.ingress import before_opening
-from fixtures.run.evidence import GateResult, Image, ScratchBoot, TargetFacts, Verdict
+from fixtures.run.evidence import PASS, GateResult
+from fixtures.run.records import Image, ScratchBoot, TargetFacts
 from fixtures.run.run import Run
 from steps.engine.gate import Gates
 from steps.provision.firewall import permission
@@ -106,7 +107,7 @@ def try_image(plan: Plan, run: Run, cloud: Cloud, image: Image) -> ScratchBoot:
         states=result.states,
         verdict=result.verdict,
         checks=len(result.results),
-        failed=[f"{r.id}: {r.message}" for r in result.results if r.outcome not in (Verdict.GO, Verdict.WAIVED)],
+        failed=[one for one in result.results if one.outcome not in PASS],
         leftovers=leftovers,
         seconds=round(time.monotonic() - begun, 3),
     )
@@ -247,7 +248,7 @@ def _gate(plan: Plan, run: Run, directory: Path, facts: TargetFacts, image: Imag
     trial.record(facts)
     gates = Gates(plan, trial)
     gates.collect()
-    return gates.after(BUILD if image.secrets else WITHOUT_SECRETS)
+    return gates.ask(BUILD if image.secrets else WITHOUT_SECRETS)
 
 
 def remove(plan: Plan, cloud: Cloud) -> None:

@@ -10,7 +10,8 @@ from fixtures.errors import StepFailed
 from fixtures.facts import parity
 from fixtures.plan import Plan, Record, Server
 from fixtures.policy import ingress
-from fixtures.run.evidence import Entry, ResponseTimes, TargetFacts, UsersMoved
+from fixtures.run.journal import Accepted
+from fixtures.run.records import ResponseTimes, TargetFacts, UsersMoved
 from fixtures.run.run import Run
 from steps.engine import guards
 from steps.keep import backups
@@ -36,8 +37,8 @@ def accept(
     backups.back_up(target, run, "accept")
     remove_temporary_keys(open_source, target, plan)
     firewall.set_ingress(cloud, plan, ingress.when_accepted(plan))
-    if not run.happened("accepted"):
-        run.journal(Entry(kind="accepted"))
+    if not run.happened(Accepted):
+        run.journal(Accepted())
 
 
 def wait_forgotten(plan: Plan, dns: Dns, resolver: Server, record: Record, facts: TargetFacts) -> None:

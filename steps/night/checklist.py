@@ -1,8 +1,7 @@
 """The night's document: who, when, what in which order, which tests, and how to go back from each point."""
 
-import ast
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +14,11 @@ from fixtures import states, wording
 from fixtures.plan import Plan, digest
 from fixtures.plan.risks import named_risks
 from fixtures.plan.waivers import Signed, load_signed
-from fixtures.run.evidence import Attested, Checklist, DnsBefore, SignedRisk, now
+from fixtures.run.evidence import Check, now
+from fixtures.run.journal import StepFinished, StepStarted
+from fixtures.run.records import Attested, Checklist, DnsBefore, SignedRisk
 from fixtures.run.run import Run, runs_of, write_whole
-from steps.engine.gate import ROOT
+from steps.engine.gate import read_catalogue
 from steps.step import Step, step
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -55,8 +56,9 @@ def write_checklist(plan: Plan, run: Run) -> None:
     """Write the night's document from the plan, and note who signed for what."""
     signed = load_signed(plan, now().astimezone().date())
     runs = runs_of(plan, run.directory.parent)
+    catalogue = read_catalogue(run)
     for form, name in (("md", FILE), ("html", "checklist.html")):
-        write_whole(run.directory / name, render(plan, runs, signed, form))
+        write_whole(run.directory / name, render(plan, runs, signed, form, catalogue))
     written = hashlib.sha256((run.directory / FILE).read_bytes()).hexdigest()
     run.record(
         Checklist(
@@ -80,7 +82,9 @@ def attested(signed: Signed) -> list[Attested]:
     return [Attested(what=a.what, who=a.who, when=a.when, how=a.how) for a in signed.attestation]
 
 
-def render(plan: Plan, runs: Sequence[Run], signed: Signed, form: Literal["md", "html"] | str) -> str:
+def render(
+    plan: Plan, runs: Sequence[Run], signed: Signed, form: Literal["md", "html"] | str, catalogue: Mapping[str, Check]
+) -> str:
     """The document as Markdown or as a page to print. `runs` are the plan's, oldest first: they know what steps took."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -88,7 +92,9 @@ def render(plan: Plan, runs: Sequence[Run], signed: Signed, form: Literal["md", 
     )  # fmt: skip
     environment.filters["spoken"] = lambda name: str(name).replace("_", " ")
     environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}"
-    return environment.get_template(f"checklist.{form}.j2").render(_facts(plan, runs, signed))
+    return environment.get_template(f"checklist.{form}.j2").render(
+        _facts(plan, runs, signed), tests=tests(plan, catalogue)
+    )
 
 
 def _facts(plan: Plan, runs: Sequence[Run], signed: Signed) -> dict[str, Any]:
@@ -104,7 +110,6 @@ def _facts(plan: Plan, runs: Sequence[Run], signed: Signed) -> dict[str, Any]:
         "ends": both(plan.notice.ends, plan.notice.zone),
         "latest": both(latest, plan.notice.zone),
         "phases": phases(plan, took),
-        "tests": tests(plan),
         "cutover_took": f"{sum(known):.0f} s"
         if len(known) == len([s for s in steps.CUT_OVER if s.concerns(plan)])
         else "",
@@ -147,40 +152,19 @@ def durations(runs: Iterable[Run]) -> dict[str, float]:
     for run in runs:
         began: dict[str, datetime] = {}
         for entry in run.entries():
-            if entry.kind == "step_started":
+            if isinstance(entry, StepStarted):
                 began[entry.step] = entry.at
-            elif entry.kind == "step_finished" and entry.step in began:
+            elif isinstance(entry, StepFinished) and entry.step in began:
                 took[entry.step] = (entry.at - began[entry.step]).total_seconds()
     return took
 
 
-# --- the tests, as their files say them: reading them runs nothing --------------------------------------------------------
+# --- the tests, as the catalogue lists them -------------------------------------------------------------------------------
 
 
-def tests(plan: Plan) -> list[Test]:
-    """Every gate of the plan's steps, in their order."""
-    found = claims(ROOT / "checks")
-    given = [state for s in steps.STEPS if s.concerns(plan) for state in s.gives]
-    return [Test(state, states.MEANINGS[state], tuple(found.get(state, ()))) for state in dict.fromkeys(given)]
-
-
-def claims(directory: Path) -> dict[str, list[str]]:
-    """State -> the first docstring line of each of its checks."""
-    found: dict[str, list[str]] = {}
-    for path in sorted(directory.glob("check_*.py")):
-        module = ast.parse(path.read_text(encoding="utf-8"))
-        whole = [m for node in module.body if _is_pytestmark(node) for m in _marks(node)]
-        for node in module.body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("check_"):
-                claim = (ast.get_docstring(node) or node.name).splitlines()[0]
-                for state in dict.fromkeys([*whole, *(m for d in node.decorator_list for m in _marks(d))]):
-                    found.setdefault(state, []).append(claim)
-    return found
-
-
-def _is_pytestmark(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "pytestmark" for t in node.targets)
-
-
-def _marks(node: ast.AST) -> list[str]:
-    return [n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr in states.names()]
+def tests(plan: Plan, catalogue: Mapping[str, Check]) -> list[Test]:
+    """Every gate of the plan's steps, in their order, with what its checks claim."""
+    checks = sorted(catalogue.values(), key=lambda check: (check.file, check.line))
+    given = dict.fromkeys(state for s in steps.STEPS if s.concerns(plan) for state in s.gives)
+    claimed = {state: dict.fromkeys(check.claim for check in checks if state in check.states) for state in given}
+    return [Test(state, states.MEANINGS[state], tuple(claimed[state])) for state in given]

@@ -11,7 +11,9 @@ from fixtures.errors import Refused
 from fixtures.places import HELD, OPENED, STATE_DIRECTORY, held
 from fixtures.plan import Plan
 from fixtures.policy import ingress, notices
-from fixtures.run.evidence import Entry, Opening, SourceClosure, Survey, now
+from fixtures.run.evidence import now
+from fixtures.run.journal import SourceClosed, TargetOpened
+from fixtures.run.records import Opening, SourceClosure, Survey
 from fixtures.run.run import Run
 from steps.build import quarantine
 from steps.engine import guards
@@ -46,9 +48,9 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
     open_source.check(["install", "-d", "-m", "0700", str(HELD)])
     open_source.write_file(str(CLOSURE), json.dumps({"run": run.name, **closure.model_dump(mode="json")}, indent=1))
     run.record(closure)
-    if not run.happened("source_closed"):
+    if not run.happened(SourceClosed):
         elsewhere = fence.other_databases(open_source_db, closure.logins)
-        run.journal(Entry(kind="source_closed", detail={"roles": sorted(closure.logins), "also_hit": elsewhere}))
+        run.journal(SourceClosed(roles=sorted(closure.logins), also_hit=elsewhere))
     open_source.write_file(str(plan.application.maintenance_page), notices.outage_page(plan, closure.closed))
     drain(open_source, plan)
     redis.await_drained(plan, open_source)
@@ -138,6 +140,6 @@ def mark_open(run: Run, target: Host, instance_id: str) -> None:
     """Say in the run, in its journal and on the target that from now on the target may hold what production lacks."""
     if not run.has(Opening):
         run.record(Opening(instance_id=instance_id))
-    if not run.happened("target_open"):
-        run.journal(Entry(kind="target_open", detail={"instance": instance_id}))
+    if not run.happened(TargetOpened):
+        run.journal(TargetOpened(instance=instance_id))
     target.write_file(str(OPENED), f"{run.name}\n")

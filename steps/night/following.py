@@ -7,7 +7,8 @@ from fixtures.connect.host import Host
 from fixtures.connect.nameservers import Answer, Dns
 from fixtures.errors import CouldNotVerify
 from fixtures.plan import Plan
-from fixtures.run.evidence import DnsBefore, TargetFacts, UsersMoved, now
+from fixtures.run.evidence import now
+from fixtures.run.records import DnsBefore, TargetFacts, UsersMoved
 from fixtures.run.run import Run
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,9 @@ from fixtures.connect.nameservers import Answer, Dns
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.plan import Plan, Record
 from fixtures.policy.dnsclock import clock_file, load_clock, observe, place, save_clock
-from fixtures.run.evidence import DnsBefore, Entry, TargetFacts, now
+from fixtures.run.evidence import now
+from fixtures.run.journal import DnsChanged
+from fixtures.run.records import DnsBefore, TargetFacts
 from fixtures.run.run import Run
 from steps.night import following
 from steps.night.providers import Change, Provider
@@ -71,8 +73,8 @@ def change_dns(plan: Plan, run: Run, dns: Dns, cloud: Cloud, source: Host, targe
             for record in plan.dns.records
         ],
     )
-    if not run.happened("dns_changed"):
-        run.journal(Entry(kind="dns_changed", detail={"address": facts.public_address}))
+    if not run.happened(DnsChanged):
+        run.journal(DnsChanged(address=facts.public_address))
     following.follow(plan, run, dns, source, target)
 
 

@@ -14,7 +14,8 @@ from fixtures.places import HELD
 from fixtures.plan import Channel, Command, Mail, Page, Plan
 from fixtures.plan.waivers import load_signed
 from fixtures.policy import notices
-from fixtures.run.evidence import Delivery, Notices, now
+from fixtures.run.evidence import now
+from fixtures.run.records import Delivery, Notices
 from fixtures.run.run import Run, runs_of
 from steps.step import step
 

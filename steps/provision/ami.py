@@ -4,7 +4,7 @@ from fixtures.connect.cloud import Cloud
 from fixtures.errors import StepFailed
 from fixtures.facts.images import find_image
 from fixtures.plan import Plan
-from fixtures.run.evidence import AmiFacts
+from fixtures.run.records import AmiFacts
 from fixtures.run.run import Run
 from steps.step import step
 

@@ -11,6 +11,7 @@ from fixtures.facts import facts
 from fixtures.plan import Plan
 from fixtures.policy import ingress
 from fixtures.policy.ingress import Ingress
+from fixtures.run.journal import TargetOpened
 from fixtures.run.run import Run
 from steps.step import step
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 def open_firewall(plan: Plan, run: Run, cloud: Cloud) -> None:
     """Let in the operator and the listed copying; users come later."""
     cloud.verify_account()
-    if run.happened("target_open"):
+    if run.happened(TargetOpened):
         return
     set_ingress(cloud, plan, ingress.before_opening(plan))
 

@@ -12,7 +12,7 @@ from fixtures.connect.ssh import target_login
 from fixtures.errors import CouldNotVerify, Refused
 from fixtures.facts import facts
 from fixtures.plan import Plan
-from fixtures.run.evidence import Survey, TargetFacts
+from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 from steps.provision.instance import wait_for
 from steps.step import step

@@ -9,7 +9,7 @@ from fixtures.connect.cloud import GONE, PLAN_TAG, RUN_TAG, Cloud, Instance, aws
 from fixtures.errors import Refused, StepFailed
 from fixtures.facts import facts
 from fixtures.plan import Plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from steps.step import step
 

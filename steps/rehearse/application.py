@@ -5,7 +5,7 @@ from fixtures.connect.host import Host
 from fixtures.connect.web import Web
 from fixtures.facts import parity
 from fixtures.plan import Plan
-from fixtures.run.evidence import DataCopy, Rehearsal, ResponseTimes, TargetFacts
+from fixtures.run.records import DataCopy, Rehearsal, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
 from steps.engine import guards
 from steps.rehearse import sampling

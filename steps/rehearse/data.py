@@ -16,7 +16,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.facts import roles
 from fixtures.plan import Plan
-from fixtures.run.evidence import DataCopy, IndexesVerified, SourceClosure, Survey
+from fixtures.run.records import DataCopy, IndexesVerified, SourceClosure, Survey
 from fixtures.run.run import Run
 from fixtures.sameness import catalog
 from fixtures.sameness.comparisons import read_comparisons

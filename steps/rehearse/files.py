@@ -9,7 +9,7 @@ from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.plan import Plan, Upload
-from fixtures.run.evidence import FilesCopy, Survey
+from fixtures.run.records import FilesCopy, Survey
 from fixtures.run.run import Run
 from fixtures.sameness.listing import Listing, list_directory, scratch
 from fixtures.sameness.manifest import Made, Manifest, at_once, keep_manifest, kept_manifest, read_manifest

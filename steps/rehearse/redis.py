@@ -13,7 +13,7 @@ from fixtures.errors import Refused, StepFailed
 from fixtures.places import STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
-from fixtures.run.evidence import RedisCopy
+from fixtures.run.records import RedisCopy
 from fixtures.run.run import Run
 from fixtures.sameness.keys import Keys, keep_keys
 from steps.engine import guards

@@ -9,7 +9,7 @@ from fixtures.errors import CouldNotVerify
 from fixtures.facts import accesslog
 from fixtures.facts.accesslog import LogPart
 from fixtures.plan import Plan
-from fixtures.run.evidence import PagesReplayed, PagesSampled
+from fixtures.run.records import PagesReplayed, PagesSampled
 from fixtures.run.run import Run
 from fixtures.sameness import replay
 from steps.step import step

@@ -3,6 +3,7 @@
 from fixtures.connect.connections import Connections
 from fixtures.errors import Refused
 from fixtures.places import MARKER, OPENED
+from fixtures.run.journal import DnsChanged
 
 
 def preflight(connections: Connections) -> None:
@@ -50,7 +51,7 @@ def _target_is_not_the_source(connections: Connections) -> None:
 
 def _names_point_at_the_source(connections: Connections) -> None:
     plan = connections.plan
-    if connections.run.happened("dns_changed"):
+    if connections.run.happened(DnsChanged):
         return
     for record in plan.dns.records:
         answer = connections.dns.ask(plan.dns.primary, record.name, record.type)

@@ -5,7 +5,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts import facts, likeness
 from fixtures.plan import Plan
-from fixtures.run.evidence import Survey
+from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from steps.step import step
 

@@ -9,7 +9,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import Refused
 from fixtures.plan import Plan
 from fixtures.policy.ingress import SSH
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from steps.tools import packages
 from steps.tools.units import run_unit, unit_name

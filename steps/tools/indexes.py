@@ -4,7 +4,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
-from fixtures.run.evidence import IndexesVerified
+from fixtures.run.records import IndexesVerified
 
 _AVAILABLE = """
 SELECT n.nspname FROM pg_available_extensions a

@@ -21,7 +21,7 @@ from fixtures.lab.hosts.hosts import LabHost
 from fixtures.lab.hosts.images import image
 from fixtures.lab.hosts.network import LabNet, Network
 from fixtures.plan import Jump, Login, load_plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from fixtures.secrets import Secret
 from steps.tools.copying import channel

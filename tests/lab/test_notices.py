@@ -10,7 +10,7 @@ from fixtures.connect.web import web_of
 from fixtures.errors import NoGo
 from fixtures.plan import load_plan
 from fixtures.policy import notices
-from fixtures.run.evidence import Notices
+from fixtures.run.records import Notices
 from tests.labsite import Site
 
 STATE = "notice_published"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fixtures.run.journal import Accepted
 from steps.cli.lab import measure_users
 from tests.labsite import REHEARSED, Site, finished, served_through_public_dns, started
 
@@ -21,7 +22,7 @@ def test_killed_in_the_final_copy_and_after_opening_it_still_arrives(site):
     site.killed_when(started("change_dns"), after=0.1)
     done = site.gonogo("run", "--yes")
     assert done.code == 0, done.out
-    assert site.last_run.happened("accepted")
+    assert site.last_run.happened(Accepted)
     site.gonogo("lab", "users", "stop", "--name", site.name)
 
 

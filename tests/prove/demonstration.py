@@ -3,7 +3,9 @@
 import re
 import tempfile
 
-from fixtures.run.evidence import Users, Verdict
+from fixtures.run.evidence import Verdict
+from fixtures.run.journal import Accepted
+from fixtures.run.records import Users
 from tests.labsite import Site, served_through_public_dns
 
 # Image, backups, the DNS clock and HTTPS came to it after the first release, which allowed 8 and 4.
@@ -14,7 +16,7 @@ def demonstration(site: Site, minutes: float, **extra: str) -> str:
     """A whole demonstration: exit 0, accepted, every claim of the first item looked at from outside."""
     done = site.gonogo("lab", "demo", "--keep", "--name", site.name, **extra)
     assert done.code == 0, done.out
-    assert site.last_run.happened("accepted")
+    assert site.last_run.happened(Accepted)
     steps = re.findall(r"^\s*\d+/\d+ (\w+)\s+(go|waived)", done.out, re.MULTILINE)
     assert len(steps) == len({e.step for e in site.journal() if e.kind == "step_finished"}), done.out
     served = served_through_public_dns(site)

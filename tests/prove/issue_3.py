@@ -7,6 +7,7 @@ import time
 from fixtures.lab.users import ledger
 from fixtures.plan import load_plan
 from fixtures.run.evidence import Verdict
+from fixtures.run.journal import Accepted
 from fixtures.run.run import Run, runs_of
 from steps import CUT_OVER
 from tests.labsite import REHEARSED, ROOT, Done, Site, run
@@ -92,7 +93,7 @@ def drafted() -> str:
         done = site.gonogo("run", "--yes", "--new", plan=plan)
         assert done.code == 0, done.out[-3000:]
         last = runs_of(load_plan(plan), ROOT / "runs")[-1]
-        assert last.happened("accepted")
+        assert last.happened(Accepted)
         return f"{decisions} decisions filled in; {_steps(last)} steps; accepted in {done.seconds:.0f} s"
     finally:
         site.down()
@@ -114,7 +115,7 @@ def second() -> str:
         assert plan.web.scheme == "http"
         done: Done = site.gonogo("run", "--yes", "--new")
         assert done.code == 0, done.out[-3000:]
-        assert site.last_run.happened("accepted")
+        assert site.last_run.happened(Accepted)
         release = site.on("target", "cat /etc/debian_version").strip()
         server = site.sql("target", "SHOW server_version")
         ruby = site.on("target", f"{plan.ruby.tarball.prefix}/bin/ruby --version").strip()

@@ -9,7 +9,7 @@ import pytest
 from checks import check_comparisons
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Comparison
-from fixtures.run.evidence import DataCopy
+from fixtures.run.records import DataCopy
 from fixtures.sameness import comparisons, pinned
 from fixtures.sameness.comparisons import read_comparisons
 

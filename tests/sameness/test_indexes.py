@@ -6,7 +6,7 @@ import pytest
 
 from checks import check_indexes
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.run.evidence import DataCopy, IndexesVerified
+from fixtures.run.records import DataCopy, IndexesVerified
 from steps.tools.indexes import verify_indexes
 
 SCHEMA = """

@@ -8,7 +8,7 @@ import pytest
 
 from checks import check_back_out, check_schema
 from fixtures.errors import NoGo
-from fixtures.run.evidence import DataCopy, TableCopy
+from fixtures.run.records import DataCopy, TableCopy
 from fixtures.sameness import catalog, pinned, schema
 from fixtures.sameness.deparsed import one_way, views_alike
 from fixtures.sameness.differences import unified

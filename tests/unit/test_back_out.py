@@ -8,7 +8,8 @@ import pytest
 
 from fixtures.errors import CouldNotVerify
 from fixtures.plan import Plan, Redis, load_plan
-from fixtures.run.evidence import DataCopy, DnsBefore, Entry, FileCount, Image, SourceClosure, TableCopy, TargetFacts
+from fixtures.run.journal import Entry
+from fixtures.run.records import DataCopy, DnsBefore, FileCount, Image, SourceClosure, TableCopy, TargetFacts
 from fixtures.run.run import Run
 from fixtures.sameness.digest import Digest, Method
 from fixtures.sameness.tables import LARGE_OBJECTS

@@ -16,7 +16,8 @@ from fixtures.connect.cloud import Cloud
 from fixtures.errors import NoGo, Refused
 from fixtures.facts.backups import Manifest, Store
 from fixtures.plan import load_plan
-from fixtures.run.evidence import Opening, RestoreTest, TableCopy, now
+from fixtures.run.evidence import now
+from fixtures.run.records import Opening, RestoreTest, TableCopy
 from fixtures.run.run import Run
 from steps.keep import backup_job as job
 from steps.keep import backups

@@ -21,7 +21,8 @@ from fixtures.plan import Tarball, load_plan
 from fixtures.policy import ingress
 from fixtures.policy.egress import ruleset
 from fixtures.policy.ingress import Ingress
-from fixtures.run.evidence import Entry, Survey, TargetFacts
+from fixtures.run.journal import Entry
+from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 from steps.build import gems, nginx, postgresql, release, ruby, volume
 from steps.engine import guards

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.run.evidence import Entry
+from fixtures.run.journal import Entry
 from fixtures.run.run import Run
 from steps.engine.executor import finished_steps, void
 from steps.step import Step

@@ -12,7 +12,8 @@ from checks import check_hosts
 from fixtures.connect import hostsfile
 from fixtures.errors import CouldNotVerify, GonogoError, NoGo
 from fixtures.plan import parse_plan
-from fixtures.run.evidence import Entry, TargetFacts
+from fixtures.run.journal import Entry
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from steps.cli import hosts as cli_hosts
 from steps.cli.cli import app

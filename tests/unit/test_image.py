@@ -12,7 +12,9 @@ from checks import check_accounts, check_ami, check_image
 from fixtures.errors import NoGo
 from fixtures.facts.images import owned_as_planned, read_image
 from fixtures.plan import load_plan
-from fixtures.run.evidence import AmiFacts, Entry, Image, ScratchBoot, TargetFacts, Verdict, now
+from fixtures.run.evidence import Verdict, now
+from fixtures.run.journal import Entry
+from fixtures.run.records import AmiFacts, Image, ScratchBoot, TargetFacts
 from fixtures.run.run import Run
 from steps.keep import image, scratch, sealing
 from steps.provision import instance

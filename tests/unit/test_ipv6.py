@@ -12,7 +12,7 @@ from fixtures.errors import NoGo, PlanError, Refused, StepFailed
 from fixtures.plan import load_plan, parse_plan
 from fixtures.policy import ingress
 from fixtures.policy.ingress import Ingress, of_permissions
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from steps.night import names
 from steps.provision import firewall, instance

@@ -18,7 +18,7 @@ from checks import check_files, check_final_copy
 from fixtures.connect.host import open_host
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Upload
-from fixtures.run.evidence import FileCount, FilesCopy
+from fixtures.run.records import FileCount, FilesCopy
 from fixtures.run.run import Run
 from fixtures.sameness import listing as listings
 from fixtures.sameness.listing import list_directory, scratch, unescaped

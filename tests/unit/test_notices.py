@@ -17,7 +17,8 @@ from fixtures import wording
 from fixtures.errors import CouldNotVerify, GonogoError, NoGo, Refused, StepFailed
 from fixtures.plan import Plan, parse_plan
 from fixtures.policy import notices
-from fixtures.run.evidence import Delivery, Notices, now
+from fixtures.run.evidence import now
+from fixtures.run.records import Delivery, Notices
 from fixtures.run.run import Run
 from steps.back_out.back_out import plan_back_out
 from steps.night import notices as publishing

@@ -19,7 +19,8 @@ from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.accesslog import Candidate
 from fixtures.plan import Normalisation, Pages, load_plan
-from fixtures.run.evidence import PagesReplayed, PagesSampled, TargetFacts, now
+from fixtures.run.evidence import now
+from fixtures.run.records import PagesReplayed, PagesSampled, TargetFacts
 from fixtures.sameness import pages, replay
 from fixtures.sameness.pages import Answer
 from steps.rehearse import sampling

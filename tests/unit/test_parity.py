@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fixtures.errors import StepFailed
 from fixtures.facts import parity
 from fixtures.plan import Parity
-from fixtures.run.evidence import Times
+from fixtures.run.records import Times
 
 
 def test_percentiles_by_nearest_rank():

@@ -12,7 +12,7 @@ from fixtures.connect.nameservers import Answer
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.plan import Dns as DnsPlan
 from fixtures.plan import Record
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from steps.night import names
 from steps.night.providers import Change
 from steps.night.providers.manual import Manual

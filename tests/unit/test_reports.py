@@ -15,16 +15,15 @@ from hypothesis import strategies as st
 from junitparser import JUnitXml
 
 from fixtures import states as all_states
-from fixtures.run.evidence import (
+from fixtures.run.evidence import CheckResult, GateResult, Verdict
+from fixtures.run.journal import Entry
+from fixtures.run.records import (
     Attested,
     Checklist,
-    CheckResult,
     DataCopy,
     DnsBefore,
-    Entry,
     FileCount,
     FilesCopy,
-    GateResult,
     Opening,
     PagePrint,
     PagesReplayed,
@@ -37,7 +36,6 @@ from fixtures.run.evidence import (
     TargetFacts,
     Times,
     Users,
-    Verdict,
 )
 from reports import __main__ as reports_main
 from reports import history, junit, page, sentences, signoff, stored, timeline, words

@@ -13,7 +13,9 @@ from fixtures import secrets
 from fixtures.errors import GonogoError, PlanError, Refused
 from fixtures.plan import Plan, load_plan, parse_plan
 from fixtures.plan.waivers import Waiver
-from fixtures.run.evidence import CheckResult, Entry, Receipt, SourceClosure, Verdict
+from fixtures.run.evidence import CheckResult, Receipt, Verdict
+from fixtures.run.journal import Entry
+from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run, new_run
 from steps.cli import lab as cli_lab
 from steps.cli.clear_errors import clear_errors

@@ -11,7 +11,9 @@ from fixtures.lab.signatures import write_signatures
 from fixtures.plan import Plan, parse_plan
 from fixtures.plan.risks import named_risks
 from fixtures.plan.waivers import DRILL, load_signed
-from fixtures.run.evidence import Checklist, Entry, Rehearsal, Survey, now
+from fixtures.run.evidence import now
+from fixtures.run.journal import Entry
+from fixtures.run.records import Checklist, Rehearsal, Survey
 from fixtures.run.run import Run
 from steps import STEPS
 from steps.night import checklist

@@ -12,7 +12,7 @@ from fixtures.errors import NoGo, PlanError, Refused
 from fixtures.plan import load_plan, parse_plan
 from fixtures.policy import window
 from fixtures.policy.dnsclock import DnsClock, clock_file, observe, places, save_clock
-from fixtures.run.evidence import DnsBefore, TargetFacts, UsersMoved
+from fixtures.run.records import DnsBefore, TargetFacts, UsersMoved
 from fixtures.run.run import Run
 from steps.night import following
 from steps.night import window as waiting
