@@ -235,7 +235,7 @@ class DnsRow(_Part):
     record: str
     before: list[str]
     ttl: int | None
-    after: list[str]
+    after: str
 
 
 class SpeedRow(_Part):

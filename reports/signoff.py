@@ -83,7 +83,7 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
         ) if target else None,
         started=stored.entries[0].at if stored.entries else None, last=last, figures=[], events=history.events(stored),
         steps=steps, gates=history.gates(stored), states=states, data=_data(stored),
-        files=_files(stored), dns=_dns(stored, target), outage=outage, waivers=_waivers(states),
+        files=_files(stored), dns=_dns(stored), outage=outage, waivers=_waivers(states),
         risks=[*_risks(stored, target), *([] if speed else [NOT_TIMED])], attestations=_attestations(stored), speed=speed, pages=_pages(stored),
         not_done=[], unreadable=[*stored.unreadable, *_missing_gates(stored)],
     )  # fmt: skip
@@ -176,14 +176,14 @@ def _files(stored: Stored) -> Files | None:
     )  # fmt: skip
 
 
-def _dns(stored: Stored, target: TargetFacts | None) -> list[DnsRow]:
+def _dns(stored: Stored) -> list[DnsRow]:
     before = stored.record(DnsBefore)
     if before is None:
         return []
     last = next((e for e in reversed(stored.entries) if isinstance(e, DnsChanged | BackedOut)), None)
-    after = [target.public_address] if isinstance(last, DnsChanged) and target else []
+    after = last.records if isinstance(last, DnsChanged) else {}
     return [
-        DnsRow(record=record, before=values, ttl=before.ttls.get(record), after=after)
+        DnsRow(record=record, before=values, ttl=before.ttls.get(record), after=after.get(record, ""))
         for record, values in sorted(before.records.items())
     ]
 

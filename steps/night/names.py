@@ -74,7 +74,8 @@ def change_dns(plan: Plan, run: Run, dns: Dns, cloud: Cloud, source: Host, targe
         ],
     )
     if not run.happened(DnsChanged):
-        run.journal(DnsChanged(address=facts.public_address))
+        now_held = {key(record): facts.address(record.type) for record in plan.dns.records}
+        run.journal(DnsChanged(records=now_held))
     following.follow(plan, run, dns, source, target)
 
 

@@ -22,7 +22,7 @@ import os, signal, sys
 from pathlib import Path
 from fixtures.errors import GonogoError
 from fixtures.plan import load_plan
-from fixtures.run.evidence import Entry
+from fixtures.run.journal import TargetOpened
 from steps.engine.executor import Executor, GateClosed, choose_run, describe
 from steps.cli.exits import exit_code
 from steps.engine.lock import plan_lock
@@ -54,7 +54,7 @@ def second():
 @step(needs=["gems_installed"], gives=["target_open"])
 def third(run):
     """The third step."""
-    run.journal(Entry(kind="target_open"))
+    run.journal(TargetOpened())
     call("third")
 
 @step(needs=["target_open"], gives=["dns_changed"], destroys=os.environ.get("DESTROYS", ""))
