@@ -261,7 +261,7 @@ def standing(stored: Stored, *, live: bool) -> Stop:
             remedy="run the same command again, or restore the run's directory from a backup",
         )
         return Status.COULD_NOT_VERIFY, [trouble("journal", "An end without its proof", missing)]
-    began = [entry for entry in stored.entries if isinstance(entry, StepStarted | AlreadyTrue | tuple(_ENDS))]
+    began = [entry for entry in stored.entries if isinstance(entry, (StepStarted, AlreadyTrue, *_ENDS))]
     return (Status.STOPPED if began and isinstance(began[-1], StepStarted) else Status.PAUSED), []
 
 

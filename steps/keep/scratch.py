@@ -19,7 +19,7 @@ from fixtures.plan import Plan
 from fixtures.policy.ingress import before_opening
 from fixtures.run.evidence import PASS, GateResult
 from fixtures.run.records import Image, ScratchBoot, TargetFacts
-from fixtures.run.run import Run
+from fixtures.run.run import Run, make_run
 from steps.engine.gate import Gates
 from steps.provision.firewall import permission
 from steps.provision.first_login import await_cloud_init, await_ssh, console_host_keys
@@ -89,7 +89,8 @@ def try_image(plan: Plan, run: Run, cloud: Cloud, image: Image) -> ScratchBoot:
     directory = run.directory.resolve() / "scratch"
     remove(plan, cloud)
     shutil.rmtree(directory, ignore_errors=True)
-    (directory / "gates").mkdir(parents=True, mode=0o700)
+    directory.mkdir(parents=True, mode=0o700)
+    make_run(directory)
     key = directory / "key"
     try:
         facts, instance = _launch(plan, cloud, image, key)
@@ -243,7 +244,7 @@ def _found(host: Host, plan: Plan, image: Image, key: str) -> list[str]:
 
 def _gate(plan: Plan, run: Run, directory: Path, facts: TargetFacts, image: Image) -> GateResult:
     """The build's own checks, on the scratch instance in the target's place: a run within the run."""
-    shutil.copytree(run.directory / "records", directory / "records")
+    shutil.copytree(run.directory / "records", directory / "records", dirs_exist_ok=True)
     trial = Run(directory)
     trial.record(facts)
     gates = Gates(plan, trial)

@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
@@ -21,7 +20,7 @@ from fixtures.plan import Tarball, load_plan
 from fixtures.policy import ingress
 from fixtures.policy.egress import ruleset
 from fixtures.policy.ingress import Ingress
-from fixtures.run.journal import Entry
+from fixtures.run.journal import TargetOpened
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 from steps.build import gems, nginx, postgresql, release, ruby, volume
@@ -474,7 +473,7 @@ def test_after_the_opening_nothing_may_be_overwritten(run):
     guards.refuse_after_opening(run, Target())
     with pytest.raises(Refused, match="opened on the target"):
         guards.refuse_after_opening(run, Target(opened=True))
-    run.journal(Entry(kind="target_open", at=datetime.now(UTC)))
+    run.journal(TargetOpened())
     with pytest.raises(Refused, match="journal"):
         guards.refuse_after_opening(run, Target())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.run.journal import Entry
+from fixtures.run.journal import StepFinished, Voided
 from fixtures.run.run import Run
 from steps.engine.executor import finished_steps, void
 from steps.step import Step
@@ -153,7 +153,7 @@ def test_steps_run_in_order_each_between_its_gates(project):
     assert calls(project) == ["first", "second", "third", "fourth"]
     kinds = [e["kind"] for e in journal(project) if e["kind"] in ("gate", "step_started", "step_finished")]
     assert kinds[:4] == ["gate", "step_started", "gate", "step_finished"]
-    gates = [e["detail"] for e in journal(project) if e["kind"] == "gate"]
+    gates = [e for e in journal(project) if e["kind"] == "gate"]
     assert [g["verdict"] for g in gates if g["states"] == ["gems_installed"]] == ["no-go", "go", "go"]
 
 
@@ -179,11 +179,11 @@ def test_a_voided_step_runs_again_and_no_other(tmp_path):
     run = Run(tmp_path)
     first, second = (Step(name, name, (), (), lambda: None, harmless=False, destroys="") for name in ("one", "two"))
     for step in (first, second):
-        run.journal(Entry(kind="step_finished", step=step.name))
+        run.journal(StepFinished(step=step.name))
     void(run, [first])
     assert set(finished_steps(run)) == {"two"}
     void(run, [first])
-    assert [e.step for e in run.entries() if e.kind == "voided"] == ["one"]
+    assert [e.step for e in run.entries() if isinstance(e, Voided)] == ["one"]
 
 
 def test_a_finished_run_does_nothing_again(project):
@@ -322,9 +322,9 @@ def test_each_use_of_a_waiver_is_in_the_journal_and_skips_no_step(project):
     (project / "plan.waivers.toml").write_text(WAIVERS.format(until="2099-01-01"))
     code, out = drive(project, UNTIL="ruby_installed")
     assert (code, calls(project)) == (0, ["first"]), out
-    (used,) = [e["detail"] for e in journal(project) if e["kind"] == "waiver_used"]
+    (used,) = [e for e in journal(project) if e["kind"] == "waiver_used"]
     assert used["check"] == "checks/check_all.py::check_first"
-    assert used["terms"] == "waived until 2099-01-01 by Ada: the vendor answers on Monday"
+    assert used["waiver"] == {"who": "Ada", "until": "2099-01-01", "reason": "the vendor answers on Monday"}
 
 
 def test_an_expired_waiver_is_named_by_the_executor(project):

@@ -12,7 +12,7 @@ from checks import check_hosts
 from fixtures.connect import hostsfile
 from fixtures.errors import CouldNotVerify, GonogoError, NoGo
 from fixtures.plan import parse_plan
-from fixtures.run.journal import Entry
+from fixtures.run.journal import Accepted
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from steps.cli import hosts as cli_hosts
@@ -145,7 +145,7 @@ def test_add_refuses_beside_a_foreign_entry_without_a_target_and_after_acceptanc
     assert code != 0
     assert "1.2.3.4 www.smallpayroll.test" in said
     (desk / "hosts").write_bytes(own)
-    run.journal(Entry(kind="accepted"))
+    run.journal(Accepted())
     code, said = gonogo(desk, "add")
     assert code != 0
     assert "was accepted" in said

@@ -11,8 +11,8 @@ from fixtures.lab.signatures import write_signatures
 from fixtures.plan import Plan, parse_plan
 from fixtures.plan.risks import named_risks
 from fixtures.plan.waivers import DRILL, load_signed
-from fixtures.run.evidence import now
-from fixtures.run.journal import Entry
+from fixtures.run.evidence import Check, now
+from fixtures.run.journal import StepFinished, StepStarted
 from fixtures.run.records import Checklist, Rehearsal, Survey
 from fixtures.run.run import Run
 from steps import STEPS
@@ -234,9 +234,9 @@ def test_what_steps_took_comes_from_the_newest_run_that_finished_them(plan, tmp_
     runs = []
     for number, seconds in ((1, 5.0), (2, 7.5)):
         one = Run(tmp_path / f"2026110{number}T000000Z-smallpayroll")
-        for kind, later in (("step_started", 0.0), ("step_finished", seconds)):
-            one.journal(Entry(kind=kind, step="copy_database", at=begun + timedelta(seconds=later)))
-        one.journal(Entry(kind="step_started", step="copy_uploads", at=begun))
+        for kind, later in ((StepStarted, 0.0), (StepFinished, seconds)):
+            one.journal(kind(step="copy_database", at=begun + timedelta(seconds=later)))
+        one.journal(StepStarted(step="copy_uploads", at=begun))
         runs.append(one)
     took = checklist.durations(runs)
     assert took == {"copy_database": 7.5}
@@ -246,15 +246,16 @@ def test_what_steps_took_comes_from_the_newest_run_that_finished_them(plan, tmp_
     assert lines["copy_uploads"] == ""
 
 
-def test_the_tests_are_read_from_the_checks_files(tmp_path):
-    (tmp_path / "check_a.py").write_text(
-        'import pytest\npytestmark = [pytest.mark.ruby_installed]\n'
-        'def check_one():\n    """One is so."""\n'
-        '@pytest.mark.gems_installed\ndef check_two():\n    """Two is so.\n\n    More.\n    """\n'
-        "def helper():\n    pass\n"
-    )  # fmt: skip
-    assert checklist.claims(tmp_path) == {
-        "ruby_installed": ["One is so.", "Two is so."],
-        "gems_installed": ["Two is so."],
+def test_each_gate_has_the_claims_of_its_checks_in_the_order_of_their_files(plan):
+    def check(claim, file, line, *marks):
+        return Check(claim=claim, states=marks, function="check", file=file, line=line)
+
+    catalogue = {
+        "1": check("Two is so.", "checks/check_a.py", 20, "gems_installed", "ruby_installed"),
+        "2": check("One is so.", "checks/check_a.py", 9, "ruby_installed"),
+        "3": check("One is so.", "checks/check_a.py", 9, "ruby_installed"),
     }
-    assert all(checklist.claims(ROOT / "checks").values())
+    found = {test.state: test.claims for test in checklist.tests(plan, catalogue)}
+    assert found["ruby_installed"] == ("One is so.", "Two is so.")
+    assert found["gems_installed"] == ("Two is so.",)
+    assert found["accepted"] == ()

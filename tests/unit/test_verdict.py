@@ -11,7 +11,7 @@ OUTCOMES = st.sampled_from(list(Verdict))
 
 
 def result(name, outcome=Verdict.GO, marks=("data_copied",)):
-    return CheckResult(id=name, states=list(marks), claim="", outcome=outcome)
+    return CheckResult(id=name, states=list(marks), claim="", function="", file="", line=1, outcome=outcome)
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), OUTCOMES, min_size=1))
@@ -57,7 +57,7 @@ def test_asked_states():
 
 
 def test_expected_checks_come_from_the_catalogue():
-    catalogue = {"a": ["data_copied", "files_copied"], "b": ["rehearsed"]}
+    catalogue = {"a": result("a", marks=("data_copied", "files_copied")), "b": result("b", marks=("rehearsed",))}
     assert expected_checks(catalogue, ["files_copied"]) == {"a"}
 
 
