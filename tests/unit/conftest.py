@@ -6,7 +6,9 @@ from http.client import HTTPConnection
 import pytest
 from moto.server import ThreadedMotoServer
 
+from fixtures.plan import Plan, load_plan
 from fixtures.run.run import Run
+from tests.unit.example import EXAMPLE
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,13 @@ def endpoint():
         assert connection.getresponse().status == 200
     yield f"http://{address}"
     server.stop()
+
+
+@pytest.fixture
+def plan(tmp_path) -> Plan:
+    """The example plan, in a directory of its own."""
+    (tmp_path / "plan.toml").write_bytes(EXAMPLE.read_bytes())
+    return load_plan(tmp_path / "plan.toml")
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 import ast
 import importlib.util
+import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.unit.example import ROOT
+
 FOLDERS = ("checks", "fixtures", "reports", "steps")
 
 
@@ -82,3 +85,12 @@ def test_each_folder_resolves_inside_the_checkout(folder):
 def test_nothing_was_published_to_site_packages():
     site = Path(sysconfig.get_path("purelib"))
     assert not [folder for folder in FOLDERS if (site / folder).exists()]
+
+
+def test_reports_import_nothing_but_the_evidence() -> None:
+    code = (
+        "import sys, reports.__main__;"
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('fixtures', 'steps', 'checks', 'pytest')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['fixtures', 'fixtures.run', 'fixtures.run.evidence']"

@@ -5,7 +5,6 @@ That a check was red before its step is for `make prove-3` to see: it needs a de
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,8 @@ from fixtures.states import STATES
 from steps import STEPS
 from steps.cli.cli import app
 from steps.cli.lab import lab
+from tests.unit.example import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 BEFORE = "before its step"
 WANTED = [f"A{number}" for number in range(1, 31)]
 

@@ -1,0 +1,166 @@
+"""The checks of the backups, each seen red."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from checks import check_backups
+from fixtures.errors import NoGo
+from fixtures.facts.backups import Manifest, Store
+from fixtures.run.evidence import Opening, RestoreTest, TableCopy, now
+from fixtures.run.run import Run
+from steps.keep import backups
+from tests.unit import buckets
+from tests.unit.buckets import with_
+from tests.unit.example import PLAN
+
+bucket = buckets.bucket
+cloud = buckets.cloud
+plan = buckets.plan
+
+
+def manifest(name="20260101T000000Z", **changes):
+    begun = now()
+    facts = {
+        "name": name, "begun": begun.isoformat(), "finished": begun.isoformat(), "job": "j", "database": "payroll_prod",
+        "database_bytes": 10**7, "identifier": "7001", "tables": {"public.a": {"rows": 1, "digest": "1 2"}},
+        "files": {"entries": 1, "bytes": 1}, "objects": {"database.dump": {"bytes": 4, "sha256": "x"}},
+    }  # fmt: skip
+    return {**facts, **changes}
+
+
+# --- the bucket -------------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_that_was_changed_is_seen(plan, cloud):
+    backups.ready_bucket(plan, cloud)
+    store = Store(cloud, plan)
+    store.s3.delete_public_access_block(Bucket=store.name)
+    with pytest.raises(NoGo, match="BlockPublicAcls"):
+        check_backups.check_bucket_is_closed_to_the_public(store)
+    store.s3.delete_bucket_lifecycle(Bucket=store.name)
+    with pytest.raises(NoGo, match="no rule"):
+        check_backups.check_bucket_forgets_old_backups(store, plan)
+    with pytest.raises(NoGo, match="aws:kms"):
+        check_backups.check_bucket_encrypts(store, with_(plan, backup={"encryption": "aws:kms"}))
+
+
+def test_a_backup_without_manifest_is_none(plan, cloud, bucket):
+    store = Store(cloud, plan)
+    bucket.put("20260101T000000Z/database.dump", b"dump")
+    assert bucket.newest() is None
+    assert store.newest() is None
+    bucket.put("20260101T000000Z/manifest.json", json.dumps(manifest()).encode())
+    bucket.put("20260102T000000Z/database.dump", b"dump")
+    assert bucket.newest() == "20260101T000000Z"
+    newest = store.newest()
+    assert newest.name == "20260101T000000Z"
+    check_backups.check_newest_backup_is_whole_and_encrypted(newest, store, plan)
+    store.s3.delete_object(Bucket=store.name, Key="backups/20260101T000000Z/database.dump")
+    with pytest.raises(NoGo, match=r"database\.dump: -1 bytes"):
+        check_backups.check_newest_backup_is_whole_and_encrypted(newest, store, plan)
+
+
+# --- the checks, red --------------------------------------------------------------------------------------------------
+
+
+def test_an_old_backup():
+    check_backups.check_newest_backup_is_recent(Manifest.model_validate(manifest()), PLAN)
+    old = (now() - timedelta(hours=27)).isoformat()
+    with pytest.raises(NoGo, match=r"27\.0 hours"):
+        check_backups.check_newest_backup_is_recent(Manifest.model_validate(manifest(begun=old)), PLAN)
+
+
+class Db:
+    def __init__(self, size=9 * 10**6, tables=("public.a",), leftovers=()):
+        self.size, self.tables, self.leftovers = size, tables, leftovers
+
+    def identity(self):
+        return "7001"
+
+    def value(self, query, *_):
+        return self.size
+
+    def rows(self, query, *_, **__):
+        return [(name,) for name in (self.leftovers if "datname" in query else self.tables)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "db"),
+    [
+        ({"identifier": "7002"}, Db()),
+        ({"database": "other"}, Db()),
+        ({}, Db(tables=("public.a", "public.b"))),
+        ({}, Db(size=10**10)),
+    ],
+)
+def test_a_backup_of_something_else(changes, db):
+    check_backups.check_newest_backup_is_of_this_database(Manifest.model_validate(manifest()), PLAN, Db())
+    with pytest.raises(NoGo, match="the backup 20260101"):
+        check_backups.check_newest_backup_is_of_this_database(Manifest.model_validate(manifest(**changes)), PLAN, db)
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "run")
+    (run.directory / "records").mkdir(parents=True)
+    run.record(restored())
+    return run
+
+
+def restored(**changes):
+    tested = RestoreTest(
+        backup="20260101T000000Z", made=now(), job="j", tested_by="j", tables={"public.a": TableCopy(rows=1, digest="1 2")},
+        files=1, differences=[], seconds=1,
+    )  # fmt: skip
+    return tested.model_copy(update=changes)
+
+
+def test_a_restore_that_differs_or_missed_something(run):
+    check_backups.check_restored_backup_was_what_was_backed_up(run)
+    check_backups.check_restore_covered_everything(run, Db())
+    check_backups.check_restore_left_nothing(Db())
+    with pytest.raises(NoGo, match=r"public\.b"):
+        check_backups.check_restore_covered_everything(run, Db(tables=("public.a", "public.b")))
+    with pytest.raises(NoGo, match="gonogo_restore_test_x"):
+        check_backups.check_restore_left_nothing(Db(leftovers=("gonogo_restore_test_x",)))
+    run.record(restored(differences=["public.a: absent"]))
+    with pytest.raises(NoGo, match=r"public\.a: absent"):
+        check_backups.check_restored_backup_was_what_was_backed_up(run)
+
+
+class Target:
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def check(self, argv):
+        return self.answers.pop(0)
+
+
+def test_a_job_that_was_changed_since(run):
+    newest = Manifest.model_validate(manifest())
+    check_backups.check_backups_are_still_made_that_way(run, Target("j  -\n"), newest)
+    with pytest.raises(NoGo, match=r"k\.\.\. installed"):
+        check_backups.check_backups_are_still_made_that_way(run, Target("k  -\n"), newest)
+
+
+def test_a_timer_that_is_off_and_a_backup_that_failed():
+    written = "[Timer]\nOnCalendar=*-*-* 02:30:00\n"
+    good = "Persistent=yes\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n"
+    check_backups.check_backups_are_scheduled(Target(good, written), PLAN)
+    for bad in (Target(good.replace("=active", "=inactive"), written), Target(good, written.replace("02:30", "03:30"))):
+        with pytest.raises(NoGo, match=r"gonogo-backup\.timer"):
+            check_backups.check_backups_are_scheduled(bad, PLAN)
+    check_backups.check_last_backup_succeeded(Target("LoadState=loaded\nResult=success\n"))
+    with pytest.raises(NoGo, match="exit-code"):
+        check_backups.check_last_backup_succeeded(Target("LoadState=loaded\nResult=exit-code\n"))
+
+
+def test_production_must_be_backed_up_after_the_opening(run):
+    newest = Manifest.model_validate(manifest())
+    run.record(Opening(instance_id="i-1", recorded=now() - timedelta(hours=1)))
+    check_backups.check_production_was_backed_up_after_the_move(run, newest)
+    run.record(Opening(instance_id="i-1", recorded=now() + timedelta(hours=1)))
+    with pytest.raises(NoGo, match="begun after the target opened"):
+        check_backups.check_production_was_backed_up_after_the_move(run, newest)

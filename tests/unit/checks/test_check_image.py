@@ -1,0 +1,72 @@
+"""The image that was made of the target: the checks, each seen red."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from checks import check_image
+from fixtures.errors import NoGo
+from fixtures.run.evidence import Entry, Verdict, now
+from fixtures.run.run import Run
+from tests.unit.example import FACTS, PLAN
+from tests.unit.images import AMI, BOOT, MADE
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "20260101T000000Z-smallpayroll")
+    (run.directory / "records").mkdir(parents=True)
+    run.record(FACTS)
+    run.record(MADE)
+    return run
+
+
+def test_image_with_data_disk_or_foreign_tags_or_gone(run):
+    good = replace(AMI, tags={"gonogo:plan": PLAN.name, "gonogo:run": run.name})
+    check_image.check_image_is_available(good, run)
+    check_image.check_image_is_tagged(good, PLAN, run)
+    check_image.check_image_has_no_data_disk(good, PLAN, run)
+    with pytest.raises(NoGo, match="absent"):
+        check_image.check_image_is_available(None, run)
+    with pytest.raises(NoGo, match="the tags of"):
+        check_image.check_image_is_tagged(AMI, PLAN, run)
+    with pytest.raises(NoGo, match="/dev/xvdf"):
+        check_image.check_image_has_no_data_disk(replace(AMI, disks=("/dev/xvda", "/dev/xvdf")), PLAN, run)
+
+
+def test_image_too_old_or_of_another_instance(run):
+    check_image.check_image_is_recent(PLAN, run)
+    check_image.check_image_is_of_this_target(run)
+    run.record(MADE.model_copy(update={"made": now() - timedelta(days=8), "instance_id": "i-9"}))
+    with pytest.raises(NoGo, match=r"8\.0 days"):
+        check_image.check_image_is_recent(PLAN, run)
+    with pytest.raises(NoGo, match="i-9"):
+        check_image.check_image_is_of_this_target(run)
+
+
+def test_image_older_than_a_build_step(run):
+    run.journal(Entry(kind="gate", detail={"states": ["application_running"]}))
+    run.journal(Entry(kind="step_finished", step="start_application"))
+    check_image.check_image_is_of_the_finished_target(run)
+    run.journal(Entry(kind="gate", detail={"states": ["gems_installed"]}))
+    run.journal(Entry(kind="step_finished", step="install_gems"))
+    with pytest.raises(NoGo, match="finished later: install_gems"):
+        check_image.check_image_is_of_the_finished_target(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (None, check_image.check_instance_of_the_image_is_as_built),
+        ({"verdict": Verdict.NO_GO, "failed": ["a gem"]}, check_image.check_instance_of_the_image_is_as_built),
+        ({"checks": 0}, check_image.check_instance_of_the_image_is_as_built),
+        (None, check_image.check_image_holds_no_keys),
+        ({"leftovers": ["a private key in /root/.ssh/id_rsa"]}, check_image.check_image_holds_no_keys),
+    ],
+)
+def test_image_that_was_not_tried_or_failed(run, change, check):
+    check(run)
+    run.record(MADE.model_copy(update={"scratch": BOOT.model_copy(update=change) if change is not None else None}))
+    with pytest.raises(NoGo, match="scratch instance of ami-2"):
+        check(run)

@@ -1,0 +1,74 @@
+"""A host that answers from a table, and what was discovered on one."""
+
+from datetime import UTC, datetime, timedelta
+
+from fixtures.discovery.model import (
+    ApplicationFound,
+    Backup,
+    Certificate,
+    DatabaseFound,
+    Directory,
+    Discovered,
+    PostgreSQLFound,
+    Role,
+    Site,
+    System,
+    Unit,
+)
+from fixtures.plan import Login
+
+
+class Host:
+    """A host that answers by the last word of a command."""
+
+    address = "production.test"
+
+    def __init__(self, answers=None, good=()):
+        self.answers, self.good = answers or {}, good
+
+    def check(self, argv, **_):
+        return self.answers.get(argv[-1], argv[-1])
+
+    def succeeds(self, argv):
+        return argv[-1] in self.good
+
+
+TAKEN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+LOGIN = Login(address="198.51.100.10", user="ops", key_file="keys/ops", host_key="ssh-ed25519 AAAA")
+
+
+def found_host(**changes):
+    unit = Unit(name="app-web@3001.service", user="app", files=["/etc/systemd/system/app-web@.service"])
+    app = ApplicationFound(
+        name="app", user="app", home="/home/app", current="/home/app/current", release="/home/app/releases/1",
+        environment_file="/etc/app.env", settings=["DATABASE_URL"], pack=[unit], ports=[3001], cron=["/etc/cron.d/app"],
+        also_copy=unit.files, ruby="3.1.2", ruby_path="/usr/bin/ruby", ruby_packaged=True, gems={"rails": "6.1"},
+        gem_sources=["https://gems.test/"], health="/healthz", database="app", role="app", static=["/app.css"],
+        cached=["/help"], uploads=[Directory(path="/home/app/shared/uploads", files=3, bytes=9, why="UPLOADS")],
+    )  # fmt: skip
+    site = Site(
+        file="/etc/nginx/sites-available/app", names=["app.test"], listens=["443 ssl"], root="/home/app/current/public",
+        access_log="/var/log/nginx/app_log", certificates=[("/etc/tls/app.pem", "/etc/tls/app.key")], ports=[3001],
+        maintenance_page="/home/app/closed.html", page_cache=True,
+    )  # fmt: skip
+    found = Discovered(
+        taken=TAKEN, host="198.51.100.10", operator_address="203.0.113.7", public_address="198.51.100.10",
+        system=System(
+            os="Debian 12", kernel="6.1", cores=4, memory_mib=8192, time_zone="Europe/Vienna", swap_mib=0,
+            addresses=["198.51.100.10"], disks={"/": "40G, 7% used"}, packages={"imagemagick": "6.9", "cron": "3.0"},
+            package_count=300, monitoring=["zabbix-agent.service"], log_rotation=[], own_files=[],
+        ),
+        units=[unit], timers=[], services=["nginx.service"], jobs=[], listeners=["tcp 0.0.0.0:443 (nginx)"], touchpoints=[],
+        sites=[site], site=site,
+        certificates=[Certificate(path="/etc/tls/app.pem", subject="CN=app.test", issuer="CN=x", expires=TAKEN + timedelta(60), trusted=True)],
+        application=app,
+        postgresql=PostgreSQLFound(
+            version="15", port=5432, cluster="main", data_directory="/var/lib/postgresql/15/main",
+            databases=[DatabaseFound(name="app", owner="app", bytes=5 << 30, encoding="UTF8", collation="C.UTF-8")],
+            roles=[Role(name="app", login=True, superuser=False, password="md5"), Role(name="Odd", login=True, superuser=False, password="none")],
+            rules=["host all all 127.0.0.1 255.255.255.255 md5"], archiving=False,
+        ),
+        redis=None, backup=Backup(newest="/backup/app.sql.gz", modified=TAKEN - timedelta(hours=9), bytes=7),
+        facts={"os.locale": "C"}, risks=[],
+    )  # fmt: skip
+    return found.model_copy(update=changes)

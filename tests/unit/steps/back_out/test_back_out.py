@@ -1,0 +1,122 @@
+"""The way back: what it says before, what it counts, and that it deletes nothing."""
+
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import PurePosixPath
+
+from fixtures.errors import CouldNotVerify
+from fixtures.plan import Plan, Redis
+from fixtures.run.evidence import DataCopy, DnsBefore, Entry, FileCount, Image, SourceClosure, TableCopy, TargetFacts
+from fixtures.run.run import Run
+from fixtures.sameness.digest import Digest, Method
+from fixtures.sameness.tables import LARGE_OBJECTS
+from steps.back_out import back_out
+from tests.unit.example import ROOT
+
+CLOSED = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+
+
+def _facts() -> TargetFacts:
+    return TargetFacts(
+        instance_id="i-1", private_address="10.0.0.4", public_address="198.51.100.20", allocation_id="e",
+        volume_id="v", security_group_id="sg-1",
+    )  # fmt: skip
+
+
+def test_a_run_that_changed_nothing_only_ends(run: Run) -> None:
+    assert back_out.plan_back_out(run) == ["Nothing was changed on production or in DNS: the run only ends."]
+
+
+def test_before_the_opening_no_data_is_given_up(run: Run) -> None:
+    run.record(_facts())
+    run.record(SourceClosure(logins={"payroll": True}, stopped_units=[], held_files=[], closed=CLOSED))
+    run.record(DnsBefore(records={}, ttls={}))
+    sentences = back_out.plan_back_out(run)
+    assert len(sentences) == 3
+    assert not [s for s in sentences if "lack" in s]
+
+
+def test_after_the_opening_it_says_what_it_costs(run: Run) -> None:
+    run.record(_facts())
+    run.journal(Entry(kind="target_open"))
+    sentences = back_out.plan_back_out(run)
+    assert any("production will lack" in s for s in sentences)
+    assert any("saved" in s for s in sentences)
+
+
+def test_what_stays_in_the_cloud_is_said(run: Run) -> None:
+    run.record(_facts())
+    run.record(Image(image_id="ami-2", name="web-1", instance_id="i-1", made=CLOSED, secrets=True))
+    said = back_out.plan_back_out(run)[-1]
+    assert "ami-2 stays" in said
+    assert "gonogo:scratch" in said, "the trial may have left its instance running"
+
+
+def _table(rows: int, digest: str = "d") -> TableCopy:
+    return TableCopy(rows=rows, digest=digest)
+
+
+def test_what_was_written_is_counted_table_by_table() -> None:
+    copied = {"public.a": _table(3), "public.b": _table(3), "public.c": _table(3), "public.d": _table(1)}
+    live = {"public.a": _table(3), "public.b": _table(5, "e"), "public.c": _table(3, "e"), "public.n": _table(0)}
+    assert back_out.written_since(copied, live) == {
+        "public.b": "+2 rows", "public.c": "rows changed", "public.d": "no longer there", "public.n": "a new table",
+    }  # fmt: skip
+
+
+def test_large_objects_and_what_could_not_be_read_are_part_of_the_loss() -> None:
+    digest = Digest(Method.TYPED, (("a", "integer"),))
+    same = digest.copy_record()
+    copied = DataCopy(
+        final=True, snapshot="s", source_identifier="1", target_identifier="2", tables={"public.a": same},
+        unproven={"public.x": "closed"}, sequences={}, sequences_after={}, large_objects=0, large_objects_digest=same.digest,
+    )  # fmt: skip
+    found: dict[str, Digest | CouldNotVerify] = {"public.a": digest, LARGE_OBJECTS: digest, "public.x": digest}
+    never = {"public.x": "not known: it could not be read when it was copied"}
+    assert back_out.database_since(copied, found) == never
+    more = Digest(Method.TYPED, digest.signature)
+    more.add([(1, 1, 1, 1)])
+    closed = CouldNotVerify("public.a", expected="rows", found="permission denied", remedy="none")
+    assert back_out.database_since(copied, found | {LARGE_OBJECTS: more, "public.a": closed}) == never | {
+        LARGE_OBJECTS: "changed", "public.a": "could not be read: permission denied",
+    }  # fmt: skip
+
+
+def test_new_files_are_counted_too() -> None:
+    before = {"/u": FileCount(files=3, links=0, bytes=1), "/v": FileCount(files=1, links=0, bytes=1)}
+    now = {"/u": FileCount(files=5, links=0, bytes=9), "/v": FileCount(files=1, links=0, bytes=1)}
+    assert back_out.files_since(before, now) == {"/u": "+2 files"}
+
+
+def test_what_went_into_redis_is_part_of_the_loss(plan: Plan) -> None:
+    assert back_out.redis_since(plan.model_copy(update={"redis": None})) == {}
+    told = back_out.redis_since(plan.model_copy(update={"redis": Redis(mode="copied")}))
+    assert "redis-server.service: whatever was put there" in back_out.loss_text(told, PurePosixPath("/mnt/x"))
+
+
+def test_the_loss_is_said_in_words() -> None:
+    directory = PurePosixPath("/mnt/x")
+    assert "lack nothing" in back_out.loss_text({}, directory)
+    assert "  public.b: +2 rows" in back_out.loss_text({"public.b": "+2 rows"}, directory)
+
+
+def test_the_save_is_whole_or_not_at_all_and_removes_nothing(plan: Plan, run: Run) -> None:
+    directory = back_out.saved_directory(plan, run)
+    assert str(directory) == "/mnt/gonogo-back-out/20261101T000000Z-smallpayroll"
+    script = back_out.save_script(plan, directory)
+    assert script.startswith("set -euo pipefail\numask 077\n")
+    assert "pg_dump --port=5432 --format=custom payroll_prod) >database.part" in script
+    assert script.index("sync database.part") < script.index("mv -f database.part database.dump")
+    assert "rm " not in script
+
+
+def test_no_way_back_deletes_anything_of_the_users() -> None:
+    text = (ROOT / "steps" / "back_out" / "back_out.py").read_text(encoding="utf-8")
+    assert "DROP" not in text
+    assert "--delete" not in text
+    assert "rsync" not in text
+
+
+def test_the_fenced_target_lets_in_the_operator_alone(plan: Plan) -> None:
+    rules = back_out.operator_alone(plan)
+    assert {rule.source for rule in rules} == {str(ip_network(str(plan.operator.address)))}

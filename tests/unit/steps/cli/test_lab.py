@@ -1,0 +1,28 @@
+"""`gonogo lab`: what a demonstration leaves behind."""
+
+import pytest
+
+from fixtures.plan import Plan
+from fixtures.run.evidence import Entry
+from fixtures.run.run import Run
+from steps.cli import lab as cli_lab
+from steps.engine.executor import choose_run
+from tests.unit import begun
+from tests.unit.begun import gate_entry
+
+run = begun.run
+
+
+def test_a_demonstration_that_broke_off_is_in_nobodys_way(
+    plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_lab, "RUNS", run.directory.parent)
+    run.journal(Entry(kind="source_closed"))
+    cli_lab._set_aside(plan)
+    again, resumed = choose_run(plan, run.directory.parent, anew=True)
+    assert not resumed
+    assert sorted(p.name for p in run.directory.parent.iterdir())[-1].endswith("-lab-gone")
+    again.journal(Entry(kind="accepted"))
+    again.journal(gate_entry("accepted", "go"))
+    cli_lab._set_aside(plan)
+    assert again.directory.exists()

@@ -1,0 +1,380 @@
+"""The executor with steps that only touch files: order, gates, resume, opening, and gates that were tampered with."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from fixtures.errors import Refused
+from fixtures.plan import Plan
+from fixtures.run.evidence import Entry, SourceClosure
+from fixtures.run.run import Run
+from steps.engine.executor import PlanChanged, choose_run, ended, finished_steps, going_back, minutes_left, void
+from steps.step import Step
+from tests.unit import begun
+from tests.unit.begun import gate_entry
+from tests.unit.example import ROOT
+
+run = begun.run
+DRIVER = '''
+import os, signal, sys
+from pathlib import Path
+from fixtures.errors import GonogoError
+from fixtures.plan import load_plan
+from fixtures.run.evidence import Entry
+from steps.engine.executor import Executor, GateClosed, choose_run, describe
+from steps.cli.exits import exit_code
+from steps.engine.lock import plan_lock
+from steps.engine.progress import Progress
+from steps.step import step
+
+HERE = Path(__file__).parent
+LOG = HERE / "calls.log"
+
+def call(name):
+    with LOG.open("a") as file:
+        file.write(name + "\\n")
+    if os.environ.get("KILL_IN") == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    (HERE / name).touch()
+
+@step(needs=[], gives=["ruby_installed"], harmless=True)
+def first():
+    """The first step."""
+    call("first")
+
+@step(needs=["ruby_installed"], gives=["gems_installed"])
+def second():
+    """The second step."""
+    call("second")
+    if os.environ.get("FAIL"):
+        raise RuntimeError("a bug")
+
+@step(needs=["gems_installed"], gives=["target_open"])
+def third(run):
+    """The third step."""
+    run.journal(Entry(kind="target_open"))
+    call("third")
+
+@step(needs=["target_open"], gives=["dns_changed"], destroys=os.environ.get("DESTROYS", ""))
+def fourth():
+    """The fourth step."""
+    call("fourth")
+
+def main():
+    plan = load_plan(HERE / "plan.toml")
+    try:
+        with plan_lock(HERE / "runs", plan.name, "test", "driver"):
+            run, resumed = choose_run(plan, HERE / "runs", anew="--new" in sys.argv)
+            executor = Executor(plan, run, Progress(), [first, second, third, fourth], after_gate=lambda: None)
+            executor.go(os.environ.get("UNTIL"), lambda step: True)
+            print("reached the end")
+    except GonogoError as error:
+        print(error)
+        for check in getattr(error, "bad", []):
+            print(describe(check))
+        sys.exit(exit_code(error))
+
+
+if __name__ == "__main__":
+    main()
+'''
+CHECKS = '''
+"""Each state is a file."""
+from pathlib import Path
+import pytest
+HERE = Path(__file__).parent.parent
+
+@pytest.mark.ruby_installed
+def check_first():
+    """The first step ran."""
+    assert (HERE / "first").exists(), "first is missing"
+
+@pytest.mark.gems_installed
+def check_second():
+    """The second step ran."""
+    assert (HERE / "second").exists(), "second is missing"
+
+@pytest.mark.gems_installed
+def check_second_again():
+    """The second step ran, again."""
+    assert (HERE / "second").exists(), "second is missing"
+
+@pytest.mark.target_open
+def check_third():
+    """The third step ran."""
+    assert (HERE / "third").exists(), "third is missing"
+
+@pytest.mark.dns_changed
+def check_fourth():
+    """The fourth step ran."""
+    assert (HERE / "fourth").exists(), "fourth is missing"
+'''
+
+
+@pytest.fixture
+def project(tmp_path):
+    for package in ("fixtures", "steps"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("lab", "__pycache__"))
+    (tmp_path / "steps" / "__init__.py").write_text("")
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copy(ROOT / "docs" / "plan.example.toml", tmp_path / "plan.toml")
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "check_all.py").write_text(CHECKS)
+    (tmp_path / "driver.py").write_text(DRIVER)
+    return tmp_path
+
+
+def drive(project, *arguments, **environment):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "GONOGO"))}
+    done = subprocess.run(
+        [sys.executable, "driver.py", *arguments], cwd=project, env=clean | environment,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def calls(project):
+    log = project / "calls.log"
+    return log.read_text().split() if log.exists() else []
+
+
+def journal(project):
+    (run,) = sorted(p for p in (project / "runs").iterdir() if p.is_dir())
+    return [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+
+
+def test_steps_run_in_order_each_between_its_gates(project):
+    code, out = drive(project)
+    assert code == 0, out
+    assert calls(project) == ["first", "second", "third", "fourth"]
+    kinds = [e["kind"] for e in journal(project) if e["kind"] in ("gate", "step_started", "step_finished")]
+    assert kinds[:4] == ["gate", "step_started", "gate", "step_finished"]
+    gates = [e["detail"] for e in journal(project) if e["kind"] == "gate"]
+    assert [g["verdict"] for g in gates if g["states"] == ["gems_installed"]] == ["no-go", "go", "go"]
+
+
+def test_junit_and_results_are_kept_for_each_gate(project):
+    drive(project)
+    (run,) = [p for p in (project / "runs").iterdir() if p.is_dir()]
+    assert len(list((run / "gates").glob("[0-9]*.xml"))) == 8
+    assert not list((run / "gates").glob("*receipt*"))
+
+
+@pytest.mark.parametrize("step", ["first", "second", "third", "fourth"])
+def test_a_killed_executor_goes_on_where_it_was(project, step):
+    code, _ = drive(project, KILL_IN=step)
+    assert code == -signal.SIGKILL
+    code, out = drive(project)
+    assert code == 0, out
+    expected = ["first", "second", "third", "fourth"]
+    expected.insert(expected.index(step), step)
+    assert calls(project) == expected
+
+
+def test_a_voided_step_runs_again_and_no_other(tmp_path):
+    run = Run(tmp_path)
+    first, second = (Step(name, name, (), (), lambda: None, harmless=False, destroys="") for name in ("one", "two"))
+    for step in (first, second):
+        run.journal(Entry(kind="step_finished", step=step.name))
+    void(run, [first])
+    assert set(finished_steps(run)) == {"two"}
+    void(run, [first])
+    assert [e.step for e in run.entries() if e.kind == "voided"] == ["one"]
+
+
+def test_a_finished_run_does_nothing_again(project):
+    drive(project)
+    assert drive(project)[0] == 0
+    assert calls(project) == ["first", "second", "third", "fourth"]
+    assert drive(project)[0] == 0, "and read again"
+
+
+def test_a_harmless_step_that_is_already_true_is_skipped(project):
+    (project / "first").touch()
+    code, out = drive(project)
+    assert (code, "already true" in out) == (0, True), out
+    assert calls(project) == ["second", "third", "fourth"]
+
+
+def test_a_step_with_effects_runs_though_its_gate_is_go(project):
+    (project / "second").touch()
+    drive(project)
+    assert "second" in calls(project)
+
+
+def test_it_stops_at_the_state_asked_for(project):
+    drive(project, UNTIL="gems_installed")
+    assert calls(project) == ["first", "second"]
+
+
+def test_a_gate_that_closes_stops_and_names_the_check(project):
+    drive(project, UNTIL="gems_installed")
+    (project / "second").unlink()
+    code, out = drive(project)
+    assert code == 10, out
+    assert "check_second" in out
+    assert "second is missing" in out
+    assert calls(project) == ["first", "second"]
+
+
+def test_a_bug_in_a_step_is_a_clear_error_and_in_the_journal(project):
+    code, out = drive(project, FAIL="1")
+    assert (code, "RuntimeError: a bug" in out, "Traceback" in out) == (1, True, False), out
+    assert [e["step"] for e in journal(project) if e["kind"] == "step_failed"] == ["second"]
+
+
+def test_nothing_destroys_after_opening(project):
+    drive(project, UNTIL="target_open")
+    code, out = drive(project, DESTROYS="the database")
+    assert (code, "never to run once the target was opened" in out) == (1, True), out
+    assert "fourth" not in calls(project)
+
+
+@pytest.mark.parametrize(
+    "options", ["--collect-only", "-k nothing", "--deselect=checks/check_all.py::check_second_again", "-m not_a_state"]
+)
+def test_the_environment_cannot_open_a_gate(project, options):
+    code, out = drive(project, PYTEST_ADDOPTS=options)
+    assert code == 0, out  # the executor does not pass it on
+    assert calls(project) == ["first", "second", "third", "fourth"]
+
+
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        CHECKS.replace('"first is missing"', '"first is missing"\n    pytest.skip("never mind")'),
+        CHECKS.replace("@pytest.mark.ruby_installed\n", "@pytest.mark.ruby_installed\n@pytest.mark.skip\n"),
+        CHECKS.replace("@pytest.mark.ruby_installed\n", "@pytest.mark.ruby_installed\n@pytest.mark.xfail\n"),
+        CHECKS.replace("@pytest.mark.ruby_installed\n", "@pytest.mark.data_copied\n"),
+        CHECKS.replace("def check_first", "def helper_first"),
+    ],
+    ids=["skips", "marked skip", "marked xfail", "emptied", "renamed away"],
+)
+def test_a_gate_that_proves_nothing_is_never_go(project, tampered):
+    (project / "checks" / "check_all.py").write_text(tampered)
+    code, out = drive(project)
+    assert code == 14, out
+    assert "second" not in calls(project)
+
+
+def test_checks_edited_under_a_run_are_noticed(project):
+    body = DRIVER.replace(
+        'call("first")',
+        """call("first")
+    checks = HERE / "checks" / "check_all.py"
+    checks.write_text(checks.read_text().replace("def check_second_again", "def helper"))""",
+    )
+    (project / "driver.py").write_text(body)
+    code, out = drive(project)
+    assert (code, "did not run" in out) == (14, True), out
+
+
+def test_a_plan_edited_under_a_run_is_refused(project):
+    drive(project, UNTIL="ruby_installed")
+    plan = project / "plan.toml"
+    plan.write_text(plan.read_text() + "\n# a change\n")
+    code, out = drive(project)
+    assert (code, "edited" in out) == (12, True), out
+
+
+def test_two_executors_never_work_on_one_plan(project):
+    drive(project, UNTIL="ruby_installed")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sys, time\nfrom pathlib import Path\nfrom steps.engine.lock import plan_lock\n"
+         "with plan_lock(Path('runs'), 'smallpayroll', 'Ada', 'a test'):\n    print('held', flush=True)\n    time.sleep(60)"],
+        cwd=project, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert holder.stdout.readline() == "held\n"
+    try:
+        code, out = drive(project)
+        assert (code, "Ada, a test" in out) == (11, True), out
+    finally:
+        holder.kill()
+        holder.wait()
+    assert drive(project)[0] == 0
+
+
+def test_a_journal_cut_short_by_a_crash_is_read(project):
+    drive(project, UNTIL="gems_installed")
+    (run,) = [p for p in (project / "runs").iterdir() if p.is_dir()]
+    with (run / "journal.jsonl").open("a") as file:
+        file.write('{"at": "2026-01-01T00:')
+    assert drive(project)[0] == 0
+    assert calls(project) == ["first", "second", "third", "fourth"]
+    assert drive(project)[0] == 0, "and read again"
+
+
+WAIVERS = """
+[[waiver]]
+check = "checks/check_all.py::check_first"
+reason = "the vendor answers on Monday"
+who = "Ada"
+until = {until}
+"""
+
+
+def test_each_use_of_a_waiver_is_in_the_journal_and_skips_no_step(project):
+    (project / "checks" / "check_all.py").write_text(CHECKS.replace('(HERE / "first").exists()', "False"))
+    (project / "plan.waivers.toml").write_text(WAIVERS.format(until="2099-01-01"))
+    code, out = drive(project, UNTIL="ruby_installed")
+    assert (code, calls(project)) == (0, ["first"]), out
+    (used,) = [e["detail"] for e in journal(project) if e["kind"] == "waiver_used"]
+    assert used["check"] == "checks/check_all.py::check_first"
+    assert used["terms"] == "waived until 2099-01-01 by Ada: the vendor answers on Monday"
+
+
+def test_an_expired_waiver_is_named_by_the_executor(project):
+    (project / "plan.waivers.toml").write_text(WAIVERS.format(until="2001-01-01"))
+    code, out = drive(project)
+    assert (code, "until 2001-01-01, by Ada" in out, "Traceback" in out) == (1, True, False), out
+
+
+@pytest.mark.parametrize("end", ["accepted", "backed_out"])
+def test_an_end_is_one_once_its_gate_said_so(run: Run, end: str) -> None:
+    run.journal(gate_entry(end, "go"))
+    run.journal(Entry(kind=end))
+    assert not ended(run, end), "the gate was asked before"
+    run.journal(gate_entry(end, "no-go"))
+    assert not ended(run, end)
+    run.journal(gate_entry(end, "waived"))
+    assert ended(run, end)
+
+
+def test_a_run_whose_last_gate_is_missing_goes_on(plan: Plan, run: Run) -> None:
+    run.journal(Entry(kind="accepted"))
+    assert choose_run(plan, run.directory.parent)[0].name == run.name
+    run.journal(gate_entry("accepted", "go"))
+    with pytest.raises(Refused, match="was accepted"):
+        choose_run(plan, run.directory.parent)
+
+
+def test_a_run_that_is_going_back_does_not_go_forward(plan: Plan, run: Run) -> None:
+    run.journal(Entry(kind="back_out_started"))
+    assert not going_back(run), "nothing was changed yet"
+    run.journal(Entry(kind="moved_back", step="target_fenced"))
+    with pytest.raises(Refused, match="not finished"):
+        choose_run(plan, run.directory.parent)
+    run.journal(Entry(kind="moved_back", step="target_unfenced"))
+    assert not going_back(run), "it was called off"
+
+
+def test_a_plan_edited_before_the_first_entry_is_noticed(plan: Plan, run: Run) -> None:
+    plan.path.write_text(plan.path.read_text() + "\n# a change\n")
+    with pytest.raises(PlanChanged):
+        choose_run(plan, run.directory.parent)
+
+
+def test_no_budget_runs_once_production_is_open_again(plan: Plan, run: Run) -> None:
+    run.record(SourceClosure(logins={}, stopped_units=[], held_files=[], closed=datetime(2026, 1, 1, tzinfo=UTC)))
+    left = minutes_left(plan, run)
+    assert left is not None
+    assert left < 0
+    run.journal(Entry(kind="source_reopened"))
+    assert minutes_left(plan, run) is None
