@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.plan import Plan
-from fixtures.run.evidence import Entry
+from fixtures.run.evidence import Occasion, Verdict
+from fixtures.run.journal import GateJudged
 from fixtures.run.run import Run, new_run
 
 
@@ -14,5 +15,5 @@ def run(plan: Plan, tmp_path: Path) -> Run:
     return new_run(plan, tmp_path / "runs")
 
 
-def gate_entry(state: str, verdict: str) -> Entry:
-    return Entry(kind="gate", detail={"number": 1, "states": [state], "verdict": verdict, "reason": ""})
+def gate_entry(state: str, verdict: str) -> GateJudged:
+    return GateJudged(number=1, states=[state], occasion=Occasion.AFTER, verdict=Verdict(verdict))

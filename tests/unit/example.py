@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fixtures.plan import load_plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "plan.example.toml"

@@ -1,7 +1,8 @@
 """An image to launch from, and one that was made and tried."""
 
 from fixtures.facts.images import read_image
-from fixtures.run.evidence import Image, ScratchBoot, Verdict, now
+from fixtures.run.evidence import Verdict, now
+from fixtures.run.records import Image, ScratchBoot
 from steps.keep import scratch
 
 DESCRIBED = {

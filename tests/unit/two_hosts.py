@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.connect.web import Web
 from fixtures.plan import Pages, load_plan
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from steps.rehearse import sampling
 from tests.unit.example import EXAMPLE
 from tests.unit.loopback import free_port

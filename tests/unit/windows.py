@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.connect.nameservers import Answer
 from fixtures.policy.dnsclock import DnsClock, observe, places
-from fixtures.run.evidence import DnsBefore
+from fixtures.run.records import DnsBefore
 from fixtures.run.run import Run
 
 NOW = datetime.now(UTC)

@@ -4,7 +4,7 @@ import pytest
 
 from checks import check_acceptance
 from fixtures.errors import NoGo
-from fixtures.run.evidence import UsersMoved
+from fixtures.run.records import UsersMoved
 from tests.unit.windows import NOW
 
 

@@ -8,7 +8,7 @@ import pytest
 from checks import check_ami
 from fixtures.errors import NoGo
 from fixtures.facts.images import owned_as_planned
-from fixtures.run.evidence import AmiFacts
+from fixtures.run.records import AmiFacts
 from tests.unit.example import PLAN
 from tests.unit.images import AMI
 

@@ -8,7 +8,8 @@ import pytest
 from checks import check_backups
 from fixtures.errors import NoGo
 from fixtures.facts.backups import Manifest, Store
-from fixtures.run.evidence import Opening, RestoreTest, TableCopy, now
+from fixtures.run.evidence import now
+from fixtures.run.records import Opening, RestoreTest, TableCopy
 from fixtures.run.run import Run
 from steps.keep import backups
 from tests.unit import buckets

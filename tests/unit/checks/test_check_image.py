@@ -7,7 +7,8 @@ import pytest
 
 from checks import check_image
 from fixtures.errors import NoGo
-from fixtures.run.evidence import Entry, Verdict, now
+from fixtures.run.evidence import Occasion, Verdict, now
+from fixtures.run.journal import GateJudged, StepFinished
 from fixtures.run.run import Run
 from tests.unit.example import FACTS, PLAN
 from tests.unit.images import AMI, BOOT, MADE
@@ -45,12 +46,16 @@ def test_image_too_old_or_of_another_instance(run):
         check_image.check_image_is_of_this_target(run)
 
 
+def judged(state):
+    return GateJudged(number=1, states=[state], occasion=Occasion.AFTER, verdict=Verdict.GO)
+
+
 def test_image_older_than_a_build_step(run):
-    run.journal(Entry(kind="gate", detail={"states": ["application_running"]}))
-    run.journal(Entry(kind="step_finished", step="start_application"))
+    run.journal(judged("application_running"))
+    run.journal(StepFinished(step="start_application"))
     check_image.check_image_is_of_the_finished_target(run)
-    run.journal(Entry(kind="gate", detail={"states": ["gems_installed"]}))
-    run.journal(Entry(kind="step_finished", step="install_gems"))
+    run.journal(judged("gems_installed"))
+    run.journal(StepFinished(step="install_gems"))
     with pytest.raises(NoGo, match="finished later: install_gems"):
         check_image.check_image_is_of_the_finished_target(run)
 

@@ -4,7 +4,7 @@ import pytest
 
 from checks import check_instance
 from fixtures.errors import NoGo
-from fixtures.run.evidence import TargetFacts
+from fixtures.run.records import TargetFacts
 from tests.unit import ipv6
 from tests.unit.ipv6 import NEW_IPV6, ipv6_instance
 

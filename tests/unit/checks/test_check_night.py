@@ -7,7 +7,8 @@ import pytest
 from checks import check_night
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan.risks import named_risks
-from fixtures.run.evidence import Rehearsal, Survey, now
+from fixtures.run.evidence import now
+from fixtures.run.records import Rehearsal, Survey
 from tests.unit.signed import GOOD, TODAY, sign
 
 

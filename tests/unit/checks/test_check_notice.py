@@ -8,7 +8,8 @@ import pytest
 from checks import check_notice
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.policy import notices
-from fixtures.run.evidence import Delivery, Notices, now
+from fixtures.run.evidence import now
+from fixtures.run.records import Delivery, Notices
 from tests.unit import announcements
 from tests.unit.announcements import plan_with
 

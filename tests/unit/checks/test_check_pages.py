@@ -8,7 +8,8 @@ import pytest
 from checks import check_pages
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Pages
-from fixtures.run.evidence import PagesReplayed, PagesSampled, now
+from fixtures.run.evidence import now
+from fixtures.run.records import PagesReplayed, PagesSampled
 from fixtures.sameness import pages, replay
 from tests.unit import two_hosts
 from tests.unit.two_hosts import PRODUCTION, TARGET, site

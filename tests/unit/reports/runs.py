@@ -1,23 +1,23 @@
 """Run directories made by hand, and what is looked at in a report."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
-from fixtures.run.evidence import (
-    CheckResult,
+from pydantic import TypeAdapter
+
+from fixtures.run.evidence import FORMAT, CheckResult, GateResult, Occasion, Problem, Terms, Verdict
+from fixtures.run.journal import Entry
+from fixtures.run.records import (
     DataCopy,
     DnsBefore,
-    Entry,
     FileCount,
     FilesCopy,
-    GateResult,
     Opening,
     Record,
     SourceClosure,
     TableCopy,
     TargetFacts,
-    Verdict,
 )
 from reports import signoff, stored
 from reports.models import SignOff
@@ -60,10 +60,16 @@ STEPS: list[tuple[str, str, float]] = [
     ("start_application_again", "smoke_tested", 3.5), ("open_target", "target_open", 1.1), ("change_dns", "dns_changed", 0.9),
     ("accept", "accepted", 2.0),
 ]  # fmt: skip
-NO_ROW = (
-    "table public.payslips\n  expected: 28896 rows, as the copy's snapshot held\n  found:    28895 rows\n"
-    "  do:       run `gonogo run` again: it copies the database anew"
-)
+NO_ROW = Problem(
+    subject="table public.payslips", expected="28896 rows, as the copy's snapshot held", found="28895 rows",
+    remedy="run `gonogo run` again: it copies the database anew",
+)  # fmt: skip
+TERMS = Terms(who="Petra Approver", until=date(2026, 12, 24), reason="the old host cannot serve it either")
+ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
+
+
+def wrong(found: str) -> Problem:
+    return Problem(subject="the subject", expected="another thing", found=found, remedy="mend it")
 
 
 class Made:
@@ -75,10 +81,11 @@ class Made:
         self.number = 0
         (directory / "gates").mkdir(parents=True)
         (directory / "records").mkdir()
+        (directory / "format").write_text(f"{FORMAT}\n")
         (directory / "plan.toml").write_text(plan, encoding="utf-8")
 
-    def journal(self, kind: str, step: str = "", **detail: object) -> None:
-        entry = Entry.model_validate({"kind": kind, "step": step, "at": self.now, "detail": detail})
+    def journal(self, kind: str, step: str = "", **fields: object) -> None:
+        entry = ENTRY.validate_python({"kind": kind, "at": self.now, **({"step": step} if step else {}), **fields})
         with (self.directory / "journal.jsonl").open("a", encoding="utf-8") as file:
             file.write(entry.model_dump_json() + "\n")
 
@@ -88,62 +95,54 @@ class Made:
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    def checks(self, state: str, verdict: Verdict = GO, message: str = "") -> list[CheckResult]:
+    def checks(self, state: str, verdict: Verdict = GO, problem: Problem | None = None) -> list[CheckResult]:
         file = f"checks/check_{state}.py"
-        names = [f"{file}::check_it_is_there", f"{file}::check_it_lasts"]
+        names: list[tuple[str, dict[str, str]]] = [("check_it_is_there", {}), ("check_it_lasts", {})]
         if state in ("data_copied", "final_data_copied"):
-            names = [f"{file}::check_rows[{table}]" for table in TABLES]
-        bad = names[9 % len(names)]
-        return [
+            names = [("check_rows", {"table": table}) for table in TABLES]
+        made = [
             CheckResult(
-                id=name, states=[state], claim=f"{state.replace('_', ' ').capitalize()}, and a reader can rely on it.",
-                outcome=verdict if name == bad else GO, message=message if name == bad else "", seconds=0.21,
+                id=f"{file}::{function}" + "".join(f"[{value}]" for value in parameters.values()), states=[state],
+                claim=f"{state.replace('_', ' ').capitalize()}, and a reader can rely on it.", function=function,
+                parameters=parameters, file=file, line=17 + number, outcome=GO, seconds=0.21,
             )
-            for name in names
+            for number, (function, parameters) in enumerate(names)
         ]  # fmt: skip
+        bad = made[9 % len(made)]
+        bad.outcome, bad.problem, bad.waiver = verdict, problem, TERMS if verdict is WAIVED else None
+        return made
 
-    def gate(self, states: list[str], results: list[CheckResult], verdict: Verdict, reason: str = "", *, label: str = "",
-             same: bool = False, seconds: float = 0.8) -> None:  # fmt: skip
+    def gate(self, states: list[str], results: list[CheckResult], verdict: Verdict, reason: str = "", *, step: str = "",
+             occasion: Occasion = Occasion.AFTER, same: bool = False, seconds: float = 0.8) -> None:  # fmt: skip
         self.number += not same
-        result = GateResult(
-            number=self.number, states=states, verdict=verdict, reason=reason, started=self.now,
-            finished=self.now + timedelta(seconds=seconds), results=results, catalogue="ab" * 32,
-        )  # fmt: skip
+        said = {"number": self.number, "states": states, "occasion": occasion, "step": step, "verdict": verdict}
+        result = GateResult.model_validate({
+            **said, "covers": states, "reason": reason, "started": self.now,
+            "finished": self.now + timedelta(seconds=seconds), "results": results, "catalogue": "ab" * 32,
+        })  # fmt: skip
         self.wait(seconds)
-        name = f"{self.number:04d}-{label or '+'.join(states)}"
+        name = f"{self.number:04d}-{occasion.name.lower()}-{'+'.join(states)}"
         (self.directory / "gates" / f"{name}.json").write_text(result.model_dump_json(), encoding="utf-8")
-        if not same:
-            (self.directory / "gates" / f"{name}.xml").write_text(
-                '<testsuites><testsuite name="pytest">'
-                + "".join(
-                    f'<testcase classname="{r.id.partition(".py::")[0].replace("/", ".")}" '
-                    f'name="{r.id.partition("::")[2]}" file="x.py" line="{17 + i}" time="0.2"/>'
-                    for i, r in enumerate(results)
-                    if "<" not in r.id
-                )
-                + "</testsuite></testsuites>",
-                encoding="utf-8",
-            )
-        self.journal("gate", number=self.number, states=states, verdict=verdict.value, reason=reason)
+        self.journal("gate", reason=reason, **said)
 
-    def ahead(self, previous: str, gives: str) -> None:
+    def ahead(self, name: str, previous: str, gives: str) -> None:
         """The gate before a step, and what the step gives, asked ahead of it in the same process."""
         if previous:
-            self.gate([previous], self.checks(previous), GO)
-        self.gate([gives], self.checks(gives, NO_GO, "not there yet"), NO_GO, label=f"{gives}-before", same=bool(previous),
-                  seconds=0.1)  # fmt: skip
+            self.gate([previous], self.checks(previous), GO, step=name, occasion=Occasion.NEEDED)
+        self.gate([gives], self.checks(gives, NO_GO, wrong("not there yet")), NO_GO, step=name,
+                  occasion=Occasion.GIVEN_BEFORE, same=bool(previous), seconds=0.1)  # fmt: skip
 
     def begin(self) -> None:
         self.journal("run_started", plan="f" * 64)
         self.journal("catalogue", checks=153, sha256="ab" * 32)
 
     def step(self, name: str, previous: str, gives: str, seconds: float) -> None:
-        self.ahead(previous, gives)
-        self.journal("step_started", name)
+        self.ahead(name, previous, gives)
+        self.journal("step_started", step=name)
         self.wait(seconds)
         self.events(name)
-        self.gate([gives], self.checks(gives), GO)
-        self.journal("step_finished", name)
+        self.gate([gives], self.checks(gives), GO, step=name)
+        self.journal("step_finished", step=name)
 
     def events(self, name: str) -> None:
         """What some steps note and record while they run."""
@@ -169,15 +168,15 @@ class Made:
             record = "app.smallpayroll.test A"
             self.record(DnsBefore(records={record: ["198.51.100.10"]}, ttls={record: 3600}, recorded=self.now))
         elif name == "close_source":
-            self.journal("source_closed", name)
+            self.journal("source_closed")
             self.record(SourceClosure(logins={"payroll": True}, stopped_units=[], held_files=[], closed=self.now))
         elif name == "open_target":
-            self.journal("target_open", name)
+            self.journal("target_open")
             self.record(Opening(instance_id="i-0c9d7e21b3a4f5d68"))
         elif name == "change_dns":
-            self.journal("dns_changed", name)
+            self.journal("dns_changed", records={"app.smallpayroll.test A": "198.51.100.100"})
         elif name == "accept":
-            self.journal("accepted", name)
+            self.journal("accepted")
 
     def walk(self, until: str = "accepted") -> str:
         """All steps up to and with the one that gives `until`; the state reached."""

@@ -3,9 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.run.evidence import (
-    Verdict,
-)
+from fixtures.run.evidence import Verdict
 from reports import history
 from tests.unit.reports.runs import GO, NO_GO
 

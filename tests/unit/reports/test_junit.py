@@ -3,7 +3,7 @@
 from junitparser import JUnitXml
 
 from reports import junit, stored
-from tests.unit.reports.runs import NO_GO, NO_ROW, UNSURE, WAIVED, Made
+from tests.unit.reports.runs import NO_GO, NO_ROW, UNSURE, WAIVED, Made, wrong
 
 
 def merge(made: Made) -> JUnitXml:
@@ -33,10 +33,10 @@ def test_junit_is_red_when_the_run_is(made: Made) -> None:
     made.journal("step_started", "move_data_to_mount")
     made.wait(1)
     made.gate(["data_on_mnt"], made.checks("data_on_mnt", NO_GO, NO_ROW), NO_GO)
-    made.journal("step_failed", "move_data_to_mount", error="the gate after it: no-go")
-    made.gate(["ssh_ready"], made.checks("ssh_ready", UNSURE, "away"), UNSURE, "1 of 3 checks did not run")
-    made.gate(["data_mounted"], made.checks("data_mounted", WAIVED, "waived until ..."), WAIVED)
+    made.journal("step_failed", "move_data_to_mount", problem=wrong("no-go"))
+    made.gate(["ssh_ready"], made.checks("ssh_ready", UNSURE, wrong("away")), UNSURE, "1 of 3 checks did not run")
+    made.gate(["data_mounted"], made.checks("data_mounted", WAIVED, wrong("it")), WAIVED)
     document = merge(made)
     assert (document.failures, document.errors, document.skipped) == (1, 3, 1)
     failed = next(case for suite in document for case in suite if case.is_failure)
-    assert NO_ROW in failed.result[0].text
+    assert str(NO_ROW) in failed.result[0].text

@@ -5,15 +5,8 @@ import xml.etree.ElementTree as ET
 from datetime import date
 from pathlib import Path
 
-from fixtures.run.evidence import (
-    Attested,
-    Checklist,
-    CheckResult,
-    DataCopy,
-    DnsBefore,
-    SignedRisk,
-    TableCopy,
-)
+from fixtures.run.evidence import CheckResult, Problem
+from fixtures.run.records import Attested, Checklist, DataCopy, DnsBefore, SignedRisk, TableCopy
 from reports import __main__ as reports_main
 from reports import page
 from reports.models import SignOff
@@ -32,8 +25,10 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     ))  # fmt: skip
     made.record(DnsBefore(records={HOSTILE: [HOSTILE]}, ttls={}))
     bad = CheckResult(
-        id=f"checks/{HOSTILE}::{HOSTILE}", states=["final_data_copied"], claim=HOSTILE, outcome=NO_GO, message=HOSTILE
-    )
+        id=f"checks/{HOSTILE}::{HOSTILE}", states=["final_data_copied"], claim=HOSTILE, function=HOSTILE, file=HOSTILE,
+        parameters={HOSTILE: HOSTILE}, line=1, outcome=NO_GO,
+        problem=Problem(subject=HOSTILE, expected=HOSTILE, found=HOSTILE, remedy=HOSTILE),
+    )  # fmt: skip
     made.gate(["final_data_copied"], [bad], NO_GO, HOSTILE)
     assert reports_main.main([str(made.directory)]) == 0
     text = (made.directory / "signoff.html").read_text(encoding="utf-8")

@@ -7,21 +7,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixtures.run.evidence import (
-    CheckResult,
-    Entry,
-    GateResult,
-    PagePrint,
-    PagesReplayed,
-    ReplayedPage,
-    ResponseTimes,
-    Times,
-    Users,
-    Verdict,
-)
-from reports import history, junit, page, signoff, stored
+from fixtures.run import journal
+from fixtures.run.evidence import FORMAT, PASS, CheckResult, GateResult, Occasion, Problem, Terms, Verdict
+from fixtures.run.journal import Entry
+from fixtures.run.records import PagePrint, PagesReplayed, ReplayedPage, ResponseTimes, Times, Users
+from reports import junit, page, signoff, stored
 from reports.models import Outcome, SignOff, Status
-from tests.unit.reports.runs import BEGIN, GO, NO_GO, NO_ROW, STEPS, TABLES, UNSURE, WAIVED, Made, look, plain
+from tests.unit.reports.runs import (
+    BEGIN,
+    GO,
+    NO_GO,
+    NO_ROW,
+    STEPS,
+    TABLES,
+    TERMS,
+    UNSURE,
+    WAIVED,
+    Made,
+    look,
+    plain,
+    wrong,
+)
 
 
 def test_an_accepted_run_says_so_in_one_sentence(made: Made) -> None:
@@ -40,7 +46,7 @@ def test_an_accepted_run_says_so_in_one_sentence(made: Made) -> None:
     assert sign.data
     assert {table.verdict for table in sign.data.tables} == {GO}
     assert sign.dns[0].model_dump() == {
-        "record": "app.smallpayroll.test A", "before": ["198.51.100.10"], "ttl": 3600, "after": ["198.51.100.100"],
+        "record": "app.smallpayroll.test A", "before": ["198.51.100.10"], "ttl": 3600, "after": "198.51.100.100",
     }  # fmt: skip
     assert "Raise the DNS records' TTL again, before the move it was 3600 s." in sign.not_done
 
@@ -91,40 +97,40 @@ def test_a_lost_write_is_no_go_whatever_the_gates_said(made: Made) -> None:
     made.record(Users(write_gap_seconds=1, outage_seconds=1, acknowledged=9, lost=["timesheet 81"], served_by_target=1))
     sign = made.sign()
     assert sign.status is Status.NO_GO
-    assert sign.troubles[0].found == "1 lost: timesheet 81"
+    assert sign.troubles[0].problem.found == "1 lost: timesheet 81"
 
 
 def test_accepted_needs_the_gate_beside_the_journals_word(made: Made) -> None:
     made.walk("dns_changed")
-    made.journal("accepted", "accept")
+    made.journal("accepted")
     sign = made.sign()
     assert sign.status is Status.COULD_NOT_VERIFY
-    assert "no gate in the run's directory proves it" in sign.troubles[0].text
+    assert sign.troubles[0].problem.found == "the journal says so, and no gate does"
 
 
 def test_a_gate_after_acceptance_can_take_it_back(made: Made) -> None:
     made.walk()
-    made.gate(["accepted"], made.checks("accepted", NO_GO, "the hosts entry is back"), NO_GO)
+    made.gate(["accepted"], made.checks("accepted", NO_GO, wrong("the hosts entry is back")), NO_GO)
     assert made.sign().status is Status.NO_GO
 
 
 def test_a_no_go_is_named_first_with_its_four_parts(made: Made) -> None:
     made.walk("target_stopped")
-    made.ahead("target_stopped", "final_data_copied")
+    made.ahead("copy_database_again", "target_stopped", "final_data_copied")
     made.journal("step_started", "copy_database_again")
     made.wait(6)
     made.events("copy_database_again")
     made.gate(["final_data_copied"], made.checks("final_data_copied", NO_GO, NO_ROW), NO_GO)
-    made.journal("step_failed", "copy_database_again", error="the gate after it: no-go")
+    made.journal("step_failed", "copy_database_again", problem=wrong("no-go"))
     sign = made.sign(later=600)
     assert sign.status is Status.NO_GO
     assert plain(sign.sentence) == (
         "No-go: table public.payslips: expected 28896 rows, as the copy's snapshot held, found 28895 rows."
     )
-    found = sign.troubles[0]
+    found = sign.troubles[0].problem
     assert (found.subject, found.found) == ("table public.payslips", "28895 rows")
     assert found.expected.startswith("28896 rows")
-    assert found.do.startswith("run `gonogo run` again")
+    assert found.remedy.startswith("run `gonogo run` again")
     assert sign.standing.startswith("Production has been closed since")
     assert any(
         "49 min" in plain(line) and "of the outage budget of 60 min were left" in plain(line) for line in sign.next
@@ -145,30 +151,35 @@ def test_could_not_verify_names_the_reason_of_the_whole_gate(made: Made) -> None
     )
     sign = made.sign()
     assert sign.status is Status.COULD_NOT_VERIFY
-    assert "1 of 2 checks did not run" in sign.troubles[0].text
+    assert "1 of 2 checks did not run" in sign.troubles[0].problem.found
     assert {s.name: s.verdict for s in sign.states}["ruby_installed"] is UNSURE
 
 
 def test_a_failed_step_says_what_failed(made: Made) -> None:
     made.walk("data_mounted")
-    made.ahead("data_mounted", "ruby_installed")
+    made.ahead("install_ruby", "data_mounted", "ruby_installed")
     made.journal("step_started", "install_ruby")
     made.wait(3)
-    error = "apt on the target\n  expected: to install ruby\n  found:    No space left on device\n  do:       enlarge the disk"
-    made.journal("step_failed", "install_ruby", error=error)
+    problem = Problem(
+        subject="apt on the target",
+        expected="to install ruby",
+        found="No space left on device",
+        remedy="enlarge the disk",
+    )
+    made.journal("step_failed", "install_ruby", problem=problem)
     sign = made.sign()
     assert sign.status is Status.FAILED
     assert (
         sign.sentence
         == "Failed in the step install_ruby: apt on the target: expected to install ruby, found No space left on device."
     )
-    assert sign.troubles[0].found == "No space left on device"
+    assert sign.troubles[0].problem.found == "No space left on device"
     assert sign.standing == "Production is open on the old host, as before."
 
 
 def test_a_crash_in_the_middle_with_a_cut_line(made: Made) -> None:
     made.walk("target_stopped")
-    made.ahead("target_stopped", "final_data_copied")
+    made.ahead("copy_database_again", "target_stopped", "final_data_copied")
     made.journal("step_started", "copy_database_again")
     with (made.directory / "journal.jsonl").open("a") as file:
         file.write('{"at":"2026-11-23T06:42:')
@@ -216,9 +227,9 @@ def test_a_crashed_try_ends_with_its_last_sign_of_life(made: Made) -> None:
     made.walk("data_mounted")
     made.journal("step_started", "install_ruby")
     made.wait(7)
-    made.journal("waiver_used")
+    made.journal("waiver_used", gate=1, check="x", waiver=TERMS)
     made.wait(900)
-    made.journal("catalogue", checks=1)
+    made.journal("catalogue", checks=1, sha256="ab")
     made.step("install_ruby", "data_mounted", "ruby_installed", 5)
     first, second = made.sign().steps[-1].attempts
     assert ((first.ended - first.started).total_seconds(), first.outcome) == (7, Outcome.CUT_SHORT)
@@ -248,16 +259,15 @@ def test_backed_out(made: Made) -> None:
         "Backed out: app.smallpayroll.test runs on the old host again since 2026-11-23 06:4"
     )
     assert "it was closed for 15 s" in plain(sign.sentence)
-    assert sign.dns[0].after == []
+    assert sign.dns[0].after == ""
 
 
 def test_a_waived_check_keeps_its_terms_and_spoils_the_proof(made: Made) -> None:
     made.walk()
-    terms = "waived until 2026-12-24 by Petra Approver: the old host cannot serve it either"
-    made.gate(["final_data_copied"], made.checks("final_data_copied", WAIVED, f"{terms}\n{NO_ROW}"), WAIVED)
+    made.gate(["final_data_copied"], made.checks("final_data_copied", WAIVED, NO_ROW), WAIVED)
     sign = made.sign()
     assert sign.status is Status.ACCEPTED
-    assert sign.waivers[0].terms == terms
+    assert sign.waivers[0].terms.model_dump() == TERMS.model_dump()
     assert "rows" not in sign.sentence
     assert plain(sign.sentence).endswith("; 512 files proven equal; 1 failed check waived.")
     assert "Petra Approver" in page.html(sign)
@@ -266,7 +276,7 @@ def test_a_waived_check_keeps_its_terms_and_spoils_the_proof(made: Made) -> None
 
 def test_a_gate_asked_beforehand_is_no_trouble(made: Made) -> None:
     made.begin()
-    made.ahead("", "source_surveyed")
+    made.ahead("survey_source", "", "source_surveyed")
     sign = made.sign(later=1)
     assert sign.status is Status.UNDER_WAY
     assert sign.states == []
@@ -275,7 +285,8 @@ def test_a_gate_asked_beforehand_is_no_trouble(made: Made) -> None:
 
 def test_an_already_true_step(made: Made) -> None:
     made.begin()
-    made.gate(["key_pair_present"], made.checks("key_pair_present"), GO, label="key_pair_present-before", seconds=2)
+    made.gate(["key_pair_present"], made.checks("key_pair_present"), GO, step="create_key_pair",
+              occasion=Occasion.GIVEN_BEFORE, seconds=2)  # fmt: skip
     made.journal("already_true", "create_key_pair")
     sign = made.sign()
     assert sign.steps[0].outcome is Outcome.ALREADY_TRUE
@@ -295,19 +306,31 @@ def test_an_interrupted_run(made: Made) -> None:
 
 moments = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+problems = st.builds(Problem, subject=texts, expected=texts, found=texts, remedy=texts)
+terms = st.builds(Terms, who=texts, until=st.dates(), reason=texts)
 check_results = st.builds(
     CheckResult, id=texts, states=st.lists(st.sampled_from(["accepted", "final_data_copied", "x"]), max_size=2), claim=texts,
-    outcome=st.sampled_from(Verdict), message=texts, seconds=st.floats(0, 1e6),
+    function=texts, file=texts, line=st.integers(1, 9), parameters=st.dictionaries(texts, texts, max_size=2),
+    outcome=st.sampled_from(Verdict), problem=st.none() | problems, waiver=st.none() | terms, seconds=st.floats(0, 1e6),
 )  # fmt: skip
-entries = st.builds(
-    Entry, at=moments, kind=st.sampled_from(Entry.model_fields["kind"].annotation.__args__),
-    step=st.sampled_from(["a", "b", ""]), detail=st.one_of(
-        st.just({}), st.builds(lambda n, s: {"number": n, "states": s}, st.integers(0, 3), st.lists(texts, max_size=2)),
-        st.dictionaries(texts, st.one_of(texts, st.integers(), st.none()), max_size=2),
-    ),
+some = st.sampled_from(["accepted", "x"])
+steps_of = st.sampled_from(["a", "b"])
+entries = st.one_of(
+    *(st.builds(kind, at=moments) for kind in (journal.Resumed, journal.SourceClosed, journal.TargetOpened,
+      journal.Accepted, journal.BackOutStarted, journal.SourceReopened, journal.BackedOut, journal.TargetFenced)),
+    *(st.builds(kind, at=moments, step=steps_of) for kind in (journal.StepStarted, journal.StepFinished,
+      journal.Interrupted, journal.AlreadyTrue, journal.Voided)),
+    st.builds(journal.StepFailed, at=moments, step=steps_of, problem=problems),
+    st.builds(journal.RunStarted, at=moments, plan=texts), st.builds(journal.CatalogueMade, at=moments, checks=st.integers(), sha256=texts),
+    st.builds(journal.DnsChanged, at=moments, records=st.dictionaries(texts, texts, max_size=2)),
+    st.builds(journal.GateJudged, at=moments, number=st.integers(0, 3), states=st.lists(some, max_size=2),
+              occasion=st.sampled_from(Occasion), step=steps_of, verdict=st.sampled_from(Verdict), reason=texts),
+    st.builds(journal.WaiverUsed, at=moments, gate=st.integers(0, 3), check=texts, waiver=terms),
 )  # fmt: skip
+GATE_FIELDS = set(journal.GateJudged.model_fields) - {"at", "kind"}
 gate_results = st.builds(
-    GateResult, number=st.integers(0, 3), states=st.lists(st.sampled_from(["accepted", "x"]), max_size=2),
+    GateResult, number=st.integers(0, 3), states=st.lists(some, max_size=2), covers=st.lists(some, max_size=2),
+    occasion=st.sampled_from(Occasion), step=st.sampled_from(["a", "b", ""]),
     verdict=st.sampled_from(Verdict), reason=texts, started=moments, finished=moments, results=st.lists(check_results, max_size=3),
 )  # fmt: skip
 
@@ -316,27 +339,23 @@ gate_results = st.builds(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(
-    journal=st.lists(entries, max_size=8),
+    written=st.lists(entries, max_size=8),
     results=st.lists(gate_results, max_size=3),
     later=st.floats(-1e5, 1e5),
     ended=st.booleans(),
 )
 def test_any_evidence_makes_a_report(
-    tmp_path_factory: pytest.TempPathFactory, journal: list[Entry], results: list[GateResult], later: float, ended: bool
+    tmp_path_factory: pytest.TempPathFactory, written: list[Entry], results: list[GateResult], later: float, ended: bool
 ) -> None:
     directory = tmp_path_factory.mktemp("run")
     (directory / "gates").mkdir()
-    (directory / "journal.jsonl").write_text("".join(e.model_dump_json() + "\n" for e in journal), encoding="utf-8")
+    (directory / "format").write_text(f"{FORMAT}\n")
+    (directory / "journal.jsonl").write_text("".join(e.model_dump_json() + "\n" for e in written), encoding="utf-8")
     for i, result in enumerate(results):
-        journal_entry = Entry(
-            kind="gate", at=result.finished, detail={"number": result.number, "states": result.states}
-        )
+        judged = journal.GateJudged(at=result.finished, **result.model_dump(include=GATE_FIELDS))
         with (directory / "journal.jsonl").open("a", encoding="utf-8") as file:
-            file.write(journal_entry.model_dump_json() + "\n")
-        label = "label-before" if i == 2 else f"label{i}"
-        (directory / "gates" / f"{result.number:04d}-{label}.json").write_text(
-            result.model_dump_json(), encoding="utf-8"
-        )
+            file.write(judged.model_dump_json() + "\n")
+        (directory / "gates" / f"{i}-gate.json").write_text(result.model_dump_json(), encoding="utf-8")
     evidence = stored.read(directory)
     sign = signoff.build(evidence, BEGIN + timedelta(seconds=later), ended=ended)
     assert sign.sentence
@@ -346,5 +365,5 @@ def test_any_evidence_makes_a_report(
     page.markdown(sign)
     ET.fromstring(junit.text(evidence, sign))
     if sign.status is Status.ACCEPTED:
-        assert any(e.kind == "accepted" for e in journal)
-        assert any("accepted" in r.states and r.verdict in history.PASS for r in results)
+        assert any(e.kind == "accepted" for e in written)
+        assert any("accepted" in r.covers and r.verdict in PASS for r in results)

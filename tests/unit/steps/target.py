@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from fixtures.connect.cloud import Instance
-from fixtures.run.evidence import Survey
+from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from tests.unit.example import FACTS
 

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 from fixtures.errors import CouldNotVerify
 from fixtures.plan import Plan, Redis
-from fixtures.run.evidence import DataCopy, DnsBefore, Entry, FileCount, Image, SourceClosure, TableCopy, TargetFacts
+from fixtures.run.journal import TargetOpened
+from fixtures.run.records import DataCopy, DnsBefore, FileCount, Image, SourceClosure, TableCopy, TargetFacts
 from fixtures.run.run import Run
 from fixtures.sameness.digest import Digest, Method
 from fixtures.sameness.tables import LARGE_OBJECTS
@@ -38,7 +39,7 @@ def test_before_the_opening_no_data_is_given_up(run: Run) -> None:
 
 def test_after_the_opening_it_says_what_it_costs(run: Run) -> None:
     run.record(_facts())
-    run.journal(Entry(kind="target_open"))
+    run.journal(TargetOpened())
     sentences = back_out.plan_back_out(run)
     assert any("production will lack" in s for s in sentences)
     assert any("saved" in s for s in sentences)

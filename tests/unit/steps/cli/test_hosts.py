@@ -5,7 +5,8 @@ from typer.testing import CliRunner
 
 from fixtures.connect import hostsfile
 from fixtures.errors import GonogoError
-from fixtures.run.evidence import Entry, TargetFacts
+from fixtures.run.journal import Accepted
+from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from steps.cli import hosts as cli_hosts
 from steps.cli.cli import app
@@ -65,7 +66,7 @@ def test_add_refuses_beside_a_foreign_entry_without_a_target_and_after_acceptanc
     assert code != 0
     assert "1.2.3.4 www.smallpayroll.test" in said
     (desk / "hosts").write_bytes(own)
-    run.journal(Entry(kind="accepted"))
+    run.journal(Accepted())
     code, said = gonogo(desk, "add")
     assert code != 0
     assert "was accepted" in said

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.plan import Plan
-from fixtures.run.evidence import Entry
+from fixtures.run.journal import Accepted, SourceClosed
 from fixtures.run.run import Run
 from steps.cli import lab as cli_lab
 from steps.engine.executor import choose_run
@@ -17,12 +17,12 @@ def test_a_demonstration_that_broke_off_is_in_nobodys_way(
     plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli_lab, "RUNS", run.directory.parent)
-    run.journal(Entry(kind="source_closed"))
+    run.journal(SourceClosed())
     cli_lab._set_aside(plan)
     again, resumed = choose_run(plan, run.directory.parent, anew=True)
     assert not resumed
     assert sorted(p.name for p in run.directory.parent.iterdir())[-1].endswith("-lab-gone")
-    again.journal(Entry(kind="accepted"))
+    again.journal(Accepted())
     again.journal(gate_entry("accepted", "go"))
     cli_lab._set_aside(plan)
     assert again.directory.exists()

@@ -12,7 +12,17 @@ import pytest
 
 from fixtures.errors import Refused
 from fixtures.plan import Plan
-from fixtures.run.evidence import Entry, SourceClosure
+from fixtures.run.journal import (
+    Accepted,
+    BackedOut,
+    BackOutStarted,
+    SourceReopened,
+    StepFinished,
+    TargetFenced,
+    TargetUnfenced,
+    Voided,
+)
+from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run
 from steps.engine.executor import PlanChanged, choose_run, ended, finished_steps, going_back, minutes_left, void
 from steps.step import Step
@@ -58,7 +68,7 @@ def second():
 @step(needs=["gems_installed"], gives=["target_open"])
 def third(run):
     """The third step."""
-    run.journal(Entry(kind="target_open"))
+    run.journal(TargetOpened())
     call("third")
 
 @step(needs=["target_open"], gives=["dns_changed"], destroys=os.environ.get("DESTROYS", ""))
@@ -156,7 +166,7 @@ def test_steps_run_in_order_each_between_its_gates(project):
     assert calls(project) == ["first", "second", "third", "fourth"]
     kinds = [e["kind"] for e in journal(project) if e["kind"] in ("gate", "step_started", "step_finished")]
     assert kinds[:4] == ["gate", "step_started", "gate", "step_finished"]
-    gates = [e["detail"] for e in journal(project) if e["kind"] == "gate"]
+    gates = [e for e in journal(project) if e["kind"] == "gate"]
     assert [g["verdict"] for g in gates if g["states"] == ["gems_installed"]] == ["no-go", "go", "go"]
 
 
@@ -182,11 +192,11 @@ def test_a_voided_step_runs_again_and_no_other(tmp_path):
     run = Run(tmp_path)
     first, second = (Step(name, name, (), (), lambda: None, harmless=False, destroys="") for name in ("one", "two"))
     for step in (first, second):
-        run.journal(Entry(kind="step_finished", step=step.name))
+        run.journal(StepFinished(step=step.name))
     void(run, [first])
     assert set(finished_steps(run)) == {"two"}
     void(run, [first])
-    assert [e.step for e in run.entries() if e.kind == "voided"] == ["one"]
+    assert [e.step for e in run.entries() if isinstance(e, Voided)] == ["one"]
 
 
 def test_a_finished_run_does_nothing_again(project):
@@ -325,9 +335,9 @@ def test_each_use_of_a_waiver_is_in_the_journal_and_skips_no_step(project):
     (project / "plan.waivers.toml").write_text(WAIVERS.format(until="2099-01-01"))
     code, out = drive(project, UNTIL="ruby_installed")
     assert (code, calls(project)) == (0, ["first"]), out
-    (used,) = [e["detail"] for e in journal(project) if e["kind"] == "waiver_used"]
+    (used,) = [e for e in journal(project) if e["kind"] == "waiver_used"]
     assert used["check"] == "checks/check_all.py::check_first"
-    assert used["terms"] == "waived until 2099-01-01 by Ada: the vendor answers on Monday"
+    assert used["waiver"] == {"who": "Ada", "until": "2099-01-01", "reason": "the vendor answers on Monday"}
 
 
 def test_an_expired_waiver_is_named_by_the_executor(project):
@@ -336,19 +346,19 @@ def test_an_expired_waiver_is_named_by_the_executor(project):
     assert (code, "until 2001-01-01, by Ada" in out, "Traceback" in out) == (1, True, False), out
 
 
-@pytest.mark.parametrize("end", ["accepted", "backed_out"])
-def test_an_end_is_one_once_its_gate_said_so(run: Run, end: str) -> None:
-    run.journal(gate_entry(end, "go"))
-    run.journal(Entry(kind=end))
+@pytest.mark.parametrize("end", [Accepted, BackedOut])
+def test_an_end_is_one_once_its_gate_said_so(run: Run, end: type[Accepted | BackedOut]) -> None:
+    run.journal(gate_entry(end().kind, "go"))
+    run.journal(end())
     assert not ended(run, end), "the gate was asked before"
-    run.journal(gate_entry(end, "no-go"))
+    run.journal(gate_entry(end().kind, "no-go"))
     assert not ended(run, end)
-    run.journal(gate_entry(end, "waived"))
+    run.journal(gate_entry(end().kind, "waived"))
     assert ended(run, end)
 
 
 def test_a_run_whose_last_gate_is_missing_goes_on(plan: Plan, run: Run) -> None:
-    run.journal(Entry(kind="accepted"))
+    run.journal(Accepted())
     assert choose_run(plan, run.directory.parent)[0].name == run.name
     run.journal(gate_entry("accepted", "go"))
     with pytest.raises(Refused, match="was accepted"):
@@ -356,12 +366,12 @@ def test_a_run_whose_last_gate_is_missing_goes_on(plan: Plan, run: Run) -> None:
 
 
 def test_a_run_that_is_going_back_does_not_go_forward(plan: Plan, run: Run) -> None:
-    run.journal(Entry(kind="back_out_started"))
+    run.journal(BackOutStarted())
     assert not going_back(run), "nothing was changed yet"
-    run.journal(Entry(kind="moved_back", step="target_fenced"))
+    run.journal(TargetFenced())
     with pytest.raises(Refused, match="not finished"):
         choose_run(plan, run.directory.parent)
-    run.journal(Entry(kind="moved_back", step="target_unfenced"))
+    run.journal(TargetUnfenced())
     assert not going_back(run), "it was called off"
 
 
@@ -376,5 +386,5 @@ def test_no_budget_runs_once_production_is_open_again(plan: Plan, run: Run) -> N
     left = minutes_left(plan, run)
     assert left is not None
     assert left < 0
-    run.journal(Entry(kind="source_reopened"))
+    run.journal(SourceReopened())
     assert minutes_left(plan, run) is None

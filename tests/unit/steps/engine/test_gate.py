@@ -3,20 +3,21 @@
 from datetime import UTC, datetime
 
 from fixtures.plan import Plan
-from fixtures.run.evidence import CheckResult, Receipt, Verdict
+from fixtures.run.evidence import Check, CheckResult, Occasion, Receipt, Verdict
 from fixtures.run.run import Run
 from steps.engine.gate import Gates
 from tests.unit import begun
 
 run = begun.run
+CHECK = Check(claim="It is so.", states=["ruby_installed"], function="check_a", file="checks/a", line=1)
 
 
 def test_a_check_that_nobody_expected_shuts_a_composite_gate(plan: Plan, run: Run) -> None:
     def result(name: str) -> CheckResult:
-        return CheckResult(id=name, states=["ruby_installed"], claim="It is so.", outcome=Verdict.GO)
+        return CheckResult(id=name, outcome=Verdict.GO, **dict(CHECK))
 
     gates = Gates(plan, run)
-    gates.catalogue = {"checks/a": ["ruby_installed"]}
+    gates.catalogue = {"checks/a": CHECK}
     receipt = Receipt(
         nonce="",
         expression="pre_cutover",
@@ -25,6 +26,6 @@ def test_a_check_that_nobody_expected_shuts_a_composite_gate(plan: Plan, run: Ru
         expected=[],
         results=[result("checks/a"), result("checks/b")],
     )
-    judged = gates._judge(1, "pre_cutover", ["pre_cutover"], receipt, "0", datetime.now(UTC))
+    judged = gates._keep(1, Occasion.BY_HAND, "", ["pre_cutover"], receipt, "0", datetime.now(UTC))
     assert {r.id for r in judged.results} == {"checks/a", "checks/b"}
     assert judged.verdict is Verdict.COULD_NOT_VERIFY

@@ -1,12 +1,10 @@
 """The guards before destructive steps: whom they let pass, and whom they refuse."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from fixtures import places
 from fixtures.errors import Refused
-from fixtures.run.evidence import Entry
+from fixtures.run.journal import TargetOpened
 from steps.engine import guards
 from tests.unit.example import FACTS, PLAN
 from tests.unit.steps import target as targets
@@ -53,6 +51,6 @@ def test_after_the_opening_nothing_may_be_overwritten(run):
     guards.refuse_after_opening(run, Target())
     with pytest.raises(Refused, match="opened on the target"):
         guards.refuse_after_opening(run, Target(opened=True))
-    run.journal(Entry(kind="target_open", at=datetime.now(UTC)))
+    run.journal(TargetOpened())
     with pytest.raises(Refused, match="journal"):
         guards.refuse_after_opening(run, Target())

@@ -7,11 +7,14 @@ import pytest
 from checks import check_night
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan.waivers import load_signed
-from fixtures.run.evidence import Checklist, Entry
+from fixtures.run.evidence import Check
+from fixtures.run.journal import StepFinished, StepStarted
+from fixtures.run.records import Checklist
 from fixtures.run.run import Run
 from steps import STEPS
+from steps.engine.gate import Gates
 from steps.night import checklist
-from tests.unit.example import EXAMPLE_TEXT, ROOT
+from tests.unit.example import EXAMPLE_TEXT
 from tests.unit.signed import GOOD, TODAY, sign
 
 
@@ -19,6 +22,7 @@ def test_the_checklist_is_written_from_this_very_plan(plan, run):
     sign(plan, GOOD)
     with pytest.raises(CouldNotVerify):
         check_night.check_checklist_is_of_this_plan(plan, run)
+    Gates(plan, run).collect()
     checklist.write_checklist.function(plan, run)
     check_night.check_checklist_is_of_this_plan(plan, run)
     record = run.records(Checklist)
@@ -45,7 +49,9 @@ def test_the_checklist_is_written_from_this_very_plan(plan, run):
 @pytest.mark.parametrize("form", ["md", "html"])
 def test_the_checklist_holds_what_the_night_needs(plan, run, form):
     sign(plan, GOOD)
-    text = checklist.render(plan, [run], load_signed(plan, TODAY), form)
+    gates = Gates(plan, run)
+    gates.collect()
+    text = checklist.render(plan, [run], load_signed(plan, TODAY), form, gates.catalogue)
     wanted = [
         "01:00 on Sunday 6 December 2026 (America/Toronto, UTC-05:00), 2026-12-06 06:00 UTC", "Olga Operator",
         "support@smallpayroll.test", "60 minutes", "ns1", "app.smallpayroll.test A", "Mara Manager", "gonogo back-out",
@@ -71,9 +77,9 @@ def test_what_steps_took_comes_from_the_newest_run_that_finished_them(plan, tmp_
     runs = []
     for number, seconds in ((1, 5.0), (2, 7.5)):
         one = Run(tmp_path / f"2026110{number}T000000Z-smallpayroll")
-        for kind, later in (("step_started", 0.0), ("step_finished", seconds)):
-            one.journal(Entry(kind=kind, step="copy_database", at=begun + timedelta(seconds=later)))
-        one.journal(Entry(kind="step_started", step="copy_uploads", at=begun))
+        for kind, later in ((StepStarted, 0.0), (StepFinished, seconds)):
+            one.journal(kind(step="copy_database", at=begun + timedelta(seconds=later)))
+        one.journal(StepStarted(step="copy_uploads", at=begun))
         runs.append(one)
     took = checklist.durations(runs)
     assert took == {"copy_database": 7.5}
@@ -83,15 +89,16 @@ def test_what_steps_took_comes_from_the_newest_run_that_finished_them(plan, tmp_
     assert lines["copy_uploads"] == ""
 
 
-def test_the_tests_are_read_from_the_checks_files(tmp_path):
-    (tmp_path / "check_a.py").write_text(
-        'import pytest\npytestmark = [pytest.mark.ruby_installed]\n'
-        'def check_one():\n    """One is so."""\n'
-        '@pytest.mark.gems_installed\ndef check_two():\n    """Two is so.\n\n    More.\n    """\n'
-        "def helper():\n    pass\n"
-    )  # fmt: skip
-    assert checklist.claims(tmp_path) == {
-        "ruby_installed": ["One is so.", "Two is so."],
-        "gems_installed": ["Two is so."],
+def test_each_gate_has_the_claims_of_its_checks_in_the_order_of_their_files(plan):
+    def check(claim, file, line, *marks):
+        return Check(claim=claim, states=marks, function="check", file=file, line=line)
+
+    catalogue = {
+        "1": check("Two is so.", "checks/check_a.py", 20, "gems_installed", "ruby_installed"),
+        "2": check("One is so.", "checks/check_a.py", 9, "ruby_installed"),
+        "3": check("One is so.", "checks/check_a.py", 9, "ruby_installed"),
     }
-    assert all(checklist.claims(ROOT / "checks").values())
+    found = {test.state: test.claims for test in checklist.tests(plan, catalogue)}
+    assert found["ruby_installed"] == ("One is so.", "Two is so.")
+    assert found["gems_installed"] == ("Two is so.",)
+    assert found["accepted"] == ()

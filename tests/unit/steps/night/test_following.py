@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from fixtures.connect.nameservers import Answer
-from fixtures.run.evidence import TargetFacts, UsersMoved
+from fixtures.run.records import TargetFacts, UsersMoved
 from steps.night import following
 from tests.unit import windows
 from tests.unit.windows import NOW, Serving

@@ -12,7 +12,7 @@ from checks import check_notice
 from fixtures.errors import CouldNotVerify, NoGo, Refused, StepFailed
 from fixtures.plan import parse_plan
 from fixtures.policy import notices
-from fixtures.run.evidence import Delivery, Notices
+from fixtures.run.records import Delivery, Notices
 from fixtures.run.run import Run
 from steps.back_out.back_out import plan_back_out
 from steps.night import notices as publishing

@@ -9,7 +9,7 @@ from checks import check_files, check_final_copy
 from fixtures.connect.host import open_host
 from fixtures.errors import NoGo, StepFailed
 from fixtures.plan import Upload
-from fixtures.run.evidence import FilesCopy
+from fixtures.run.records import FilesCopy
 from fixtures.run.run import Run
 from fixtures.sameness.manifest import kept_manifest, silent
 from steps.rehearse import files

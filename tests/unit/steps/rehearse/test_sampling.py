@@ -1,7 +1,7 @@
 """What of production's access log is asked again."""
 
 from fixtures.plan import Pages
-from fixtures.run.evidence import PagesSampled
+from fixtures.run.records import PagesSampled
 from fixtures.sameness import replay
 from steps.rehearse import sampling
 from tests.unit import two_hosts
