@@ -42,7 +42,11 @@ def test_fixtures_know_neither_steps_nor_checks():
 
 
 def test_only_the_plugin_imports_pytest():
-    assert not breaches("fixtures", {"pytest", "_pytest"}, allowed=[path.relative_to(ROOT).as_posix() for path in modules("fixtures/plugin")])
+    assert not breaches(
+        "fixtures",
+        {"pytest", "_pytest"},
+        allowed=[path.relative_to(ROOT).as_posix() for path in modules("fixtures/plugin")],
+    )
 
 
 def test_steps_never_import_pytest_checks_or_reports():

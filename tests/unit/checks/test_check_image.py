@@ -7,7 +7,7 @@ import pytest
 
 from checks import check_image
 from fixtures.errors import NoGo
-from fixtures.run.evidence import Occasion, Verdict, now
+from fixtures.run.evidence import CheckResult, Occasion, Problem, Verdict, now
 from fixtures.run.journal import GateJudged, StepFinished
 from fixtures.run.run import Run
 from tests.unit.example import FACTS, PLAN
@@ -60,11 +60,17 @@ def test_image_older_than_a_build_step(run):
         check_image.check_image_is_of_the_finished_target(run)
 
 
+BAD = CheckResult(
+    id="a gem", claim="", states=[], function="", file="", line=1, outcome=Verdict.NO_GO,
+    problem=Problem(subject="a gem", expected="there", found="absent", remedy="install it"),
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("change", "check"),
     [
         (None, check_image.check_instance_of_the_image_is_as_built),
-        ({"verdict": Verdict.NO_GO, "failed": ["a gem"]}, check_image.check_instance_of_the_image_is_as_built),
+        ({"verdict": Verdict.NO_GO, "failed": [BAD]}, check_image.check_instance_of_the_image_is_as_built),
         ({"checks": 0}, check_image.check_instance_of_the_image_is_as_built),
         (None, check_image.check_image_holds_no_keys),
         ({"leftovers": ["a private key in /root/.ssh/id_rsa"]}, check_image.check_image_holds_no_keys),
