@@ -12,7 +12,9 @@ from fixtures.connect.host import LOCK, Host
 from fixtures.connect.nameservers import Answer, Dns
 from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import facts
+from fixtures.facts import files, units
+from fixtures.facts.fact import ask
+from fixtures.facts.security_group import security_group
 from fixtures.plan import Plan, Record, Server
 from fixtures.policy import ingress
 from fixtures.policy.verdict import Say
@@ -128,7 +130,7 @@ def check_old_host_takes_no_writes(run: Run, plan: Plan, source_db: Database, sa
 
 def check_no_temporary_rule_is_left(plan: Plan, cloud: Cloud) -> None:
     """The security group holds what the plan lists for good, and no rule for copying."""
-    group = facts.security_group(cloud, plan)
+    group = security_group(cloud, plan)
     found, expected = group.ingress if group else frozenset(), ingress.when_accepted(plan)
     more, missing = sorted(found - expected), sorted(expected - found)
     if found != expected:
@@ -158,16 +160,14 @@ def check_no_temporary_key_is_left(plan: Plan, source: Host, target: Host) -> No
 
 def check_no_lock_is_left(source: Host, target: Host) -> None:
     """No host lock is held any more."""
-    held = [host.name for host in (source, target) if host.file(LOCK).exists]
+    held = [host.name for host in (source, target) if ask(host, files.status(LOCK))]
     if held:
         raise NoGo(f"the host lock {LOCK}", expected="free", found=f"held on {', '.join(held)}", remedy=FINISH)
 
 
 def check_no_work_of_ours_runs(source: Host, target: Host) -> None:
     """No unit of gonogo runs on either host."""
-    argv = ["systemctl", "list-units", "--plain", "--no-legend", "--state=running", "gonogo-*"]
-    running = [
-        f"{line.split()[0]} on {host.name}" for host in (source, target) for line in host.check(argv).splitlines()
-    ]
+    ours = units.listed("--state=running", "gonogo-*")
+    running = [f"{unit} on {host.name}" for host in (source, target) for unit in ask(host, ours)]
     if running:
         raise NoGo("units of gonogo", expected="none running", found=", ".join(running), remedy=FINISH)

@@ -4,6 +4,7 @@ import pytest
 
 from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts.fact import ask
 from fixtures.facts.images import MachineImage, architectures, find_image, owned_as_planned
 from fixtures.plan import Plan
 from fixtures.run.evidence import now
@@ -48,7 +49,7 @@ def check_image_can_be_launched(ami: MachineImage) -> None:
 
 def check_architecture_fits(ami: MachineImage, plan: Plan, cloud: Cloud) -> None:
     """The image is made for the instance type's processor."""
-    expected = architectures(cloud, plan.target.instance_type)
+    expected = ask(cloud, architectures(plan.target.instance_type))
     if ami.architecture not in expected:
         raise NoGo(
             f"the architecture of {ami.id}",

@@ -5,8 +5,9 @@ import pytest
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import facts
-from fixtures.facts.pack import Console, ask_console, ask_port
+from fixtures.facts import listeners, machine, pack, units
+from fixtures.facts.fact import ask
+from fixtures.facts.pack import Console
 from fixtures.plan import Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -17,18 +18,18 @@ pytestmark = pytest.mark.application_running
 @pytest.fixture(scope="session")
 def console(target: Host, plan: Plan) -> Console:
     """What the application says of itself on its console; starting it takes seconds, so that happens once."""
-    return ask_console(target, plan)
+    return ask(target, pack.console(plan))
 
 
 @pytest.mark.smoke_tested
 def check_pack_unit_runs(pack_unit: str, target: Host) -> None:
     """Every application server runs."""
-    state = target.check(["systemctl", "show", "--property=ActiveState,SubState,NRestarts", "--", pack_unit])
-    if "ActiveState=active" not in state:
+    found = ask(target, units.shown(pack_unit, "ActiveState", "SubState", "NRestarts"))
+    if found["ActiveState"] != "active":
         raise NoGo(
             f"{pack_unit} on the target",
             expected="active",
-            found=", ".join(state.split()),
+            found=", ".join(f"{name}={value}" for name, value in found.items()),
             remedy=f"see `journalctl -u {pack_unit}` on the target",
         )
 
@@ -36,8 +37,7 @@ def check_pack_unit_runs(pack_unit: str, target: Host) -> None:
 @pytest.mark.smoke_tested
 def check_pack_unit_starts_at_boot(pack_unit: str, target: Host) -> None:
     """Every application server starts at boot."""
-    enabled = facts.enabled(target, [pack_unit])[pack_unit]
-    if not enabled:
+    if not ask(target, units.enabled(pack_unit))[pack_unit]:
         raise NoGo(
             f"{pack_unit} on the target",
             expected="enabled",
@@ -50,8 +50,8 @@ def check_pack_unit_starts_at_boot(pack_unit: str, target: Host) -> None:
 def check_every_port_answers(pack_unit: str, plan: Plan, target: Host) -> None:
     """Every application server answers its health page, from this very host, with its database at hand."""
     port = plan.application.ports[plan.application.pack.index(pack_unit)]
-    answer = ask_port(target, port, plan.application.health, plan.web.hostnames[0])
-    own = target.check(["hostname"]).strip()
+    answer = ask(target, pack.health(port, plan.application.health, plan.web.hostnames[0]))
+    own = ask(target, machine.HOSTNAME)
     expected = {"status": 200, "server": own, "database": "ok"}
     # Only what the page tells is compared: another application's may tell less.
     found = {"status": answer.status, **{k: v for k, v in answer.facts.items() if k in expected and k != "status"}}
@@ -100,17 +100,13 @@ def check_application_uses_its_own_database(console: Console, plan: Plan, target
 
 def check_nothing_on_the_target_talks_to_the_source(plan: Plan, run: Run, target: Host) -> None:
     """No program on the target has a connection open to production, copying aside."""
-    addresses = {str(plan.source.public_address)}
-    lines = target.check(["ss", "-Htnp", "state", "established", "( dport != :22 and sport != :22 )"]).splitlines()
-    talking = [line for line in lines if _peer(line) in addresses]
+    own = str(plan.source.public_address)
+    established = ask(target, listeners.ESTABLISHED)
+    talking = [one for one in established if one.address == own and 22 not in (one.port, one.own_port)]
     if talking:
         raise NoGo(
             f"connections from the target {run.records(TargetFacts).instance_id} to production",
             expected="none",
-            found="; ".join(" ".join(line.split()) for line in talking[:3]),
+            found="; ".join(map(str, talking[:3])),
             remedy="find the setting that names production's address and make it name the target's own",
         )
-
-
-def _peer(line: str) -> str:
-    return line.split()[3].rpartition(":")[0].strip("[]").removeprefix("::ffff:")

@@ -11,7 +11,10 @@ from fixtures.connect.host import Host
 from fixtures.connect.nameservers import Dns
 from fixtures.connect.web import Web
 from fixtures.errors import NoGo
-from fixtures.facts import facts
+from fixtures.facts import catalogue, files, units
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import logins
+from fixtures.facts.security_group import security_group
 from fixtures.plan import Page, Plan, Record, Server
 from fixtures.policy import notices
 from fixtures.run.records import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
@@ -49,9 +52,9 @@ def check_login_works_on_production(plan: Plan, web: Web) -> None:
 def check_roles_may_log_in_as_before(run: Run, plan: Plan, source_db: Database) -> None:
     """Every role of production's database may log in exactly if it could before it was closed."""
     before = run.records(SourceClosure).logins if run.has(SourceClosure) else {plan.database.role: True}
-    rows = source_db.rows("SELECT rolname::text, rolcanlogin FROM pg_roles WHERE rolname = ANY(%s)", (sorted(before),))
-    if dict(rows) != before:
-        raise NoGo("roles of production's database (role: may log in)", expected=before, found=dict(rows), remedy=BACK)
+    found = ask(source_db, logins(before))
+    if found != before:
+        raise NoGo("roles of production's database (role: may log in)", expected=before, found=found, remedy=BACK)
 
 
 def check_password_is_accepted(plan: Plan, source_db: Database) -> None:
@@ -69,7 +72,7 @@ def check_password_is_accepted(plan: Plan, source_db: Database) -> None:
 def check_production_has_its_data(run: Run, source_db: Database) -> None:
     """Production has at least the tables that it had when it closed."""
     before = set(run.records(DataCopy).tables if run.has(DataCopy) else run.records(Survey).tables)
-    missing = sorted(before - {*facts.tables(source_db), *_materialised(source_db)})
+    missing = sorted(before - {*ask(source_db, catalogue.TABLES), *ask(source_db, catalogue.MATERIALISED)})
     if missing:
         raise NoGo(
             "the tables of production",
@@ -77,10 +80,6 @@ def check_production_has_its_data(run: Run, source_db: Database) -> None:
             found=f"missing: {', '.join(missing)}",
             remedy=BACK,
         )
-
-
-def _materialised(db: Database) -> set[str]:
-    return {name for (name,) in db.rows("SELECT format('%I.%I', schemaname, matviewname) FROM pg_matviews")}
 
 
 def check_pack_runs_on_production(pack_unit: str, run: Run, source: Host) -> None:
@@ -94,8 +93,7 @@ def check_worker_runs_on_production(worker_unit: str, run: Run, source: Host) ->
 
 
 def _runs_as_before(unit: str, run: Run, source: Host) -> None:
-    state = source.check(["systemctl", "show", "--property=ActiveState", "--value", "--", unit]).strip()
-    found = (state == "active", facts.enabled(source, [unit])[unit])
+    found = (ask(source, units.states(unit)) == ["active"], ask(source, units.enabled(unit))[unit])
     ran = unit in run.records(SourceClosure).stopped_units if run.has(SourceClosure) else found[0]
     expected = (ran, run.records(Survey).units.get(unit, False))
     if found != expected:
@@ -105,15 +103,14 @@ def _runs_as_before(unit: str, run: Run, source: Host) -> None:
 def check_cron_is_back(cron_file: PurePosixPath, run: Run, source: Host) -> None:
     """Cron files that were moved aside are in place again."""
     held = str(cron_file) in run.records(SourceClosure).held_files if run.has(SourceClosure) else False
-    back = source.file(str(cron_file)).exists or not held
+    back = ask(source, files.status(str(cron_file))) is not None or not held
     if not back:
         raise NoGo(f"{cron_file} on production", expected="in place", found="not there", remedy=BACK)
 
 
 def check_maintenance_page_is_gone(plan: Plan, source: Host) -> None:
     """The maintenance page is gone from production."""
-    there = source.file(str(plan.application.maintenance_page)).exists
-    if there:
+    if ask(source, files.status(str(plan.application.maintenance_page))) is not None:
         raise NoGo(
             f"{plan.application.maintenance_page} on production", expected="gone", found="still there", remedy=BACK
         )
@@ -122,8 +119,7 @@ def check_maintenance_page_is_gone(plan: Plan, source: Host) -> None:
 def check_notice_is_gone(page_channel: Page, source: Host) -> None:
     """The notice of the move is gone from production."""
     path = str(page_channel.file)
-    there = source.file(path).exists and notices.MARK in source.read_file(path)
-    if there:
+    if notices.MARK in ask(source, files.text(path)):
         raise NoGo(f"{path} on production", expected="no notice of gonogo", found="still there", remedy=BACK)
 
 
@@ -149,7 +145,7 @@ def check_target_is_closed_to_users(run: Run, plan: Plan, cloud: Cloud) -> None:
     """The firewall lets no user reach the target."""
     if not run.has(TargetFacts):
         return  # no target was ever launched
-    group = facts.security_group(cloud, plan)
+    group = security_group(cloud, plan)
     own = f"{plan.operator.address}/"
     public = {rule.port for rule in plan.target.public}
     open_to = [
@@ -169,11 +165,10 @@ def check_target_acts_on_nobody(run: Run, plan: Plan, cloud: Cloud, connections:
     instance = cloud.instance()
     if not run.has(TargetFacts) or instance is None or instance.state == "stopped":
         return  # never launched, gone, or switched off
-    units = [*plan.application.pack, *plan.application.workers]
-    target = connections.target
-    script = 'for unit in "$@"; do systemctl is-active --quiet -- "$unit" && echo "$unit"; done; :'
-    acting = target.check(["sh", "-c", script, "active", *units]).split()
+    ours, target = [*plan.application.pack, *plan.application.workers], connections.target
+    states = ask(target, units.states(*ours))
+    acting = [unit for unit, state in zip(ours, states, strict=True) if state in {"active", "reloading"}]
     # Workers stay enabled: the quarantine's condition keeps them from starting.
-    acting += [f"{unit} (at boot)" for unit, on in facts.enabled(target, plan.application.pack).items() if on]
+    acting += [f"{unit} (at boot)" for unit, on in ask(target, units.enabled(*plan.application.pack)).items() if on]
     if acting:
         raise NoGo("units on the target", expected="stopped", found=", ".join(acting), remedy=BACK)

@@ -8,8 +8,9 @@ from fixtures.connect.cloud import PLAN_TAG, Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import facts
-from fixtures.facts.backups import CONFIGURATION, JOB, UNIT, Manifest, Store
+from fixtures.facts import catalogue, server, units
+from fixtures.facts.backups import INSTALLED, UNIT, Manifest, Store
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.evidence import now
 from fixtures.run.records import Opening, RestoreTest
@@ -125,10 +126,9 @@ def check_newest_backup_is_whole_and_encrypted(newest: Manifest, store: Store, p
 @pytest.mark.backed_up
 def check_newest_backup_is_of_this_database(newest: Manifest, plan: Plan, target_db: Database) -> None:
     """The newest backup holds this cluster's database with all its tables, and is as large as one would be."""
-    expected = (target_db.identity(), plan.database.name, facts.tables(target_db))
+    expected = (target_db.identity(), plan.database.name, ask(target_db, catalogue.TABLES))
     absent = sorted(set(expected[2]) - set(newest.tables))
-    size = int(target_db.value("SELECT pg_database_size(current_database())"))
-    least = max(1, int((size - EMPTY) * SMALLEST))
+    least = max(1, int((ask(target_db, catalogue.SIZE) - EMPTY) * SMALLEST))
     dumped = newest.objects["database.dump"].bytes
     good = (newest.identifier, newest.database) == expected[:2] and not absent and dumped >= least
     if not good:
@@ -144,9 +144,8 @@ def check_newest_backup_is_of_this_database(newest: Manifest, plan: Plan, target
 def check_backups_are_scheduled(target: Host, plan: Plan) -> None:
     """The timer is enabled, runs on the plan's schedule, and makes up for what it missed."""
     names = ("ActiveState", "UnitFileState", "Persistent", "NeedDaemonReload")
-    shown = _properties(target, f"{UNIT}.timer", *names)
-    written = target.check(["sh", "-c", 'systemctl cat -- "$1" 2>/dev/null || true', "cat", f"{UNIT}.timer"])
-    times = [line.partition("=")[2] for line in written.splitlines() if line.startswith("OnCalendar=")]
+    shown = ask(target, units.shown(f"{UNIT}.timer", *names))
+    times = ask(target, units.calendar(f"{UNIT}.timer"))
     expected = (["active", "enabled", "yes", "no"], [plan.backup.schedule])
     found = ([shown.get(name, "") for name in names], times)
     if found != expected:
@@ -158,7 +157,7 @@ def check_backups_are_scheduled(target: Host, plan: Plan) -> None:
 @pytest.mark.backed_up
 def check_last_backup_succeeded(target: Host) -> None:
     """The backup that ran last on the target did not fail."""
-    shown = _properties(target, f"{UNIT}.service", "LoadState", "Result")
+    shown = ask(target, units.shown(f"{UNIT}.service", "LoadState", "Result"))
     found = (shown.get("LoadState"), shown.get("Result"))
     if found != ("loaded", "success"):
         raise NoGo(
@@ -186,7 +185,7 @@ def check_restored_backup_was_what_was_backed_up(run: Run) -> None:
 def check_restore_covered_everything(run: Run, target_db: Database) -> None:
     """The restored backup held every table of the database, and files."""
     tested = run.records(RestoreTest)
-    absent = sorted(set(facts.tables(target_db)) - set(tested.tables))
+    absent = sorted(set(ask(target_db, catalogue.TABLES)) - set(tested.tables))
     if absent or not tested.files:
         raise NoGo(
             f"the restored backup {tested.backup}",
@@ -200,9 +199,7 @@ def check_restore_covered_everything(run: Run, target_db: Database) -> None:
 def check_backups_are_still_made_that_way(run: Run, target: Host, newest: Manifest) -> None:
     """The newest backup was made by the very job whose backup was restored, and that job is what runs next."""
     tested = run.records(RestoreTest)
-    installed = target.check(["sh", "-c", 'cat -- "$1" "$2" | sha256sum', "job", str(JOB), str(CONFIGURATION)]).split()[
-        0
-    ]
+    installed = ask(target, INSTALLED)
     if not (tested.job == installed == newest.job):
         raise NoGo(
             "the backup job (SHA-256 of script and settings)",
@@ -215,10 +212,7 @@ def check_backups_are_still_made_that_way(run: Run, target: Host, newest: Manife
 @pytest.mark.restore_tested
 def check_restore_left_nothing(target_db: Database) -> None:
     """The restore test left no database behind."""
-    rows = target_db.rows(
-        "SELECT datname::text FROM pg_database WHERE datname LIKE 'gonogo_restore_test_%%'", dbname="postgres"
-    )
-    found = [name for (name,) in rows]
+    found = ask(target_db, server.databases("gonogo_restore_test_%"))
     if found:
         raise NoGo(
             "databases of restore tests on the target", expected="none", found=", ".join(found), remedy="drop them"
@@ -236,8 +230,3 @@ def check_production_was_backed_up_after_the_move(run: Run, newest: Manifest) ->
             found=f"begun {newest.begun:%Y-%m-%d %H:%M:%S} UTC",
             remedy=BACK_UP,
         )
-
-
-def _properties(target: Host, unit: str, *names: str) -> dict[str, str]:
-    shown = target.check(["systemctl", "show", f"--property={','.join(names)}", "--", unit])
-    return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)

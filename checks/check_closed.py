@@ -10,8 +10,10 @@ from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.connect.web import Web
 from fixtures.errors import NoGo
-from fixtures.facts import facts
-from fixtures.facts.pack import ask_port
+from fixtures.facts import catalogue, files, server, units
+from fixtures.facts.fact import ask
+from fixtures.facts.pack import health
+from fixtures.facts.roles import logins
 from fixtures.places import held
 from fixtures.plan import Plan
 from fixtures.policy import notices
@@ -55,14 +57,12 @@ def check_page_says_when_and_whom(plan: Plan, run: Run, web: Web) -> None:
 def check_fenced_roles_may_not_log_in(run: Run, plan: Plan, source_db: Database) -> None:
     """No role that could write to production's database may log in."""
     fenced = {*run.records(SourceClosure).logins, plan.database.role}
-    rows = source_db.rows(
-        "SELECT rolname::text FROM pg_roles WHERE rolcanlogin AND rolname = ANY(%s)", (sorted(fenced),)
-    )
-    if rows:
+    found = [name for name, may in ask(source_db, logins(fenced)).items() if may]
+    if found:
         raise NoGo(
             "roles of production's database",
             expected=f"NOLOGIN: {', '.join(sorted(fenced))}",
-            found=f"{', '.join(name for (name,) in rows)} may log in",
+            found=f"{', '.join(found)} may log in",
             remedy=CLOSE,
         )
 
@@ -81,25 +81,19 @@ def check_password_is_refused(plan: Plan, source_db: Database) -> None:
 
 def check_nobody_is_logged_in(plan: Plan, run: Run, source_db: Database) -> None:
     """No session is open in production's database but our own."""
-    # Superusers are not fenced, and a forgotten psql can write as well as any program. Ours say who they are.
-    rows = source_db.rows(
-        "SELECT DISTINCT usename::text, application_name FROM pg_stat_activity"
-        " WHERE backend_type = 'client backend' AND (datname = %s AND application_name <> 'gonogo' OR usename = ANY(%s))",
-        (plan.database.name, sorted(run.records(SourceClosure).logins)),
-        dbname="postgres",
-    )
-    if rows:
+    found = ask(source_db, server.sessions(plan.database.name, run.records(SourceClosure).logins))
+    if found:
         raise NoGo(
             f"sessions in {plan.database.name} on production",
             expected="none but gonogo's",
-            found="; ".join(f"{user} ({program or 'unnamed'})" for user, program in rows),
+            found="; ".join(found),
             remedy=f"end it (pg_terminate_backend on production), or {CLOSE}",
         )
 
 
 def check_no_prepared_transaction_waits(source_db: Database) -> None:
     """No prepared transaction waits in production's database: it could still commit behind the fence."""
-    count = source_db.value("SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()")
+    count = ask(source_db, catalogue.PREPARED)
     if count != 0:
         raise NoGo(
             "prepared transactions on production",
@@ -138,8 +132,8 @@ def check_worker_is_stopped(worker_unit: str, source: Host) -> None:
 
 
 def _is_stopped(unit: str, source: Host) -> None:
-    state = source.check(["systemctl", "show", "--property=ActiveState", "--value", "--", unit]).strip()
-    found = (state, "enabled" if facts.enabled(source, [unit])[unit] else "not enabled")
+    on = ask(source, units.enabled(unit))[unit]
+    found = (ask(source, units.states(unit))[0], "enabled" if on else "not enabled")
     if found not in (("inactive", "not enabled"), ("failed", "not enabled")):
         raise NoGo(f"{unit} on production", expected="stopped, and not enabled", found=", ".join(found), remedy=CLOSE)
 
@@ -148,7 +142,7 @@ def check_cron_is_held(cron_file: PurePosixPath, run: Run, source: Host) -> None
     """Cron runs nothing of the application on production; its file is kept for a back-out."""
     kept = held(cron_file)
     was_there = str(cron_file) in run.records(SourceClosure).held_files
-    found = (source.file(str(cron_file)).exists, source.file(str(kept)).exists)
+    found = tuple(ask(source, files.status(str(one))) is not None for one in (cron_file, kept))
     if found != (False, was_there):
         raise NoGo(
             f"{cron_file} on production",
@@ -161,6 +155,6 @@ def check_cron_is_held(cron_file: PurePosixPath, run: Run, source: Host) -> None
 def check_ports_are_closed(pack_unit: str, plan: Plan, source: Host) -> None:
     """Nothing answers on the ports of production's pack, started by hand or otherwise."""
     port = plan.application.ports[plan.application.pack.index(pack_unit)]
-    status = ask_port(source, port, plan.application.health, plan.web.hostnames[0]).status
+    status = ask(source, health(port, plan.application.health, plan.web.hostnames[0])).status
     if status != 0:
         raise NoGo(f"port {port} of production", expected="closed", found=f"an answer, status {status}", remedy=CLOSE)

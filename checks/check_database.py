@@ -4,6 +4,10 @@ import pytest
 
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
+from fixtures.facts import server
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import roles_named
+from fixtures.facts.server import Locale
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -27,16 +31,13 @@ def check_right_password_is_accepted(target_db: Database, plan: Plan) -> None:
 
 def check_role_is_no_superuser(target_db: Database, plan: Plan) -> None:
     """The application's role can log in, and has no power beyond its own."""
-    rows = target_db.rows(
-        "SELECT rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = %s",
-        (plan.database.role,), dbname="postgres",
-    )  # fmt: skip
-    found = rows[0] if rows else None
-    if found != (True, False, False, False, False, False):
+    role = ask(target_db, roles_named([plan.database.role])).get(plan.database.role)
+    found = [name for name, on in role.attributes.items() if on and name != "INHERIT"] if role else ["no such role"]
+    if found != ["LOGIN"]:
         raise NoGo(
             f"the role {plan.database.role} on the target",
             expected="login, nothing else",
-            found=found or "no such role",
+            found=", ".join(found) or "no login",
             remedy=MEND,
         )
 
@@ -44,15 +45,12 @@ def check_role_is_no_superuser(target_db: Database, plan: Plan) -> None:
 def check_encoding_and_collation_are_productions(target_db: Database, plan: Plan, run: Run) -> None:
     """Encoding, collation, character type and owner of the database are production's."""
     survey = run.records(Survey)
-    rows = target_db.rows(
-        "SELECT pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s",
-        (plan.database.name,), dbname="postgres",
-    )  # fmt: skip
-    expected = (survey.encoding, survey.collation, survey.ctype, plan.database.role)
-    if rows != [expected]:
+    expected = Locale(survey.encoding, survey.collation, survey.ctype, plan.database.role)
+    found = ask(target_db, server.LOCALES).get(plan.database.name)
+    if found != expected:
         raise NoGo(
-            f"the database {plan.database.name} on the target (encoding, collation, ctype, owner)",
+            f"the database {plan.database.name} on the target",
             expected=expected,
-            found=rows[0] if rows else "no such database",
+            found=found or "no such database",
             remedy=MEND,
         )

@@ -3,8 +3,9 @@
 import pytest
 
 from fixtures.connect.host import Host
-from fixtures.errors import NoGo, StepFailed
-from fixtures.facts import facts
+from fixtures.errors import NoGo
+from fixtures.facts import files
+from fixtures.facts.fact import ask
 from fixtures.plan import Upload
 from fixtures.policy.verdict import Say
 from fixtures.run.journal import TargetOpened
@@ -39,10 +40,8 @@ def check_file_counts_match(upload: Upload, run: Run, source: Host, target: Host
     """No uploaded file is missing: at least as many files as were copied, and at least as many bytes."""
     host = source if run.happened(TargetOpened) else target
     expected = run.records(FilesCopy).counts.get(str(upload.path))
-    try:
-        found = facts.count_files(host, str(upload.path))
-    except StepFailed:
-        found = None
+    path = str(upload.path)
+    found = ask(host, files.count(path)) if ask(host, files.status(path)) else None
     enough = expected and found and found.files >= expected.files and found.bytes >= expected.bytes
     if not enough:
         raise NoGo(
@@ -57,8 +56,7 @@ def check_file_counts_match(upload: Upload, run: Run, source: Host, target: Host
 @pytest.mark.final_files_copied
 def check_no_uploads_by_strangers(upload: Upload, target: Host) -> None:
     """Every file belongs to a user and a group that the target knows by name."""
-    argv = ["find", str(upload.path), "(", "-nouser", "-o", "-nogroup", ")", "-print", "-quit"]
-    stranger = target.check(argv, timeout=600).strip()
+    stranger = ask(target, files.nameless(str(upload.path)))
     if stranger:
         raise NoGo(
             f"owners in {upload.path}",

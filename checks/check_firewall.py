@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import facts
+from fixtures.facts.security_group import security_group
 from fixtures.plan import Plan
 from fixtures.policy.ingress import SSH, Ingress, before_opening, when_accepted, when_open
 from fixtures.run.journal import Accepted, TargetOpened
@@ -18,7 +18,7 @@ MEND = "take it out of the security group, or run the step again with `gonogo ru
 @pytest.fixture
 def ingress(cloud: Cloud, plan: Plan) -> frozenset[Ingress]:
     """What the target's security group lets in."""
-    group = facts.security_group(cloud, plan)
+    group = security_group(cloud, plan)
     if group is None:
         raise CouldNotVerify(
             f"the security group {plan.target.security_group}",

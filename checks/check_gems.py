@@ -4,7 +4,9 @@ import pytest
 
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import facts
+from fixtures.facts import bundle as bundles
+from fixtures.facts.bundle import Bundle
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -13,15 +15,14 @@ pytestmark = pytest.mark.gems_installed
 
 
 @pytest.fixture(scope="session")
-def bundle(target: Host, plan: Plan, run: Run) -> facts.Bundle:
+def bundle(target: Host, plan: Plan, run: Run) -> Bundle:
     """The target's bundle, every gem of production's loaded as the application's user; done once, it takes a second."""
     survey = run.records(Survey)
-    return facts.bundle(
-        target, plan, {gem: (version, survey.features.get(gem, "")) for gem, version in survey.gems.items()}
-    )
+    wanted = {gem: (version, survey.features.get(gem, "")) for gem, version in survey.gems.items()}
+    return ask(target, bundles.bundle(plan, wanted))
 
 
-def check_gem_loads(gem: str, bundle: facts.Bundle, run: Run) -> None:
+def check_gem_loads(gem: str, bundle: Bundle, run: Run) -> None:
     """The gem is installed at production's version and loads, native libraries included, as the application's user."""
     expected = run.records(Survey).gems[gem]
     found = bundle.gems.get(gem)
@@ -36,7 +37,7 @@ def check_gem_loads(gem: str, bundle: facts.Bundle, run: Run) -> None:
         )
 
 
-def check_bundle_is_complete(bundle: facts.Bundle) -> None:
+def check_bundle_is_complete(bundle: Bundle) -> None:
     """Bundler finds everything that the release's Gemfile asks for."""
     if bundle.bundle is not None:
         raise NoGo(

@@ -4,21 +4,10 @@ import pytest
 
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import listeners, updates
+from fixtures.facts import files, listeners, updates
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 
-# $1: a user whom nobody trusts. The rest: directories. What a directory closed to all holds is not open to anyone.
-_OPEN = r"""
-user=$1; shift
-runuser -u "$user" -- find "$@" -xdev ! -type l -perm -0002 ! \( -type d -perm -1000 \) -print 2>/dev/null | head -n 20
-"""
-# $1: that user. The rest: files. Prints those that the user can read.
-_READABLE = r"""
-user=$1; shift
-for f in "$@"; do
-  [ ! -f "$f" ] || ! runuser -u "$user" -- test -r "$f" || printf '%s\n' "$f"
-done
-"""
 NOBODY = "nobody"
 
 
@@ -26,7 +15,7 @@ NOBODY = "nobody"
 @pytest.mark.accepted
 def check_no_security_update_is_pending(target: Host) -> None:
     """Every security update that the target knows of is installed."""
-    found = updates.pending(target)
+    found = ask(target, updates.PENDING)
     if found:
         raise NoGo(
             "security updates of the target",
@@ -41,7 +30,7 @@ def check_no_security_update_is_pending(target: Host) -> None:
 def check_no_application_file_is_open_to_all(target: Host, plan: Plan) -> None:
     """No file of the application can be written by every user of the machine."""
     places = sorted({str(plan.application.home), *(str(upload.path) for upload in plan.files)})
-    found = target.check(["sh", "-c", _OPEN, "open", NOBODY, *places], timeout=300).splitlines()
+    found = ask(target, files.open_to_all(NOBODY, *places))
     if found:
         raise NoGo(
             f"files under {', '.join(places)} on the target",
@@ -56,12 +45,12 @@ def check_no_application_file_is_open_to_all(target: Host, plan: Plan) -> None:
 def check_secrets_are_readable_by_nobody_else(target: Host, plan: Plan) -> None:
     """The environment file, keys and other secrets cannot be read by a user who has no business with them."""
     current = plan.application.current
-    files = [
+    secrets = [
         str(plan.application.environment_file),
         *(str(one.key) for one in plan.web.certificates),
         *(f"{current}/{name}" for name in ("config/master.key", "config/credentials/production.key", ".env")),
     ]
-    found = target.check(["sh", "-c", _READABLE, "readable", NOBODY, *files]).splitlines()
+    found = ask(target, files.readable(NOBODY, *secrets))
     if found:
         raise NoGo(
             "secrets on the target",
@@ -76,7 +65,7 @@ def check_secrets_are_readable_by_nobody_else(target: Host, plan: Plan) -> None:
 def check_no_listener_beside_the_planned_ones(target: Host, plan: Plan) -> None:
     """From outside the machine nothing listens but SSH and the ports that the plan opens."""
     planned = {22, *(rule.port for rule in [*plan.target.public, *plan.target.copying])}
-    found = [one for one in listeners.read(target) if one.public and one.port not in planned]
+    found = [one for one in ask(target, listeners.LISTENERS) if one.public and one.port not in planned]
     if found:
         raise NoGo(
             "listeners on the target that are not bound to the loopback",

@@ -7,6 +7,8 @@ import pytest
 from fixtures.connect import hostsfile
 from fixtures.connect.connections import Connections
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts.fact import ask
+from fixtures.facts.machine import ADDRESSES
 from fixtures.run.records import TargetFacts
 
 
@@ -49,7 +51,7 @@ def _hosts_file(machine: str, connections: Connections) -> tuple[str, Sequence[s
     if machine == "operator":
         return hostsfile.read(hostsfile.PATH), None
     host = connections.source if machine == "source" else connections.target
-    own = host.check(["hostname", "-I"]).split()
+    own = ask(host, ADDRESSES)
     if machine == "source":
         own.append(str(connections.plan.source.public_address))
     else:

@@ -5,6 +5,8 @@ import pytest
 from checks.check_data import AGAIN
 from fixtures.connect.database import Database
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts import catalogue
+from fixtures.facts.fact import ask
 from fixtures.run.records import DataCopy
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
@@ -12,8 +14,7 @@ pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
 def check_indexes_are_valid(target_db: Database) -> None:
     """Every index on the target is valid."""
-    rows = target_db.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid OR NOT indisready")
-    invalid = [name for (name,) in rows]
+    invalid = ask(target_db, catalogue.INVALID_INDEXES)
     if invalid:
         raise NoGo(
             "indexes on the target", expected="all valid", found=", ".join(invalid), remedy="REINDEX them on the target"

@@ -2,8 +2,10 @@
 
 import pytest
 
-from fixtures.connect.cloud import Cloud, Instance, aws_errors
+from fixtures.connect.cloud import Cloud, Instance
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts.fact import ask
+from fixtures.facts.instance import Disk, addresses, details
 from fixtures.plan import Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -48,16 +50,12 @@ def check_instance_is_as_planned(instance: Instance, plan: Plan) -> None:
 def check_address_is_fixed(instance: Instance, run: Run, cloud: Cloud) -> None:
     """The public address is an elastic one of ours: it outlasts a stop."""
     facts = run.records(TargetFacts)
-    with aws_errors("looking for the elastic address"):
-        addresses = cloud.ec2.describe_addresses(Filters=[{"Name": "instance-id", "Values": [instance.id]}])[
-            "Addresses"
-        ]
-    found = [(a.get("AllocationId"), a.get("PublicIp")) for a in addresses]
-    if found != [(facts.allocation_id, facts.public_address)]:
+    found = ask(cloud, addresses(instance.id))
+    if found != {facts.allocation_id: facts.public_address}:
         raise NoGo(
             f"the elastic address of {instance.id}",
             expected=f"{facts.public_address} ({facts.allocation_id})",
-            found=found or "none",
+            found=", ".join(f"{address} ({allocation})" for allocation, address in found.items()) or "none",
             remedy="associate it again, or run `gonogo run --until instance_running`",
         )
 
@@ -76,18 +74,13 @@ def check_ipv6_address_is_recorded(instance: Instance, plan: Plan, run: Run) -> 
 
 
 @pytest.fixture
-def volumes(instance: Instance, cloud: Cloud) -> dict[str, tuple[str, bool]]:
-    """Device -> volume id, and whether it is deleted with the instance."""
-    with aws_errors("looking at the instance's volumes"):
-        described = cloud.ec2.describe_instances(InstanceIds=[instance.id])["Reservations"][0]["Instances"][0]
-    return {
-        mapping["DeviceName"]: (mapping["Ebs"]["VolumeId"], mapping["Ebs"]["DeleteOnTermination"])
-        for mapping in described["BlockDeviceMappings"]
-    }
+def volumes(instance: Instance, cloud: Cloud) -> dict[str, Disk]:
+    """Device -> its volume."""
+    return ask(cloud, details(instance.id)).disks
 
 
 def check_data_volume_outlives_the_instance(
-    ebs_device: str, instance: Instance, run: Run, volumes: dict[str, tuple[str, bool]]
+    ebs_device: str, instance: Instance, run: Run, volumes: dict[str, Disk]
 ) -> None:
     """The data volume is attached where the plan says, and is not deleted with the instance."""
     facts = run.records(TargetFacts)
@@ -102,7 +95,7 @@ def check_data_volume_outlives_the_instance(
 
 
 def check_instance_store_is_no_volume(
-    store_device: str, instance: Instance, run: Run, volumes: dict[str, tuple[str, bool]]
+    store_device: str, instance: Instance, run: Run, volumes: dict[str, Disk]
 ) -> None:
     """The data disk is the instance's own store, as planned: no EBS volume is attached in its place."""
     names = (store_device, store_device.replace("/dev/xvd", "/dev/sd", 1))
@@ -113,9 +106,7 @@ def check_instance_store_is_no_volume(
 
 def check_metadata_needs_a_token(instance: Instance, cloud: Cloud) -> None:
     """The metadata service answers with a token only (version 2)."""
-    with aws_errors("looking at the instance's metadata options"):
-        described = cloud.ec2.describe_instances(InstanceIds=[instance.id])["Reservations"][0]["Instances"][0]
-    found = described.get("MetadataOptions", {}).get("HttpTokens", "optional")
+    found = ask(cloud, details(instance.id)).tokens
     if found != "required":
         raise NoGo(
             f"metadata tokens of {instance.id}",

@@ -6,8 +6,10 @@ import pytest
 from paramiko import PKey
 from paramiko.ssh_exception import SSHException
 
-from fixtures.connect.cloud import Cloud, aws_errors
+from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts.fact import ask
+from fixtures.facts.instance import public_keys
 from fixtures.plan import Plan
 
 pytestmark = pytest.mark.key_pair_present
@@ -35,12 +37,8 @@ def check_cloud_has_its_public_half(plan: Plan, cloud: Cloud) -> None:
             found=type(error).__name__,
             remedy="run `gonogo run --until key_pair_present`",
         ) from None
-    with aws_errors("looking for the key pair"):
-        pairs = cloud.ec2.describe_key_pairs(
-            Filters=[{"Name": "key-name", "Values": [plan.target.key_name]}], IncludePublicKey=True
-        )["KeyPairs"]
-    found = [pair.get("PublicKey", "").split()[1:2] for pair in pairs]
-    if found != [[here]]:
+    found = ask(cloud, public_keys(plan))
+    if found != [here]:
         raise NoGo(
             f"the key pair {plan.target.key_name} in {plan.target.region}",
             expected="the public half of the private key that lies here",

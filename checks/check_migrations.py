@@ -5,6 +5,8 @@ import pytest
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
+from fixtures.facts import catalogue, release
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
@@ -13,10 +15,8 @@ pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 def check_every_migration_is_recorded(plan: Plan, target: Host, target_db: Database) -> None:
     """Every migration of the release is in schema_migrations."""
     directory = f"{plan.application.current}/db/migrate"
-    script = 'cd -- "$1" && for file in [0-9]*_*.rb; do echo "${file%%_*}"; done'
-    wanted = set(target.check(["sh", "-c", script, "list", directory]).split())
-    rows = target_db.rows("SELECT version FROM public.schema_migrations")
-    pending = sorted(wanted - {str(version) for (version,) in rows})
+    wanted = set(ask(target, release.migrations(plan)))
+    pending = sorted(wanted - set(ask(target_db, catalogue.MIGRATIONS)))
     complete = bool(wanted) and not pending
     if not complete:
         raise NoGo(

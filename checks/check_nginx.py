@@ -1,14 +1,15 @@
 """nginx is enabled and configured as on production: static files by itself, the rest through the pack."""
 
 import re
-import shlex
 
 import pytest
 
 from fixtures.connect.host import Host
-from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import facts
-from fixtures.facts.nginx import servers
+from fixtures.errors import NoGo
+from fixtures.facts import files, units
+from fixtures.facts.fact import ask
+from fixtures.facts.listeners import LISTENERS
+from fixtures.facts.nginx import servers, whole
 from fixtures.plan import Plan
 
 pytestmark = pytest.mark.web_configured
@@ -19,20 +20,13 @@ MEND = "run `gonogo run --until web_configured`; it copies production's site, te
 @pytest.fixture(scope="session")
 def configuration(target: Host, plan: Plan) -> str:
     """All of nginx's configuration, as nginx itself reads it."""
-    # It opens its pid file and its logs; here they lie on a file system that ends with the command.
-    mounts = " && ".join(f"mount -t tmpfs none {place}" for place in ("/run", plan.web.access_log.parent))
-    done = target.shell.run(f"unshare --mount sh -c {shlex.quote(f'{mounts} && nginx -T -q 2>&1')}")
-    if done.code != 0:
-        raise CouldNotVerify(
-            "nginx on the target", expected="`nginx -t` succeeds", found=done.text.strip()[-300:], remedy=MEND
-        )
-    return done.text
+    return ask(target, whole(plan))
 
 
 def check_nginx_runs_and_starts_at_boot(target: Host) -> None:
     """Nginx runs, and does so again after a reboot."""
-    active = target.succeeds(["systemctl", "is-active", "--quiet", "nginx.service"])
-    enabled = facts.enabled(target, ["nginx.service"])["nginx.service"]
+    active = ask(target, units.states("nginx.service")) == ["active"]
+    enabled = ask(target, units.enabled("nginx.service"))["nginx.service"]
     if not active or not enabled:
         raise NoGo(
             "nginx on the target",
@@ -44,14 +38,13 @@ def check_nginx_runs_and_starts_at_boot(target: Host) -> None:
 
 def check_site_is_productions(source: Host, target: Host, plan: Plan) -> None:
     """The site's configuration is production's, byte for byte."""
-    script = 'sha256sum < "$1" 2>/dev/null || echo absent'
-    command = ["sh", "-c", script, "-", str(plan.web.site)]
-    expected, found = source.check(command), target.check(command)
+    site = files.digests(str(plan.web.site))
+    expected, found = ask(source, site), ask(target, site)
     if found != expected:
         raise NoGo(
             f"{plan.web.site} on the target",
             expected="production's text",
-            found="absent" if "absent" in found else "another text",
+            found="another text" if found else "absent",
             remedy=MEND,
         )
 
@@ -73,8 +66,7 @@ def check_site_is_enabled(hostname: str, configuration: str, plan: Plan) -> None
 def check_port_is_open(plan: Plan, target: Host) -> None:
     """Nginx listens on the port that users come to."""
     port = 443 if plan.web.scheme == "https" else 80
-    listening = target.check(["ss", "-Hltn", f"sport = :{port}"]).strip()
-    if not listening:
+    if not any((one.protocol, one.port) == ("tcp", port) for one in ask(target, LISTENERS)):
         raise NoGo(f"port {port} of the target", expected="nginx listens", found="nobody listens", remedy=MEND)
 
 

@@ -8,7 +8,10 @@ from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import facts
+from fixtures.facts import egress, files, units
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import barriers
+from fixtures.facts.security_group import security_group
 from fixtures.places import EGRESS_TABLE, OPENED, QUARANTINED
 from fixtures.plan import Plan
 from fixtures.policy import ingress
@@ -32,56 +35,53 @@ def check_opening_is_in_the_journal(run: Run) -> None:
 
 def check_target_knows_it_is_open(run: Run, target: Host) -> None:
     """The target itself says that it was opened, and by which run: another operator's gonogo sees it too."""
-    found = target.read_file(str(OPENED)).strip() if target.file(str(OPENED)).exists else "no such file"
+    found = ask(target, files.text(str(OPENED))).strip()
     if found != run.name:
-        raise NoGo(f"{OPENED} on the target", expected=run.name, found=found, remedy=OPEN)
+        raise NoGo(f"{OPENED} on the target", expected=run.name, found=found or "no such file", remedy=OPEN)
 
 
 def check_quarantine_is_lifted(target: Host) -> None:
     """The target's quarantine is over: it may reach mail servers and whatever else production reached."""
-    left = [f"the table {EGRESS_TABLE}"] if target.succeeds(["nft", "list", "table", "inet", EGRESS_TABLE]) else []
-    left += [str(QUARANTINED)] if target.file(str(QUARANTINED)).exists else []
+    left = [f"the table {EGRESS_TABLE}"] if ask(target, egress.IN_FORCE) else []
+    left += [str(QUARANTINED)] if ask(target, files.status(str(QUARANTINED))) else []
     if left:
         raise NoGo("the quarantine of the target", expected="lifted", found=", ".join(left), remedy=OPEN)
 
 
 def check_worker_runs(worker_unit: str, target: Host) -> None:
     """Every worker runs on the target, and starts at boot."""
-    state = target.check(["systemctl", "show", "--property=ActiveState", "--value", "--", worker_unit]).strip()
-    found = (state, facts.enabled(target, [worker_unit])[worker_unit])
-    if found != ("active", True):
+    (state,), on = ask(target, units.states(worker_unit)), ask(target, units.enabled(worker_unit))[worker_unit]
+    if (state, on) != ("active", True):
         raise NoGo(
             f"{worker_unit} on the target",
             expected="active, enabled",
-            found=f"{state}, {'enabled' if found[1] else 'not enabled'}",
+            found=f"{state}, {'enabled' if on else 'not enabled'}",
             remedy=f"see `journalctl -u {worker_unit}` on the target; systemctl enable --now {worker_unit}",
         )
 
 
 def check_cron_file_is_in_place(cron_file: PurePosixPath, target: Host) -> None:
     """Every cron file is in place on the target, as cron wants it."""
-    file = target.file(str(cron_file))
-    found = (file.user, f"{file.mode:04o}") if file.exists else "no such file"
-    good = file.exists and file.user == "root" and not file.mode & 0o022
-    if not good:
+    file = ask(target, files.status(str(cron_file)))
+    if file is None or file.owner != "root" or int(file.mode, 8) & 0o022:
         raise NoGo(
             f"{cron_file} on the target",
             expected="a file of root that nobody else may write: cron passes over any other",
-            found=found,
+            found=f"{file.owner}, {file.mode}" if file else "no such file",
             remedy=OPEN,
         )
 
 
 def check_cron_runs(plan: Plan, target: Host) -> None:
     """The cron daemon runs on the target, where the application has cron files."""
-    running = not plan.application.cron or target.service("cron").is_running
+    running = not plan.application.cron or ask(target, units.states("cron.service")) == ["active"]
     if not running:
         raise NoGo("cron on the target", expected="running", found="not running", remedy="systemctl enable --now cron")
 
 
 def check_public_rules_are_open(plan: Plan, cloud: Cloud) -> None:
     """The security group lets users in as the plan says."""
-    group = facts.security_group(cloud, plan)
+    group = security_group(cloud, plan)
     missing = sorted(ingress.when_accepted(plan) - (group.ingress if group else frozenset()))
     if missing:
         raise NoGo(
@@ -95,16 +95,11 @@ def check_public_rules_are_open(plan: Plan, cloud: Cloud) -> None:
 def check_application_may_write(plan: Plan, target_db: Database) -> None:
     """The target's database takes writes: the role may log in with its password and nothing is set read-only."""
     refused = target_db.password_login(plan.database.role, plan.database.password.reveal())
-    read_only = target_db.value(
-        "SELECT string_agg(value, ', ') FROM (SELECT unnest(setconfig) AS value, setrole FROM pg_db_role_setting s"
-        " LEFT JOIN pg_roles r ON r.oid = s.setrole WHERE r.rolname = %s OR s.setrole = 0) q"
-        " WHERE value IN ('default_transaction_read_only=on', 'default_transaction_read_only=true')",
-        (plan.database.role,),
-    )
-    if (refused, read_only) != (None, None):
+    found = ask(target_db, barriers(plan.database.role))
+    if refused or found:
         raise NoGo(
             f"{plan.database.role} in {plan.database.name} on the target",
             expected="may log in and write",
-            found=f"refused with SQLSTATE {refused}" if refused else read_only,
+            found=f"refused with SQLSTATE {refused}" if refused else ", ".join(found),
             remedy="see pg_roles and pg_db_role_setting on the target",
         )

@@ -4,7 +4,8 @@ import pytest
 
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import facts
+from fixtures.facts import units
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 
 pytestmark = pytest.mark.pack_configured
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.pack_configured
 
 def check_unit_is_enabled(pack_unit: str, target: Host) -> None:
     """The application server starts at boot."""
-    if not facts.enabled(target, [pack_unit])[pack_unit]:
+    if not ask(target, units.enabled(pack_unit))[pack_unit]:
         raise NoGo(
             f"{pack_unit} on the target",
             expected="enabled",
@@ -23,17 +24,12 @@ def check_unit_is_enabled(pack_unit: str, target: Host) -> None:
 
 def check_unit_can_start(pack_unit: str, target: Host, plan: Plan) -> None:
     """The unit is loaded without a mistake, runs as the application's user, and what it starts is there."""
-    names = "LoadState,User,ExecStart,NeedDaemonReload"
-    shown = dict(
-        line.split("=", 1)
-        for line in target.check(["systemctl", "show", f"--property={names}", "--", pack_unit]).splitlines()
-    )
-    program = shown.get("ExecStart", "").partition("path=")[2].partition(" ")[0]
-    there = bool(program) and target.succeeds(["test", "-x", program])
+    shown = ask(target, units.shown(pack_unit, "LoadState", "User", "NeedDaemonReload"))
+    there = bool(ask(target, units.program(pack_unit)))
     found = (shown.get("LoadState"), shown.get("User"), there, shown.get("NeedDaemonReload"))
     if found != ("loaded", plan.application.user, True, "no"):
         raise NoGo(
-            f"{pack_unit} on the target (state, user, {program or 'program'} is there, stale)",
+            f"{pack_unit} on the target (state, user, its program is there, stale)",
             expected=("loaded", plan.application.user, True, "no"),
             found=found,
             remedy="run `gonogo run --until pack_configured`",

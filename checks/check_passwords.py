@@ -1,81 +1,27 @@
 """The application's database asks for a password over TCP, ahead of every looser rule."""
 
-from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
-from typing import NamedTuple
-
 import pytest
 
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
-from fixtures.facts import roles
+from fixtures.facts import server
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import MEMBERS, RULES, STALE, WRONG_LINES, roles_named
 from fixtures.plan import Plan
+from fixtures.policy.hba import first_match
+from fixtures.policy.roles import may_log_in, names
 
 MEND = "run `gonogo run --until passwords_required`; it puts the password rule at the top of pg_hba.conf and reloads"
-
-_RULES = """
-SELECT line_number, type, database, user_name, coalesce(address, ''), coalesce(netmask, ''), auth_method
-FROM pg_hba_file_rules WHERE error IS NULL ORDER BY line_number
-"""
-_GROUPS = """
-SELECT r.rolname, g.rolname FROM pg_roles r JOIN pg_roles g ON pg_has_role(r.oid, g.oid, 'member') WHERE NOT r.rolsuper
-"""
-
-
-class Rule(NamedTuple):
-    """A line of pg_hba.conf, as the server reads it."""
-
-    line: int
-    type: str
-    databases: list[str]
-    users: list[str]
-    address: str
-    netmask: str
-    method: str
-
-
-def first_match(
-    rules: Iterable[Rule], database: str, roles: set[str], role: str, address: str, kind: str
-) -> Rule | None:
-    """The rule that decides: `kind` is "hostssl" or "hostnossl", `roles` are all that `role` is a member of."""
-    for rule in rules:
-        if (
-            rule.type in {"host", kind}
-            and any(_is_database(word, database, roles, role) for word in rule.databases)
-            and any(word in {"all", role} or (word[:1] == "+" and word[1:] in roles) for word in rule.users)
-            and _holds(rule, address)
-        ):
-            return rule
-    return None
-
-
-def _is_database(word: str, database: str, roles: set[str], role: str) -> bool:
-    own = {"sameuser": database == role, "samerole": database in roles, "samegroup": database in roles}
-    return own.get(word, word in {"all", database})
-
-
-def _holds(rule: Rule, address: str) -> bool:
-    try:
-        network = ip_network(f"{rule.address}/{_length(rule.netmask)}", strict=False)
-    except ValueError:
-        return True  # "all", "samehost", a name: said to match, so that a looser rule is never passed over
-    return ip_address(address) in network
-
-
-def _length(netmask: str) -> int:
-    mask = ip_address(netmask)
-    return f"{int(mask):b}".count("1")
 
 
 @pytest.mark.passwords_required
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def check_first_rule_asks_for_a_password(address: str, target_db: Database, plan: Plan) -> None:
     """The first rule that applies to the application's roles over TCP names its database, and asks for a password."""
-    rules = [Rule(*row) for row in target_db.rows(_RULES, dbname="postgres")]
-    members = target_db.rows(_GROUPS, dbname="postgres")
+    rules, members = ask(target_db, RULES), ask(target_db, MEMBERS)
     database, wrong = plan.database.name, []
     for role in (plan.database.role, *plan.database.other_roles):
-        own_roles = {role, *(group for member, group in members if member == role)}
+        own_roles = members.get(role, {role})
         for kind in ("hostnossl", "hostssl"):
             rule = first_match(rules, database, own_roles, role, address, kind)
             # A further role of which only an md5 hash is known may have a rule of its own that takes it.
@@ -95,18 +41,15 @@ def check_first_rule_asks_for_a_password(address: str, target_db: Database, plan
 @pytest.mark.passwords_required
 def check_rules_in_force_are_the_files(target_db: Database) -> None:
     """pg_hba.conf holds no wrong line, and the server has loaded it since it was last changed."""
-    wrong = target_db.rows(
-        "SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL", dbname="postgres"
-    )
+    wrong = ask(target_db, WRONG_LINES)
     if wrong:
         raise NoGo(
-            "pg_hba.conf on the target", expected="no wrong line", found=wrong, remedy="mend the line and reload"
+            "pg_hba.conf on the target",
+            expected="no wrong line",
+            found="; ".join(wrong),
+            remedy="mend the line and reload",
         )
-    stale = target_db.value(
-        "SELECT (pg_stat_file(current_setting('hba_file'))).modification > pg_conf_load_time() + interval '1 s'",
-        dbname="postgres",
-    )
-    if stale:
+    if ask(target_db, STALE):
         raise NoGo(
             "pg_hba.conf on the target",
             expected="loaded since its last change",
@@ -131,7 +74,7 @@ def check_wrong_password_is_refused(target_db: Database, plan: Plan) -> None:
 @pytest.mark.passwords_required
 def check_passwords_are_stored_as_planned(target_db: Database, plan: Plan) -> None:
     """New passwords are stored in a form that the plan's method can use."""
-    found = str(target_db.value("SHOW password_encryption", dbname="postgres"))
+    found = ask(target_db, server.setting("password_encryption"))
     wanted = plan.database.authentication
     if found != wanted:
         raise NoGo(
@@ -146,16 +89,15 @@ def check_passwords_are_stored_as_planned(target_db: Database, plan: Plan) -> No
 @pytest.mark.final_data_copied
 def check_stored_passwords_fit_their_rules(target_db: Database, plan: Plan) -> None:
     """Every role that came along can log in: its stored password is of a form that the rule for it takes."""
-    rules = [Rule(*row) for row in target_db.rows(_RULES, dbname="postgres")]
-    members = target_db.rows(_GROUPS, dbname="postgres")
+    rules, members = ask(target_db, RULES), ask(target_db, MEMBERS)
     wrong = []
-    for name, role in roles.read_roles(target_db, roles.names(plan)).items():
+    for name, role in ask(target_db, roles_named(names(plan))).items():
         if not role.attributes["LOGIN"] or role.password is None:
             continue
-        own = {name, *(group for member, group in members if member == name)}
+        own = members.get(name, {name})
         for address in ("127.0.0.1", "::1"):
             rule = first_match(rules, plan.database.name, own, name, address, "hostnossl")
-            if rule is None or not roles.may_log_in(role.password, rule.method):
+            if rule is None or not may_log_in(role.password, rule.method):
                 kind = role.password.partition("$")[0] if role.password.startswith("SCRAM") else "md5"
                 wrong.append(f"{name}: {kind}, line {rule.line} asks for {rule.method}" if rule else f"{name}: no rule")
     if wrong:

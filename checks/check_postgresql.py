@@ -5,6 +5,8 @@ import pytest
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
+from fixtures.facts import files, server, units
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 
 ON_MOUNT = (
@@ -19,9 +21,8 @@ def _unit(plan: Plan) -> str:
 @pytest.mark.database_installed
 def check_server_is_the_planned_version(target_db: Database, plan: Plan) -> None:
     """The server that runs is of the version the plan asks for."""
-    found = int(target_db.value("SHOW server_version_num", dbname="postgres"))
-    major = found // 10000 if found >= 100000 else found // 100
-    if major != plan.postgresql.version:
+    major = ask(target_db, server.VERSION)
+    if major != str(plan.postgresql.version):
         raise NoGo(
             "PostgreSQL on the target",
             expected=plan.postgresql.version,
@@ -34,13 +35,10 @@ def check_server_is_the_planned_version(target_db: Database, plan: Plan) -> None
 def check_server_runs_and_starts_at_boot(target: Host, plan: Plan) -> None:
     """The server runs, and does so again after a reboot."""
     unit = _unit(plan)
-    active = target.check(["sh", "-c", 'systemctl is-active -- "$1" || true', "-", unit]).strip()
+    active = ask(target, units.states(unit))[0]
     # Debian starts the clusters of postgresql.service whose start.conf says auto.
-    enabled = target.check(["sh", "-c", "systemctl is-enabled -- postgresql.service || true"]).strip()
-    start = target.check(
-        ["sh", "-c", 'grep -v "^#" "$1" 2>/dev/null || true', "-",
-         f"/etc/postgresql/{plan.postgresql.version}/{plan.postgresql.cluster}/start.conf"]
-    ).strip()  # fmt: skip
+    enabled = ask(target, units.shown("postgresql.service", "UnitFileState"))["UnitFileState"]
+    start = ask(target, server.start(plan))
     if (active, enabled, start) != ("active", "enabled", "auto"):
         raise NoGo(
             f"{unit} on the target",
@@ -53,10 +51,7 @@ def check_server_runs_and_starts_at_boot(target: Host, plan: Plan) -> None:
 @pytest.mark.database_installed
 def check_development_files_are_there(target: Host) -> None:
     """The client's development files are there: the database driver can be built."""
-    found = target.check(
-        ["sh", "-c", 'header=$(pg_config --includedir 2>/dev/null)/libpq-fe.h; [ -e "$header" ] && echo yes || true']
-    )
-    if found.strip() != "yes":
+    if not ask(target, server.HEADER):
         raise NoGo(
             "PostgreSQL's development files",
             expected="libpq-fe.h",
@@ -68,9 +63,9 @@ def check_development_files_are_there(target: Host) -> None:
 @pytest.mark.data_on_mnt
 def check_data_lies_on_the_mount(target: Host, target_db: Database, plan: Plan) -> None:
     """The running server's data directory lies on the data mount, and the mount is really one."""
-    directory = str(target_db.value("SHOW data_directory", dbname="postgres"))
-    real = target.check(["readlink", "-f", "--", directory]).strip()
-    mount = target.check(["stat", "-c", "%m", "--", real]).strip()
+    directory = ask(target_db, server.setting("data_directory"))
+    real, status = ask(target, files.real(directory)), ask(target, files.status(directory))
+    mount = status.mount if status else "none"
     expected = (str(plan.data_on_mount), str(plan.target.volume.mount))
     if (real, mount) != expected:
         raise NoGo(
@@ -84,8 +79,7 @@ def check_data_lies_on_the_mount(target: Host, target_db: Database, plan: Plan) 
 @pytest.mark.data_on_mnt
 def check_link_points_at_the_data(target: Host, plan: Plan) -> None:
     """The usual place is a link to the data on the mount, and does not dangle."""
-    script = 'test -L "$1" || echo "not a link"; readlink -e -- "$1" || echo dangling'
-    found = target.check(["sh", "-c", script, "-", str(plan.data_directory)]).split("\n")[0]
+    found = ask(target, files.link(str(plan.data_directory)))
     if found != str(plan.data_on_mount):
         raise NoGo(
             f"{plan.data_directory} on the target",
@@ -98,7 +92,7 @@ def check_link_points_at_the_data(target: Host, plan: Plan) -> None:
 @pytest.mark.data_on_mnt
 def check_server_waits_for_the_mount(target: Host, plan: Plan) -> None:
     """At boot the server waits for the mount, and does not start without it."""
-    shown = target.check(["systemctl", "show", "--property=RequiresMountsFor", "--value", "--", _unit(plan)]).split()
+    shown = ask(target, units.shown(_unit(plan), "RequiresMountsFor"))["RequiresMountsFor"].split()
     mount = plan.target.volume.mount
     good = any(path == str(mount) or path.startswith(f"{mount}/") for path in shown)
     if not good:
@@ -113,7 +107,8 @@ def check_server_waits_for_the_mount(target: Host, plan: Plan) -> None:
 @pytest.mark.data_on_mnt
 def check_data_is_the_servers_alone(target: Host, plan: Plan) -> None:
     """Only PostgreSQL's own user can read the data."""
-    found = target.check(["stat", "-Lc", "%U %a", "--", str(plan.data_directory)]).strip()
+    status = ask(target, files.status(str(plan.data_directory)))
+    found = f"{status.owner} {status.mode}" if status else "nothing"
     if found not in {"postgres 700", "postgres 750"}:
         raise NoGo(
             f"{plan.data_directory} on the target",

@@ -6,41 +6,16 @@ import pytest
 
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
+from fixtures.facts import egress, files, units
+from fixtures.facts.fact import ask
 from fixtures.places import EGRESS_TABLE, EGRESS_UNIT, QUARANTINED, drop_in, held
 from fixtures.plan import Plan
-from fixtures.policy.egress import ruleset
+from fixtures.scripts import script, text
 
 pytestmark = pytest.mark.target_quarantined
 
 MEND = "stop the application on the target at once, then run `gonogo run --until target_quarantined`"
 MAIL_PORTS = (25, 465, 587)
-
-# Arguments: name or address, port, and so on, all tried at once. Our own filter's refusal is one that no closed port
-# gives; an answer, a refusal or silence from elsewhere means that the filter let the attempt out.
-_TRY = r"""
-use strict; use Socket; use Errno;
-while (my ($host, $port) = splice @ARGV, 0, 2) {
-  next if fork;
-  my $address = inet_aton($host) or do { print "$host $port unknown\n"; exit };
-  socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
-  $SIG{ALRM} = sub { print "$host $port silence\n"; exit };
-  alarm 5;
-  my $said = connect($s, sockaddr_in($port, $address)) ? "connected" : $!{EHOSTUNREACH} ? "filtered" : "refused";
-  print "$host $port $said\n";
-  exit;
-}
-1 while wait > 0;
-"""
-# $1 application's user, $2 environment file, the rest for perl. Other systems stand there as NAME_HOST and NAME_PORT.
-_AS_APPLICATION = r"""
-user=$(id -un -- "$1" 2>/dev/null || echo nobody) file=$2
-shift 2
-others=$(sed -n 's/^\([A-Z_]*\)_HOST=\(.*\)/\1 \2/p' "$file" 2>/dev/null | while read -r name host; do
-  port=$(sed -n "s/^${name}_PORT=//p" "$file")
-  case $host in 127.* | localhost | ::1 | /*) ;; *) [ -n "$port" ] && echo "$host $port" ;; esac
-done)
-runuser -u "$user" -- perl -e "$@" $others
-"""
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +30,8 @@ def attempts(target: Host, plan: Plan) -> dict[tuple[str, int], str]:
     ]
     words = [word for host, port in pairs for word in (host, str(port))]
     application = plan.application
-    argv = ["sh", "-c", _AS_APPLICATION, "try", application.user, str(application.environment_file), _TRY, *words]
+    argv = [*script(__file__, "connect_as_application.sh"), application.user, str(application.environment_file)]
+    argv += [text(__file__, "connect.pl"), *words]
     lines = [line.split() for line in target.check(argv).splitlines()]
     return {(host, int(port)): said for host, port, said in lines}
 
@@ -114,13 +90,7 @@ def check_listed_egress_is_open(attempts: dict[tuple[str, int], str], plan: Plan
 
 def check_filter_is_the_plans(target: Host, plan: Plan) -> None:
     """The filter in force lets out what the plan lists and not a rule more."""
-    # The plan's rules, loaded into an empty network of their own, are shown in the same words as those in force.
-    shown = "nft --stateless list table inet"
-    script = f'{shown} "$1" 2>/dev/null; echo ===; unshare --net sh -c "nft -f - && {shown} $1"'
-    done = target.shell.run(
-        f"sh -c '{script}' - {EGRESS_TABLE}", stdin=ruleset(plan.rehearsal.egress).encode(), timeout=20
-    )
-    found, _, expected = done.text.partition("===\n")
+    found, expected = ask(target, egress.rules(plan))
     other = sorted({line.strip() for line in found.splitlines()} ^ {line.strip() for line in expected.splitlines()})
     if not (found == expected != ""):
         raise NoGo(
@@ -133,8 +103,8 @@ def check_filter_is_the_plans(target: Host, plan: Plan) -> None:
 
 def check_filter_holds_after_a_reboot(target: Host) -> None:
     """The filter is loaded again at every boot."""
-    script = 'systemctl is-enabled -- "$1"; systemctl is-active -- "$1"; true'
-    found = target.check(["sh", "-c", script, "-", EGRESS_UNIT]).split()
+    shown = ask(target, units.shown(EGRESS_UNIT, "UnitFileState", "ActiveState"))
+    found = [shown["UnitFileState"], shown["ActiveState"]]
     if found != ["enabled", "active"]:
         raise NoGo(
             f"{EGRESS_UNIT} on the target", expected="enabled active", found=" ".join(found) or "absent", remedy=MEND
@@ -143,22 +113,22 @@ def check_filter_holds_after_a_reboot(target: Host) -> None:
 
 def check_worker_is_held(worker_unit: str, target: Host) -> None:
     """The worker does not run, and cannot be started."""
-    script = (
-        'grep -Fxq "AssertPathExists=!$2" "$3" && test -e "$2" && echo held || echo free; '
-        'systemctl is-active -- "$1"; systemctl show --property=NeedDaemonReload --value -- "$1"'
-    )
-    found = target.check(["sh", "-c", script, "-", worker_unit, str(QUARANTINED), str(drop_in(worker_unit))]).split()
-    if found[0] != "held" or found[1] not in {"inactive", "failed"} or found[2] != "no":
+    condition = ask(target, files.text(str(drop_in(worker_unit)))).splitlines()
+    flag = ask(target, files.status(str(QUARANTINED)))
+    held = flag is not None and f"AssertPathExists=!{QUARANTINED}" in condition
+    shown = ask(target, units.shown(worker_unit, "ActiveState", "NeedDaemonReload"))
+    state, stale = shown["ActiveState"], shown["NeedDaemonReload"] != "no"
+    if not held or stale or state not in {"inactive", "failed"}:
         raise NoGo(
             f"{worker_unit} on the target",
             expected="held, inactive",
-            found=", ".join(found[:2]) + (", its files changed since systemd read them" if found[2] != "no" else ""),
+            found=f"{'held' if held else 'free'}, {state}"
+            + (", its files changed since systemd read them" if stale else ""),
             remedy=MEND,
         )
 
 
 def check_cron_file_is_held(cron_file: PurePosixPath, target: Host) -> None:
     """The application's cron file lies aside, where cron does not read it."""
-    found = target.check(["sh", "-c", 'test -e "$1" && echo "in place" || echo aside', "-", str(cron_file)]).strip()
-    if found != "aside":
-        raise NoGo(f"{cron_file} on the target", expected=f"aside, in {held(cron_file)}", found=found, remedy=MEND)
+    if ask(target, files.status(str(cron_file))) is not None:
+        raise NoGo(f"{cron_file} on the target", expected=f"aside, in {held(cron_file)}", found="in place", remedy=MEND)

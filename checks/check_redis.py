@@ -8,6 +8,9 @@ from checks.check_final_copy import made_after_closing
 from fixtures.connect.host import Host
 from fixtures.connect.redis import RedisRefusal, opened, unlike
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts import units
+from fixtures.facts.fact import ask
+from fixtures.facts.listeners import LISTENERS
 from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
 from fixtures.run.journal import TargetOpened
@@ -17,12 +20,6 @@ from fixtures.sameness.keys import kept_keys
 
 AGAIN = "copy again: `gonogo run` (before the target opened)"
 USUAL_PORT = 6379
-
-# $1.. units of the pack. When the last of them was started, in seconds; 0 when none runs.
-_STARTED = """
-for unit in "$@"; do systemctl show --timestamp=unix --property=ActiveEnterTimestamp --value -- "$unit"; done |
-  tr -d @ | sort -n | tail -n 1
-"""
 
 
 @pytest.fixture
@@ -38,7 +35,7 @@ def planned(plan: Plan) -> Planned:
 def check_plan_knows_of_redis(plan: Plan, source: Host) -> None:
     """A Redis that listens on production is in the plan: none is left behind."""
     port = plan.redis.port if plan.redis else USUAL_PORT
-    listening = bool(source.check(["ss", "-Hltn", f"sport = :{port}"]).strip())
+    listening = any((one.protocol, one.port) == ("tcp", port) for one in ask(source, LISTENERS))
     if listening != (plan.redis is not None):
         raise NoGo(
             f"Redis on production, port {port}",
@@ -52,8 +49,7 @@ def check_plan_knows_of_redis(plan: Plan, source: Host) -> None:
 @pytest.mark.final_redis_copied
 def check_redis_runs_and_starts_at_boot(redis_unit: str, target: Host) -> None:
     """Redis runs, and does so again after a reboot."""
-    service = target.service(redis_unit.removesuffix(".service"))
-    found = (service.is_running, service.is_enabled)
+    found = (ask(target, units.states(redis_unit)) == ["active"], ask(target, units.enabled(redis_unit))[redis_unit])
     if found != (True, True):
         raise NoGo(
             f"{redis_unit} on the target (runs, starts at boot)", expected=(True, True), found=found, remedy=AGAIN
@@ -64,11 +60,9 @@ def check_redis_runs_and_starts_at_boot(redis_unit: str, target: Host) -> None:
 @pytest.mark.final_redis_copied
 def check_redis_listens_on_the_loopback_alone(redis_unit: str, planned: Planned, target: Host) -> None:
     """Nobody outside of the target can reach its Redis."""
-    lines = target.check(["ss", "-Hltn", f"sport = :{planned.port}"]).splitlines()
-    addresses = {line.split()[3].rpartition(":")[0].strip("[]") for line in lines}
-    outside = sorted(a for a in addresses if not a.startswith("127.") and a != "::1")
-    good = bool(addresses) and not outside
-    if not good:
+    found = [one for one in ask(target, LISTENERS) if (one.protocol, one.port) == ("tcp", planned.port)]
+    outside = [one.address for one in found if one.public]
+    if outside or not found:
         raise NoGo(
             f"{redis_unit} on the target, port {planned.port}",
             expected="listens on the loopback alone",
@@ -125,9 +119,9 @@ def check_redis_holds_what_was_copied(
     """Redis holds every key that was copied, its content and expiry; drained production leaves an empty one."""
     copied = run.records(RedisCopy)
     expected = kept_keys(run.directory, copied.copied)
-    started = target.check(["sh", "-c", _STARTED, "started", *plan.application.pack]).strip()
+    started = ask(target, units.last_started(plan.application.pack))
     found: Mapping[str, str]
-    if int(started or 0) * 1000 > copied.loaded_at or run.happened(TargetOpened):
+    if started * 1000 > copied.loaded_at or run.happened(TargetOpened):
         # The application has written since; what was loaded was read before it began.
         found, clock = kept_keys(run.directory, copied.loaded), copied.loaded_at
     else:

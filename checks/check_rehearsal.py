@@ -6,8 +6,10 @@ import pytest
 
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import parity
+from fixtures.facts.fact import ask
+from fixtures.facts.machine import journal
 from fixtures.plan import Plan
+from fixtures.policy import parity
 from fixtures.run.records import DataCopy, Rehearsal, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
 
@@ -43,7 +45,7 @@ def check_pages_come_as_fast_as_production(run: Run, plan: Plan) -> None:
 
 def check_worker_never_ran(worker_unit: str, target: Host) -> None:
     """No worker of the target ever ran: no job was done twice, no mail was sent."""
-    started = _journal(target, [f"UNIT={worker_unit}", f"MESSAGE_ID={UNIT_STARTED}"])
+    started = ask(target, journal(f"UNIT={worker_unit}", f"MESSAGE_ID={UNIT_STARTED}"))
     if started:
         raise NoGo(
             f"{worker_unit} on the target",
@@ -55,8 +57,7 @@ def check_worker_never_ran(worker_unit: str, target: Host) -> None:
 
 def check_cron_never_ran(cron_file: PurePosixPath, plan: Plan, target: Host) -> None:
     """No cron job of the application ever ran on the target."""
-    lines = _journal(target, ["_COMM=cron"])
-    ran = [line for line in lines if f"({plan.application.user}) CMD" in line]
+    ran = [line for line in ask(target, journal("_COMM=cron")) if f"({plan.application.user}) CMD" in line]
     if ran:
         raise NoGo(
             f"{cron_file} on the target",
@@ -64,8 +65,3 @@ def check_cron_never_ran(cron_file: PurePosixPath, plan: Plan, target: Host) -> 
             found=f"{len(ran)} jobs, the last: {ran[-1] if ran else ''}",
             remedy="find what they did, copy the data again, rehearse on a new instance",
         )
-
-
-def _journal(host: Host, matches: list[str]) -> list[str]:
-    shown = host.check(["journalctl", "--quiet", "--no-pager", "--output=short-iso", *matches])
-    return [line for line in shown.splitlines() if line]

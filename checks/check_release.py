@@ -1,12 +1,12 @@
 """The application's user, code, settings and secrets have arrived."""
 
-import shlex
-
 import pytest
 
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import facts
+from fixtures.facts import files, release
+from fixtures.facts.accounts import account
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -19,8 +19,7 @@ MEND = "run `gonogo run --until release_copied`; it copies the release anew"
 def check_release_is_productions(target: Host, plan: Plan, run: Run) -> None:
     """The code of the release in use is production's, byte for byte."""
     survey = run.records(Survey)
-    script = 'readlink -e -- "$1" || true'
-    link = target.check(["sh", "-c", script, "-", str(plan.application.current)]).strip()
+    link = ask(target, files.real(str(plan.application.current)))
     if link != survey.release:
         raise NoGo(
             f"{plan.application.current} on the target",
@@ -28,7 +27,7 @@ def check_release_is_productions(target: Host, plan: Plan, run: Run) -> None:
             found=link or "absent, or dangling",
             remedy=MEND,
         )
-    found = facts.release_digest(target, plan)
+    found = ask(target, release.digest(plan))
     if found != survey.release_digest:
         raise NoGo(
             f"the files of {link} on the target", expected=f"SHA-256 {survey.release_digest}", found=found, remedy=MEND
@@ -37,7 +36,7 @@ def check_release_is_productions(target: Host, plan: Plan, run: Run) -> None:
 
 def check_setting_is_there(setting: str, target: Host, plan: Plan) -> None:
     """Every setting of production's environment file is set on the target."""
-    if setting not in facts.settings(target, plan):
+    if setting not in ask(target, release.settings(plan)):
         raise NoGo(
             f"{setting} in {plan.application.environment_file} on the target",
             expected="set",
@@ -48,29 +47,26 @@ def check_setting_is_there(setting: str, target: Host, plan: Plan) -> None:
 
 def check_secrets_are_productions(source: Host, target: Host, plan: Plan) -> None:
     """The environment file holds production's values (compared by hash, never shown), with its owner and mode."""
-    path = shlex.quote(str(plan.application.environment_file))
-    command = ["sh", "-c", f"stat -c '%U:%G %a' -- {path} 2>/dev/null; sha256sum < {path} 2>/dev/null || true"]
-    expected, found = source.check(command).split("\n"), target.check(command).split("\n")
-    if found[0] != expected[0]:
-        raise NoGo(
-            f"owner and mode of {path} on the target", expected=expected[0], found=found[0] or "absent", remedy=MEND
-        )
-    same = found[1:] == expected[1:]
-    if not same:
+    path = str(plan.application.environment_file)
+    expected, found = (
+        f"{status.owner}:{status.group} {status.mode}" if (status := ask(host, files.status(path))) else "absent"
+        for host in (source, target)
+    )
+    if found != expected:
+        raise NoGo(f"owner and mode of {path} on the target", expected=expected, found=found, remedy=MEND)
+    if ask(source, files.digests(path)) != ask(target, files.digests(path)):
         raise NoGo(f"{path} on the target", expected="production's values", found="other values", remedy=MEND)
 
 
 def check_user_is_there(source: Host, target: Host, plan: Plan) -> None:
     """The application's user is there, with production's home, shell and groups, and no password."""
     user = plan.application.user
-    script = 'getent passwd "$1" | cut -d: -f1,6,7; id -Gn "$1" 2>/dev/null | tr " " "\\n" | sort | tr "\\n" " "'
-    expected = source.check(["sh", "-c", script, "-", user]).split()
-    found = target.check(["sh", "-c", script, "-", user]).split()
+    expected, found = ask(source, account(user)), ask(target, account(user))
     if found != expected:
         raise NoGo(
             f"the user {user} on the target (home, shell, groups)",
-            expected=" ".join(expected),
-            found=" ".join(found) or "absent",
+            expected=expected or "absent",
+            found=found or "absent",
             remedy=MEND,
         )
 
@@ -78,10 +74,8 @@ def check_user_is_there(source: Host, target: Host, plan: Plan) -> None:
 def check_further_files_arrived(source: Host, target: Host, plan: Plan) -> None:
     """Units, log rotation and whatever else the plan lists are production's, byte for byte."""
     paths = [str(path) for path in plan.application.also_copy]
-    script = 'for f in "$@"; do sha256sum -- "$f" 2>/dev/null || echo "absent  $f"; done'
-    expected = source.check(["sh", "-c", script, "-", *paths]).splitlines()
-    found = target.check(["sh", "-c", script, "-", *paths]).splitlines()
-    differing = [line.split("  ", 1)[1] for line in set(expected) - set(found)]
+    expected, found = ask(source, files.digests(*paths)), ask(target, files.digests(*paths))
+    differing = [path for path in paths if expected.get(path) != found.get(path)]
     if differing:
         raise NoGo(
             "files of application.also_copy on the target",

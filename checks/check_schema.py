@@ -6,6 +6,8 @@ from psycopg2.extensions import connection as Session  # noqa: N812 - its one na
 from checks.check_data import AGAIN
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
+from fixtures.facts import catalogue
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import DataCopy, Survey
 from fixtures.run.run import Run
@@ -38,9 +40,7 @@ def check_extensions_match(plan: Plan, run: Run, target_db: Database) -> None:
     """Every extension of production is installed in its version, or in a later one of a later server."""
     survey = run.records(Survey)
     expected = dict(survey.extensions)
-    found = {
-        str(name): str(version) for name, version in target_db.rows("SELECT extname, extversion FROM pg_extension")
-    }
+    found = ask(target_db, catalogue.EXTENSIONS)
     if plan.postgresql.version > int(survey.server_version.split(".")[0]):
         later = [name for name in expected if name in found and is_later(found[name], expected[name])]
         expected |= {name: found[name] for name in later}
@@ -62,8 +62,7 @@ def is_later(version: str, than: str) -> bool:
 
 def check_statistics_are_there(copied: DataCopy, target_db: Database) -> None:
     """The planner knows the tables: a restored database without statistics is slow on its first morning."""
-    rows = target_db.rows("SELECT DISTINCT format('%I.%I', schemaname, tablename) FROM pg_stats")
-    bare = sorted({name for name, t in copied.tables.items() if t.rows} - {name for (name,) in rows})
+    bare = sorted({name for name, t in copied.tables.items() if t.rows} - set(ask(target_db, catalogue.ANALYSED)))
     if bare:
         raise NoGo(
             "statistics on the target",

@@ -9,7 +9,8 @@ import pytest
 from fixtures.connect.host import Host
 from fixtures.connect.web import Session, Web
 from fixtures.errors import NoGo
-from fixtures.facts import nginx
+from fixtures.facts import files, nginx
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -89,10 +90,10 @@ def check_static_file_is_served_by_nginx(static_path: str, web: Web, address: st
 def check_static_file_equals_the_release(static_path: str, plan: Plan, web: Web, target: Host, address: str) -> None:
     """A static file arrives as the release holds it, compressed beforehand where a .gz lies beside it."""
     path = f"{plan.application.current}/public{static_path}"
-    ready = target.file(f"{path}.gz").exists
+    ready = ask(target, files.status(f"{path}.gz"))
+    status = ready or ask(target, files.status(path))
     answer = web.get(static_path, address, headers={"Accept-Encoding": "gzip"})
-    size = target.check(["stat", "-L", "-c", "%s", "--", f"{path}.gz" if ready else path]).strip()
-    expected = ("gzip" if ready else "", size)
+    expected = ("gzip" if ready else "", str(status.bytes) if status else "a file of the release")
     found = (answer.headers.get("Content-Encoding", ""), answer.headers.get("Content-Length", "none"))
     if found != expected:
         raise NoGo(
@@ -150,7 +151,7 @@ def check_headers_reach_the_pack(
 def check_unknown_page_is_404(plan: Plan, web: Web, target: Host, address: str) -> None:
     """A page that does not exist gives 404 and the application's own page for it."""
     answer = web.get("/gonogo-there-is-no-such-page", address)
-    own = target.read_file(f"{plan.application.current}/public/404.html")
+    own = ask(target, files.text(f"{plan.application.current}/public/404.html"))
     found = (answer.status_code, "the 404 page" if answer.text.strip() == own.strip() else "another page")
     if found != (404, "the 404 page"):
         raise NoGo(

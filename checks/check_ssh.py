@@ -8,7 +8,8 @@ from fixtures import places
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import facts
+from fixtures.facts import files, machine
+from fixtures.facts.fact import ask
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 
@@ -20,8 +21,7 @@ def check_host_key_is_the_consoles(run: Run, cloud: Cloud, target: Host) -> None
     known = run.records(TargetFacts)
     # A console forgets its beginning; what it still shows must be what was recorded when it was new.
     shown = set(cloud.console_host_keys(known.instance_id)) or set(known.host_keys)
-    script = "cut -d' ' -f1,2 /etc/ssh/ssh_host_*_key.pub"
-    own = set(target.check(["sh", "-c", script]).splitlines())
+    own = ask(target, machine.HOST_KEYS)
     pinned = known.host_keys[0]
     if pinned not in own or pinned not in shown:
         raise NoGo(
@@ -35,7 +35,7 @@ def check_host_key_is_the_consoles(run: Run, cloud: Cloud, target: Host) -> None
 def check_target_is_this_runs_host(run: Run, target: Host) -> None:
     """The host that we are logged in to bears this run's marker, and is not the source."""
     expected = places.marker(run, run.records(TargetFacts))
-    found = target.check(["sh", "-c", 'cat "$1" 2>/dev/null || true', "-", str(places.MARKER)])
+    found = ask(target, files.text(str(places.MARKER)))
     if found != expected:
         raise NoGo(
             f"{places.MARKER} on the target",
@@ -43,8 +43,7 @@ def check_target_is_this_runs_host(run: Run, target: Host) -> None:
             found=found or "nothing",
             remedy="this is another run's host",
         )
-    machine = target.check(["cat", "/etc/machine-id"]).strip()
-    if machine == run.records(Survey).machine_id:
+    if ask(target, machine.MACHINE_ID) == run.records(Survey).machine_id:
         raise NoGo(
             "the machine id of the target", expected="its own", found="the source's", remedy="mend [source] or [target]"
         )
@@ -52,8 +51,7 @@ def check_target_is_this_runs_host(run: Run, target: Host) -> None:
 
 def check_password_logins_are_off(target: Host) -> None:
     """SSH takes keys only: no password, and no root with one."""
-    shown = target.check(["sshd", "-T"]).lower().splitlines()
-    settings = dict(line.split(" ", 1) for line in shown if " " in line)
+    settings = ask(target, machine.SSHD)
     found = {
         name: settings.get(name, "?")
         for name in ("passwordauthentication", "kbdinteractiveauthentication", "permitrootlogin")
@@ -74,7 +72,7 @@ def check_password_logins_are_off(target: Host) -> None:
 
 def check_time_zone_is_productions(run: Run, target: Host) -> None:
     """The target's time zone is production's."""
-    expected, found = run.records(Survey).time_zone, facts.time_zone(target)
+    expected, found = run.records(Survey).time_zone, ask(target, machine.TIME_ZONE)
     if found != expected:
         raise NoGo(
             "the target's time zone", expected=expected, found=found, remedy=f"timedatectl set-timezone {expected}"

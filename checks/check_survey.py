@@ -5,7 +5,8 @@ import pytest
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import facts
+from fixtures.facts import catalogue, files, machine, release
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -18,7 +19,7 @@ AGAIN = "survey anew: begin a new run with `gonogo run --new`"
 def check_survey_is_of_this_production(run: Run, source: Host, source_db: Database) -> None:
     """The survey was taken on the host and the database server that are in production now."""
     survey = run.records(Survey)
-    found = (source.check(["cat", "/etc/machine-id"]).strip(), source_db.identity())
+    found = (ask(source, machine.MACHINE_ID), source_db.identity())
     expected = (survey.machine_id, survey.system_identifier)
     if found != expected:
         raise NoGo(
@@ -29,7 +30,7 @@ def check_survey_is_of_this_production(run: Run, source: Host, source_db: Databa
 def check_release_is_the_surveyed_one(run: Run, source: Host, plan: Plan) -> None:
     """Production still runs the release that was surveyed: nobody deployed since."""
     expected = run.records(Survey).release
-    found = facts.release(source, plan)
+    found = ask(source, files.real(str(plan.application.current)))
     if found != expected:
         raise NoGo(f"{plan.application.current} on the source", expected=expected, found=found, remedy=AGAIN)
 
@@ -40,8 +41,8 @@ def check_code_and_settings_are_the_surveyed_ones(run: Run, source: Host, plan: 
     changed = [
         what
         for what, expected, found in (
-            ("the code", survey.release_digest, facts.release_digest(source, plan)),
-            ("the settings", survey.environment, facts.settings(source, plan)),
+            ("the code", survey.release_digest, ask(source, release.digest(plan))),
+            ("the settings", survey.environment, ask(source, release.settings(plan))),
         )
         if expected != found
     ]
@@ -56,7 +57,7 @@ def check_code_and_settings_are_the_surveyed_ones(run: Run, source: Host, plan: 
 
 def check_tables_are_the_surveyed_ones(run: Run, source_db: Database) -> None:
     """Production's database still has the tables that were surveyed: nobody migrated since."""
-    expected, found = set(run.records(Survey).tables), set(facts.tables(source_db))
+    expected, found = set(run.records(Survey).tables), set(ask(source_db, catalogue.TABLES))
     if found != expected:
         raise NoGo(
             "production's tables",

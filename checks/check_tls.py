@@ -12,20 +12,21 @@ from fixtures.connect.host import Host
 from fixtures.connect.tls import Shown, shown
 from fixtures.connect.web import Web
 from fixtures.errors import NoGo
-from fixtures.facts import renewal
+from fixtures.facts import files, renewal
+from fixtures.facts.certificates import matches
+from fixtures.facts.fact import ask
 from fixtures.plan import Certificate, Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
 COPY = "run `gonogo run --until web_configured`; it copies certificates and keys anew"
-_KEYS = 'set -o pipefail; openssl x509 -in "$1" -noout -pubkey | sha256sum; openssl pkey -in "$2" -pubout | sha256sum'
 
-Ask = Callable[[str, str], Shown]
+Look = Callable[[str, str], Shown]
 
 
 @pytest.fixture(scope="session")
-def ask(web: Web) -> Ask:
-    """Asks an address for a name, once."""
+def look(web: Web) -> Look:
+    """Looks once at what an address shows for a name."""
     return cache(lambda hostname, address: shown(hostname, address, web.context))
 
 
@@ -36,9 +37,9 @@ def address(run: Run) -> str:
 
 
 @pytest.mark.web_configured
-def check_certificate_is_accepted(tls_name: str, address: str, ask: Ask) -> None:
+def check_certificate_is_accepted(tls_name: str, address: str, look: Look) -> None:
     """A browser accepts what the target shows for the name: its chain is complete, it names the host, it is in time."""
-    found = ask(tls_name, address)
+    found = look(tls_name, address)
     if found.refused is not None:
         raise NoGo(
             f"the certificate for {tls_name} at {address}",
@@ -49,9 +50,9 @@ def check_certificate_is_accepted(tls_name: str, address: str, ask: Ask) -> None
 
 
 @pytest.mark.web_configured
-def check_certificate_lasts(tls_name: str, address: str, ask: Ask, plan: Plan) -> None:
+def check_certificate_lasts(tls_name: str, address: str, look: Look, plan: Plan) -> None:
     """The certificate is good for as many more days as the plan asks."""
-    ends = ask(tls_name, address).certificate.not_valid_after_utc
+    ends = look(tls_name, address).certificate.not_valid_after_utc
     if ends < datetime.now(UTC) + timedelta(days=plan.web.certificate_days):
         raise NoGo(
             f"the certificate for {tls_name} at {address}",
@@ -64,9 +65,7 @@ def check_certificate_lasts(tls_name: str, address: str, ask: Ask, plan: Plan) -
 @pytest.mark.web_configured
 def check_certificate_and_key_match(certificate: Certificate, target: Host) -> None:
     """The private key on the target belongs to the certificate beside it."""
-    paths = [str(certificate.certificate), str(certificate.key)]
-    public, private = target.check(["bash", "-c", _KEYS, "keys", *paths]).splitlines()
-    if public != private:
+    if not ask(target, matches(certificate)):
         raise NoGo(
             f"{certificate.key} on the target",
             expected=f"the key of {certificate.certificate}",
@@ -78,12 +77,12 @@ def check_certificate_and_key_match(certificate: Certificate, target: Host) -> N
 @pytest.mark.web_configured
 def check_key_is_private(certificate: Certificate, target: Host) -> None:
     """Nobody but its owner and group may read the private key, and nobody but root may change it."""
-    mode, owner = target.check(["stat", "-L", "-c", "%a %U", "--", str(certificate.key)]).split()
-    if int(mode, 8) & 0o027 or owner != "root":
+    key = ask(target, files.status(str(certificate.key)))
+    if key is None or int(key.mode, 8) & 0o027 or key.owner != "root":
         raise NoGo(
             f"{certificate.key} on the target (mode, owner)",
             expected="0600 or 0640, root",
-            found=(mode, owner),
+            found=f"{key.mode}, {key.owner}" if key else "no such file",
             remedy=COPY,
         )
 
@@ -91,8 +90,9 @@ def check_key_is_private(certificate: Certificate, target: Host) -> None:
 @pytest.mark.web_configured
 def check_certificate_will_be_renewed(copied_certificate: Certificate, source: Host, target: Host) -> None:
     """What renews the certificate on production renews it on the target too."""
-    found = renewal.renewal(source, copied_certificate)
-    missing = renewal.absent(target, found) if found else []
+    found = ask(source, renewal.renewal(copied_certificate))
+    there = ask(target, renewal.PRESENT)
+    missing = [one for one in found if one not in there]
     if missing:
         raise NoGo(
             f"the renewal of {copied_certificate.certificate} on the target",
@@ -103,13 +103,13 @@ def check_certificate_will_be_renewed(copied_certificate: Certificate, source: H
 
 
 @pytest.mark.rehearsed
-def check_certificate_is_the_one_users_know(tls_name: str, address: str, ask: Ask, plan: Plan) -> None:
+def check_certificate_is_the_one_users_know(tls_name: str, address: str, look: Look, plan: Plan) -> None:
     """The target shows for the name the certificate that production shows, or the one that the plan supplies."""
-    found = ask(tls_name, address).certificate
+    found = look(tls_name, address).certificate
     supplied = [plan.resolve(item.supplied_certificate) for item in plan.web.certificates if item.supplied_certificate]
     expected = [x509.load_pem_x509_certificate(path.read_bytes()) for path in supplied]
     if len(supplied) < len(plan.web.certificates):
-        expected.append(ask(tls_name, str(plan.source.public_address)).certificate)
+        expected.append(look(tls_name, str(plan.source.public_address)).certificate)
     if found not in expected:
         raise NoGo(
             f"the certificate for {tls_name} at {address}",

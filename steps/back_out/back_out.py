@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 
 from fixtures.connect.connections import Connections
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
-from fixtures.facts import facts
+from fixtures.facts import files
+from fixtures.facts.fact import ask
 from fixtures.places import HELD, STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.policy import ingress, notices
@@ -274,7 +275,7 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
     method = method_of(copied.tables)
     with closing(open_reading(connections.target_db, plan, "the target", method=method)) as reading:
         written = database_since(copied, reading.digests())
-    counts = {str(upload.path): facts.count_files(connections.target, str(upload.path)) for upload in plan.files}
+    counts = {str(upload.path): ask(connections.target, files.count(str(upload.path))) for upload in plan.files}
     written |= files_since(run.records(FilesCopy).counts, counts) | redis_since(plan)
     word = plan.web.hostnames[0]
     try:

@@ -10,6 +10,7 @@ from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts import likeness, updates
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -47,7 +48,7 @@ def finish_build(plan: Plan, run: Run, target: Host, target_db: Database, cloud:
     """Give the target production's locale, limits, settings and names, and install pending security updates."""
     guards.prove_target(target, run, plan, cloud)
     guards.refuse_after_opening(run, target)
-    if updates.pending(target):
+    if ask(target, updates.PENDING):
         run_unit(target, run, "finish_build-upgrade", _UPGRADE, 1800)
     listed = run.records(Survey).facts
     found = likeness.of_target(target, target_db, likeness.Subject.of(plan), listed)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
-from fixtures.facts import facts
+from fixtures.facts.bundle import Bundle
+from fixtures.facts.bundle import bundle as bundle_of
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -24,12 +26,12 @@ def install_gems(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     packages.install(target, run, "install_gems", plan.application.packages)
     survey = run.records(Survey)
     wanted = {gem: (version, survey.features[gem]) for gem, version in survey.gems.items()}
-    lacking = to_install(wanted, facts.bundle(target, plan, wanted))
+    lacking = to_install(wanted, ask(target, bundle_of(plan, wanted)))
     if lacking:
         run_unit(target, run, "install_gems", install_script(plan.application.gem_source, lacking), 1800)
     if plan.ruby.tarball is not None:
         ruby.link_programs(target, plan.ruby.tarball.prefix)
-    after = facts.bundle(target, plan, wanted)
+    after = ask(target, bundle_of(plan, wanted))
     still = missing_gems(wanted, after)
     if still or after.bundle is not None:
         words = [f"{gem}: {after.gems[gem].error or after.gems[gem].version}" for gem in still] or [after.bundle or ""]
@@ -41,7 +43,7 @@ def install_gems(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
         )
 
 
-def missing_gems(wanted: Mapping[str, tuple[str, str]], bundle: facts.Bundle) -> dict[str, str]:
+def missing_gems(wanted: Mapping[str, tuple[str, str]], bundle: Bundle) -> dict[str, str]:
     """Gem -> version of what is not there at that version or does not load."""
     present = bundle.gems
     return {
@@ -51,7 +53,7 @@ def missing_gems(wanted: Mapping[str, tuple[str, str]], bundle: facts.Bundle) ->
     }
 
 
-def to_install(wanted: Mapping[str, tuple[str, str]], bundle: facts.Bundle) -> dict[str, str]:
+def to_install(wanted: Mapping[str, tuple[str, str]], bundle: Bundle) -> dict[str, str]:
     """Gem -> version of production's gems that are missing, and of what else the release's lock names and is not there."""
     return {**bundle.lacks, **missing_gems(wanted, bundle)}
 

@@ -12,7 +12,8 @@ from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
-from fixtures.facts import roles
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import roles_named
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -107,7 +108,8 @@ def require_passwords(
             sql.SQL("ALTER SYSTEM SET password_encryption = {}").format(sql.Literal(method)), dbname="postgres"
         )
     path = str(target_db.value("SHOW hba_file", dbname="postgres"))
-    lines = hba_lines(plan, roles.of_md5(source_db, plan))
+    others = ask(source_db, roles_named({*plan.database.other_roles} - {plan.database.role}))
+    lines = hba_lines(plan, [name for name, role in others.items() if (role.password or "").startswith("md5")])
     target.edit_block(path, PASSWORDS, lines, at="top", validate=no_wrong_rule_command())
     target.check(["systemctl", "reload", server_unit(plan)])
 

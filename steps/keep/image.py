@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from fixtures.connect.cloud import PLAN_TAG, RUN_TAG, Cloud, aws_errors
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
+from fixtures.facts.fact import ask
 from fixtures.facts.images import MachineImage, find_image, images_of
 from fixtures.plan import Plan
 from fixtures.run.evidence import Verdict, now
@@ -164,7 +165,7 @@ def _wait_available(cloud: Cloud, image_id: str) -> None:
 def _tidy(plan: Plan, run: Run, cloud: Cloud, *, keep: str) -> None:
     """Remove this run's images but one: those that a process which died left, and those a newer one replaces."""
     known = {keep, run.records(Image).image_id} if run.has(Image) else {keep}
-    for image in images_of(cloud, plan, run):
+    for image in ask(cloud, images_of(plan, run)):
         if image.id not in known:
             _discard(cloud, image)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fixtures.connect.cloud import PLAN_TAG, Cloud, aws_errors
 from fixtures.errors import Refused
-from fixtures.facts import facts
+from fixtures.facts.security_group import security_group
 from fixtures.plan import Plan
 from fixtures.policy import ingress
 from fixtures.policy.ingress import Ingress
@@ -36,7 +36,7 @@ def set_ingress(cloud: Cloud, plan: Plan, wanted: frozenset[Ingress]) -> str:
     Returns the group's id. Raises `Refused` for a group of that name that gonogo did not make.
     """
     with aws_errors("changing the security group"):
-        group = facts.security_group(cloud, plan)
+        group = security_group(cloud, plan)
         if group is not None and group.tags.get(PLAN_TAG) != plan.name:
             raise Refused(
                 f"the security group {plan.target.security_group}",

@@ -10,7 +10,8 @@ from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host, open_host
 from fixtures.connect.ssh import target_login
 from fixtures.errors import CouldNotVerify, Refused
-from fixtures.facts import facts
+from fixtures.facts.fact import ask
+from fixtures.facts.machine import TIME_ZONE
 from fixtures.plan import Plan
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
@@ -38,7 +39,7 @@ def pin_host_key(plan: Plan, run: Run, cloud: Cloud) -> None:
         target.write_file(_SSHD, _KEYS_ONLY)
         target.check(["sh", "-c", "sshd -t && systemctl reload ssh"])
         zone = run.records(Survey).time_zone
-        if facts.time_zone(target) != zone:
+        if ask(target, TIME_ZONE) != zone:
             target.check(["timedatectl", "set-timezone", zone])
         _mark(target, run, target_facts)
     finally:

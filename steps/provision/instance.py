@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fixtures.connect.cloud import GONE, PLAN_TAG, RUN_TAG, Cloud, Instance, aws_errors
 from fixtures.errors import Refused, StepFailed
-from fixtures.facts import facts
+from fixtures.facts.security_group import security_group
 from fixtures.plan import Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -26,7 +26,7 @@ def launch_instance(plan: Plan, run: Run, cloud: Cloud) -> None:
     """Launch the instance with its data volume, wait until it runs, and give it a fixed address."""
     cloud.verify_account()
     with aws_errors("launching the instance"):
-        group = facts.security_group(cloud, plan)
+        group = security_group(cloud, plan)
         if group is None:
             raise StepFailed(
                 f"the security group {plan.target.security_group}",

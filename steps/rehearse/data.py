@@ -14,8 +14,10 @@ from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import SUPERUSER, Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
-from fixtures.facts import roles
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import role_settings, roles_named
 from fixtures.plan import Plan
+from fixtures.policy import roles
 from fixtures.run.records import DataCopy, IndexesVerified, SourceClosure, Survey
 from fixtures.run.run import Run
 from fixtures.sameness import catalog
@@ -157,7 +159,7 @@ class _Copy:
         """Roles as production has them, and an empty database."""
         self.target.check(["systemctl", "stop", *self.plan.application.pack], timeout=120)
         wanted = roles.names(self.plan)
-        found = roles.read_roles(self.source_db, wanted, self.logins)
+        found = roles.with_logins(ask(self.source_db, roles_named(wanted)), self.logins)
         self._refuse_unlisted(wanted, sorted(set(wanted) - set(found)))
         own = found[self.plan.database.role]
         if roles.made_anew(self.plan, own.name, own.password):
@@ -250,10 +252,9 @@ class _Copy:
     def _finish(self, *, final: bool) -> IndexesVerified:
         """What a dump of one database does not carry: its grants, comment, settings and statistics. Then its indexes."""
         name = self.plan.database.name
-        wanted = roles.names(self.plan)
         carry_public_schema(self.source_db, self.target_db)
         statements = about_database(self.source_db, name, self.plan.database.role)
-        for setting in roles.read_settings(self.source_db, wanted, name):
+        for setting in ask(self.source_db, role_settings(roles.names(self.plan), name)):
             statements += roles.apply_setting(setting)
         self._run_quietly(statements)
         self.target_db.execute("ANALYZE", timeout=LIMIT)

@@ -5,9 +5,9 @@ import time
 
 from fixtures.connect.host import Host
 from fixtures.connect.web import Web
-from fixtures.errors import CouldNotVerify
 from fixtures.facts import accesslog
 from fixtures.facts.accesslog import LogPart
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import PagesReplayed, PagesSampled
 from fixtures.run.run import Run
@@ -41,16 +41,7 @@ def sample_pages(plan: Plan, run: Run, source: Host, web: Web) -> None:
 def _log_of(source: Host, plan: Plan) -> LogPart:
     if not plan.pages.allow or not plan.pages.sample:
         return LogPart(0, 0, 0, 0, ())
-    text = source.check(accesslog.command(str(plan.web.access_log), plan.pages))
-    try:
-        return accesslog.read(text)
-    except ValueError:
-        raise CouldNotVerify(
-            f"{plan.web.access_log} on {source.name}",
-            expected="its requests, counted there by awk",
-            found=f"{text[:80]!r}",
-            remedy="see that awk, sort and tail work there, or empty pages.allow in the plan",
-        ) from None
+    return ask(source, accesslog.requests(str(plan.web.access_log), plan.pages))
 
 
 def ask_again(plan: Plan, run: Run, web: Web) -> None:

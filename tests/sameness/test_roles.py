@@ -4,7 +4,9 @@ from contextlib import closing
 
 import pytest
 
-from fixtures.facts import roles
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import role_settings, roles_named
+from fixtures.policy import roles
 
 ROLES = ["member", "quiet", "one_group", "other_group"]
 SETUP = """
@@ -41,8 +43,8 @@ def test_roles_are_as_on_production(pair, request):
             cursor.execute("; ".join(made) or SETUP)
             if not made and server.version >= 16:
                 cursor.execute(SINCE_16)
-            found = roles.read_roles(Cluster(session), ROLES)
-            settings = roles.read_settings(Cluster(session), ROLES, "postgres")
+            found = ask(Cluster(session), roles_named(ROLES))
+            settings = ask(Cluster(session), role_settings(ROLES, "postgres"))
             read.append((found, settings))
             made = [roles.create(name).as_string(session) for name in ROLES]
             made += [s.as_string(session) for role in found.values() for s in roles.alter(role)]

@@ -259,7 +259,7 @@ def test_statistics_of_tables_whose_names_are_quoted_are_seen(server15):
         rows = {name: TableCopy(rows=1, digest="") for name in ('"Odd"."order"', "public.user_")}
         copied = DataCopy.model_construct(tables=rows)
 
-        def told(query):
+        def told(query, *_, **__):
             cursor.execute(query)
             return cursor.fetchall()
 
@@ -274,7 +274,7 @@ def test_back_out_sees_views_whose_names_are_quoted(server15):
     run = SimpleNamespace(has=lambda _: True, records=lambda _: copied)
     with closing(server15.connect("postgres")) as session, session.cursor() as cursor:
 
-        def told(query):
+        def told(query, *_, **__):
             cursor.execute(query)
             return cursor.fetchall()
 

@@ -1,6 +1,6 @@
 """An image to launch from, and one that was made and tried."""
 
-from fixtures.facts.images import read_image
+from fixtures.facts.images import read_images
 from fixtures.run.evidence import Verdict, now
 from fixtures.run.records import Image, ScratchBoot
 from steps.keep import scratch
@@ -12,7 +12,7 @@ DESCRIBED = {
                             {"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"}],
     "DeprecationTime": "2028-01-01T00:00:00.000Z", "Tags": [{"Key": "gonogo:plan", "Value": "smallpayroll"}],
 }  # fmt: skip
-AMI = read_image(DESCRIBED)
+(AMI,) = read_images({"Images": [DESCRIBED]})
 BOOT = ScratchBoot(
     instance_id="i-2", states=list(scratch.BUILD), verdict=Verdict.GO, checks=74, failed=[], leftovers=[], seconds=1
 )

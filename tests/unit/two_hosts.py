@@ -12,6 +12,7 @@ from fixtures.connect.web import Web
 from fixtures.plan import Pages, load_plan
 from fixtures.run.records import TargetFacts
 from steps.rehearse import sampling
+from tests.unit.answers import Answers
 from tests.unit.example import EXAMPLE
 from tests.unit.loopback import free_port
 
@@ -125,19 +126,6 @@ def target(port):
         yield server
 
 
-class Log:
-    """A source host whose access log was counted."""
-
-    name = "source"
-
-    def __init__(self, text):
-        self.text = text
-
-    def check(self, argv):
-        assert argv[0] == "sh"
-        return self.text
-
-
 LOGGED = "15 0 0 0\n9 GET 200 /a.css\n3 GET 200 /employees\n2 GET 302 /payslips/7\n1 HEAD 200 /payslips?page=2&t=x\n8 GET 200 /logout\n"
 
 
@@ -150,7 +138,7 @@ def walked(run, plan, web, source, target):
     )  # fmt: skip
 
     def walk(between=lambda: None, after=lambda: None, text=LOGGED):
-        sampling.sample_pages.function(plan, run, Log(text), web)
+        sampling.sample_pages.function(plan, run, Answers(text, name="source"), web)
         between()
         sampling.ask_again(plan, run, web)
         after()

@@ -1,13 +1,22 @@
 """Strangers' keys on the target."""
 
+import pytest
+from paramiko import PKey
+
 from checks import check_accounts
+from fixtures.errors import NoGo
+from steps.provision.key_pair import write_new_key
+from tests.unit.answers import Answers
+from tests.unit.example import PLAN
 
 
-def test_strangers_keys():
-    ours = {"AAAAours"}
-    listed = "/home/admin/.ssh/authorized_keys\tssh-ed25519 AAAAours me\n/root/.ssh/authorized_keys\t# a comment\n"
-    assert check_accounts.strangers(listed, ours) == []
-    refused = '/root/.ssh/authorized_keys\tno-pty,command="echo no" ssh-ed25519 AAAAours me\n'
-    assert check_accounts.strangers(refused, ours) == []
+def test_a_strangers_key_is_found_and_ours_is_not(tmp_path):
+    path = tmp_path / "ours.pem"
+    write_new_key(path)
+    target = PLAN.target.model_copy(update={"key_file": path})
+    plan = PLAN.model_copy(update={"target": target})
+    ours = f"/home/admin/.ssh/authorized_keys\tssh-ed25519 {PKey.from_path(path).get_base64()} me\n"
+    check_accounts.check_no_stranger_is_let_in(Answers(ours), plan)
     foreign = "/root/.ssh/authorized_keys2\tssh-rsa AAAAforeign vendor\n/x\tgibberish\n"
-    assert check_accounts.strangers(listed + foreign, ours) == ["/root/.ssh/authorized_keys2", "/x"]
+    with pytest.raises(NoGo, match=r"others in /root/\.ssh/authorized_keys2, /x"):
+        check_accounts.check_no_stranger_is_let_in(Answers(ours + foreign), plan)

@@ -13,6 +13,7 @@ from fixtures.run.records import Opening, RestoreTest, TableCopy
 from fixtures.run.run import Run
 from steps.keep import backups
 from tests.unit import buckets
+from tests.unit.answers import Answers
 from tests.unit.buckets import with_
 from tests.unit.example import PLAN
 
@@ -80,10 +81,9 @@ class Db:
     def identity(self):
         return "7001"
 
-    def value(self, query, *_):
-        return self.size
-
     def rows(self, query, *_, **__):
+        if "size" in query:
+            return [(self.size,)]
         return [(name,) for name in (self.leftovers if "datname" in query else self.tables)]
 
 
@@ -131,31 +131,26 @@ def test_a_restore_that_differs_or_missed_something(run):
         check_backups.check_restored_backup_was_what_was_backed_up(run)
 
 
-class Target:
-    def __init__(self, *answers):
-        self.answers = list(answers)
-
-    def check(self, argv):
-        return self.answers.pop(0)
-
-
 def test_a_job_that_was_changed_since(run):
     newest = Manifest.model_validate(manifest())
-    check_backups.check_backups_are_still_made_that_way(run, Target("j  -\n"), newest)
+    check_backups.check_backups_are_still_made_that_way(run, Answers("j  -\n"), newest)
     with pytest.raises(NoGo, match=r"k\.\.\. installed"):
-        check_backups.check_backups_are_still_made_that_way(run, Target("k  -\n"), newest)
+        check_backups.check_backups_are_still_made_that_way(run, Answers("k  -\n"), newest)
 
 
 def test_a_timer_that_is_off_and_a_backup_that_failed():
     written = "[Timer]\nOnCalendar=*-*-* 02:30:00\n"
     good = "Persistent=yes\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n"
-    check_backups.check_backups_are_scheduled(Target(good, written), PLAN)
-    for bad in (Target(good.replace("=active", "=inactive"), written), Target(good, written.replace("02:30", "03:30"))):
+    check_backups.check_backups_are_scheduled(Answers(good, written), PLAN)
+    for bad in (
+        Answers(good.replace("=active", "=inactive"), written),
+        Answers(good, written.replace("02:30", "03:30")),
+    ):
         with pytest.raises(NoGo, match=r"gonogo-backup\.timer"):
             check_backups.check_backups_are_scheduled(bad, PLAN)
-    check_backups.check_last_backup_succeeded(Target("LoadState=loaded\nResult=success\n"))
+    check_backups.check_last_backup_succeeded(Answers("LoadState=loaded\nResult=success\n"))
     with pytest.raises(NoGo, match="exit-code"):
-        check_backups.check_last_backup_succeeded(Target("LoadState=loaded\nResult=exit-code\n"))
+        check_backups.check_last_backup_succeeded(Answers("LoadState=loaded\nResult=exit-code\n"))
 
 
 def test_production_must_be_backed_up_after_the_opening(run):

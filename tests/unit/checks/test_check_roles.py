@@ -1,7 +1,7 @@
 """Settings of roles are compared without being shown."""
 
 from checks.check_roles import told_settings
-from fixtures.facts.roles import Setting
+from fixtures.policy.roles import Setting
 from fixtures.sameness.differences import differences
 
 

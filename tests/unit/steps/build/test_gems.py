@@ -1,6 +1,6 @@
 """Gems: from where they come, and which are missing."""
 
-from fixtures.facts import facts
+from fixtures.facts.bundle import Bundle
 from steps.build import gems
 
 
@@ -12,7 +12,7 @@ def test_gems_come_from_the_plans_source_alone():
 
 
 def test_a_gem_is_missing_when_absent_of_another_version_or_broken():
-    found = facts.Bundle.model_validate(
+    found = Bundle.model_validate(
         {"bundle": None, "gems": {"a": {"version": "1"}, "b": {"version": "2"}, "c": {"version": "1", "error": "no"}}}
     )
     wanted = {name: ("1", name) for name in "abcd"}
@@ -22,7 +22,7 @@ def test_a_gem_is_missing_when_absent_of_another_version_or_broken():
 def test_what_only_the_lock_names_is_installed_too():
     # Production was deployed after the survey: every surveyed gem loads, and the bundle is incomplete all the same.
     loads = {"a": {"version": "1"}}
-    found = facts.Bundle.model_validate({"bundle": "Could not find e-2", "lacks": {"e": "2"}, "gems": loads})
+    found = Bundle.model_validate({"bundle": "Could not find e-2", "lacks": {"e": "2"}, "gems": loads})
     wanted = {"a": ("1", "a")}
     assert gems.to_install(wanted, found) == {"e": "2"}
-    assert gems.to_install(wanted, facts.Bundle.model_validate({"bundle": None, "gems": loads})) == {}
+    assert gems.to_install(wanted, Bundle.model_validate({"bundle": None, "gems": loads})) == {}

@@ -21,7 +21,7 @@ class Ec2:
         return {"Subnets": [{"VpcId": "vpc-1"}]}
 
     def describe_security_groups(self, **_):
-        return {"SecurityGroups": [self.group] if self.group else []}
+        return {"SecurityGroups": [{"VpcId": "vpc-1", **self.group}] if self.group else []}
 
     def authorize_security_group_ingress(self, IpPermissions, **_):  # noqa: N803 - boto3's name
         self.said += [("open", rule) for rule in ingress.of_permissions(IpPermissions)]
