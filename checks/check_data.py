@@ -5,6 +5,8 @@ import pytest
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts.catalogue import TABLES
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.journal import TargetOpened
 from fixtures.run.records import DataCopy, Survey, TableCopy
@@ -12,7 +14,7 @@ from fixtures.run.run import Run
 from fixtures.sameness import catalog
 from fixtures.sameness.digest import kept_buckets
 from fixtures.sameness.side import Side, explain
-from fixtures.sameness.tables import LARGE_OBJECTS, NAMES
+from fixtures.sameness.tables import LARGE_OBJECTS
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
@@ -89,7 +91,7 @@ def check_rows_match(
 
 def check_no_other_tables(copied: DataCopy, target_db: Database, run: Run) -> None:
     """The target has production's tables, no more and no fewer, and each of them is compared."""
-    found = {name for (name,) in target_db.rows(NAMES)}
+    found = set(ask(target_db, TABLES))
     expected = {*copied.tables, *copied.unproven} - {LARGE_OBJECTS}
     if found != expected:
         raise NoGo(

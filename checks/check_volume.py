@@ -4,6 +4,8 @@ import pytest
 
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
+from fixtures.facts.fact import ask
+from fixtures.facts.volume import mounted, used
 from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan
 from fixtures.run.records import TargetFacts
@@ -12,30 +14,16 @@ from fixtures.run.run import Run
 pytestmark = pytest.mark.data_mounted
 
 
-# $1 mount. The device is asked for its UUID, because udev may not run.
-_MOUNTED = r"""
-findmnt -rnbo SOURCE,FSTYPE,SIZE --mountpoint "$1" |
-  { read -r device type size && echo "$type $(blkid -p -o value -s UUID "$device") $size"; } || true
-"""
-
-
-@pytest.fixture(scope="module")
-def mounted(target: Host, plan: Plan) -> list[str]:
-    """Type, UUID and size in bytes of the file system at the data mount; empty when nothing is mounted."""
-    return target.check(["sh", "-c", _MOUNTED, "-", str(plan.target.volume.mount)]).split()
-
-
-def check_data_mount_is_the_volume(mounted: list[str], plan: Plan, run: Run) -> None:
+def check_data_mount_is_the_volume(target: Host, plan: Plan, run: Run) -> None:
     """The data mount is a mount of the data volume's file system, not a directory on the root disk."""
     volume, disk = plan.target.volume, data_disk(run.records(TargetFacts))
-    size = int(mounted[2]) if mounted else 0
+    found = ask(target, mounted(str(volume.mount)))
     most = (volume.size_gib + (volume.kind == "instance-store")) * 2**30
-    good = mounted[:2] == [volume.filesystem, filesystem_uuid(disk)] and size <= most
-    if not good:
+    if found is None or found[:2] != (volume.filesystem, filesystem_uuid(disk)) or found.bytes > most:
         raise NoGo(
             f"{volume.mount} on the target",
             expected=f"a mount of the disk of {disk}: {volume.filesystem}, UUID {filesystem_uuid(disk)}",
-            found=" ".join(mounted) or "no mount",
+            found=" ".join(map(str, found)) if found else "no mount",
             remedy=f"mount {volume.mount}, or run `gonogo run --until data_mounted`",
         )
 
@@ -58,13 +46,11 @@ def check_fstab_mounts_it_at_boot(target: Host, plan: Plan, run: Run) -> None:
 def check_data_mount_has_room(target: Host, plan: Plan) -> None:
     """The data mount has space and inodes left: at least a tenth."""
     mount = str(plan.target.volume.mount)
-    used = [
-        int(word.rstrip("%")) for word in target.check(["df", "--output=pcent,ipcent", mount]).split("\n")[1].split()
-    ]
-    if max(used) > 90:
+    space, inodes = ask(target, used(mount))
+    if max(space, inodes) > 90:
         raise NoGo(
             f"{mount} on the target",
             expected="at most 90 % used",
-            found=f"{used[0]} % of space, {used[1]} % of inodes",
+            found=f"{space} % of space, {inodes} % of inodes",
             remedy="enlarge target.volume.size_gib",
         )
