@@ -1,6 +1,7 @@
 """The command line: `gonogo discover | plan | run | rehearse | status | back-out | lock | report | checklist | hosts | lab`."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 from fixtures.connect.connections import Connections
 from fixtures.errors import GonogoError, Refused
 from fixtures.plan import load_plan
+from fixtures.redaction import Redacting
 from fixtures.run.journal import Accepted, BackedOut, SourceClosed
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run, runs_of
@@ -154,5 +156,6 @@ def report(plan_file: PlanFile = Path("plan.toml"), run_directory: RunDirectory 
 
 
 def main() -> None:
-    """Enter at the console script `gonogo`."""
+    """Enter at the console script `gonogo`; nobody reads a secret on its terminal."""
+    sys.stdout, sys.stderr = Redacting(sys.stdout), Redacting(sys.stderr)
     app()

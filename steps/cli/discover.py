@@ -14,6 +14,7 @@ from fixtures.discovery import draft, page
 from fixtures.discovery.model import Discovered
 from fixtures.errors import Refused
 from fixtures.plan import Jump, Login
+from fixtures.redaction import as_state, redact
 from fixtures.run.run import write_whole
 from fixtures.secrets import Secret
 from steps.cli.clear_errors import clear_errors
@@ -61,9 +62,9 @@ def discover(
     tables = draft.draft(found, login, name or draft.plan_name(found))
     stored = out.with_suffix(".survey.json")
     for path, text in (
-        (out, draft.render(found, tables)),
-        (stored, found.model_dump_json(indent=1) + "\n"),
-        (page_file, page.render(found, tables, html=page_file.suffix != ".md")),
+        (out, redact(draft.render(found, tables))),
+        (stored, as_state(found, redact, indent=1) + "\n"),
+        (page_file, redact(page.render(found, tables, html=page_file.suffix != ".md"))),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)

@@ -13,6 +13,7 @@ from fixtures import states
 from fixtures.connect.connections import Connections
 from fixtures.errors import GonogoError, Refused
 from fixtures.plan import Plan, load_plan
+from fixtures.plan.references import poor_secrets, refuse_poor_secrets
 from fixtures.run.evidence import PASS
 from fixtures.run.journal import Accepted, BackedOut, Resumed, SourceClosed
 from fixtures.run.records import Opening
@@ -54,6 +55,7 @@ def run(
 ) -> None:
     """Run the migration, or go on where the last run stopped."""
     plan = load_plan(plan_file)
+    refuse_poor_secrets(plan)
     given = {state for step in STEPS for state in step.gives}
     if until and (until not in states.MEANINGS or states.expand(until)[-1] not in given):
         raise typer.BadParameter(
@@ -68,6 +70,7 @@ def run(
 def rehearse(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
     """Rehearse again: wipe the target's copy, copy production anew while it is in use, and try the target."""
     plan = load_plan(plan_file)
+    refuse_poor_secrets(plan)
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo rehearse"):
         current, resumed = choose_run(plan, RUNS)
         if current.happened(SourceClosed):
@@ -191,6 +194,9 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
             )
         current = runs[-1]
         progress = Progress(current.directory / "run.log")
+        # Production must be opened whatever its secrets are like: then they may be seen.
+        for poor in poor_secrets(plan):
+            progress.say(f"  {poor}: what this run writes may show it", "yellow")
         for sentence in way_back.plan_back_out(current):
             progress.say(f"  {sentence}")
         hostname = plan.web.hostnames[0]

@@ -16,7 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from fixtures.errors import CouldNotVerify, GonogoError
 from fixtures.plan import Plan
+from fixtures.plan.references import poor_secrets
 from fixtures.policy.verdict import NEWS, expected_checks, judge
+from fixtures.redaction import Redacting, as_state, from_state, known_secrets
 from fixtures.run.evidence import Check, CheckResult, GateResult, Occasion, Receipt, Verdict, now
 from fixtures.run.journal import CatalogueMade, GateJudged, WaiverUsed
 from fixtures.run.run import Run, write_whole
@@ -54,6 +56,7 @@ class Gates:
         self.run = run
         self.catalogue: dict[str, Check] = {}
         self.catalogue_hash = ""
+        poor_secrets(plan)  # from here on all of the plan's are known, to the gates' processes too
 
     def collect(self) -> None:
         """Collect the catalogue anew (at the start, and after the survey, which adds tables and gems).
@@ -88,7 +91,7 @@ class Gates:
                 remedy="see pytest's options in pyproject.toml: none may leave a file out",
             )
         self.catalogue = dict(sorted(found.collected.items()))
-        text = _CATALOGUE.dump_json(self.catalogue, indent=1).decode()
+        text = as_state(self.catalogue, indent=1)
         self.catalogue_hash = hashlib.sha256(text.encode()).hexdigest()
         write_whole(self.run.directory / CATALOGUE, text)
         self.run.journal(CatalogueMade(checks=len(self.catalogue), sha256=self.catalogue_hash))
@@ -153,7 +156,7 @@ class Gates:
         # Both gates that are asked ahead of a step come from one process and bear one number.
         ahead = "-before" if occasion is Occasion.GIVEN_BEFORE else ""
         path = self.run.gates / f"{number:04d}-{_label(states)}{ahead}.json"
-        write_whole(path, result.model_dump_json(indent=1) + "\n")
+        write_whole(path, as_state(result, indent=1) + "\n")
         self.run.journal(judged)
         # Ahead of its step a claim need not hold: there no waiver lets anything pass.
         for used in results if occasion is not Occasion.GIVEN_BEFORE else []:
@@ -162,7 +165,7 @@ class Gates:
         return result
 
     def _pytest(self, arguments: list[str], output: Path) -> int:
-        process = _SERVER.Process(target=_gate, args=(arguments, clean_environment(), str(output)))
+        process = _SERVER.Process(target=_gate, args=(arguments, clean_environment(), str(output), known_secrets))
         process.start()
         told, moved = 0, time.monotonic()
         while process.is_alive() and time.monotonic() - moved < MINUTES * 60:
@@ -186,7 +189,7 @@ def read_catalogue(run: Run) -> dict[str, Check]:
     """The catalogue that the run keeps; raises `CouldNotVerify` where it holds none."""
     path = run.directory / CATALOGUE
     try:
-        return _CATALOGUE.validate_json(path.read_bytes())
+        return _CATALOGUE.validate_json(from_state(path.read_text(encoding="utf-8")))
     except (OSError, ValidationError) as error:
         raise CouldNotVerify(
             str(path),
@@ -227,11 +230,13 @@ def _tell(path: Path, begin: int) -> None:
                 log.info("%s", line.removeprefix(NEWS).rstrip())
 
 
-def _gate(arguments: list[str], environment: dict[str, str], log: str) -> None:
+def _gate(arguments: list[str], environment: dict[str, str], log: str, hidden: dict[str, str | None]) -> None:
     """The gate's own process: `python -m pytest ARGUMENTS`, everything it prints in the log."""
     with Path(log).open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    known_secrets.update(hidden)  # through a pipe: no argument and no variable holds them
+    sys.stderr = Redacting(sys.stderr)
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)
@@ -250,7 +255,7 @@ def last_words(log: Path, most: int = 600) -> str:
 def read_receipt(path: Path, nonce: str) -> Receipt | None:
     """The receipt of this very gate, or None: absent, malformed, or another gate's."""
     try:
-        receipt = Receipt.model_validate_json(path.read_text(encoding="utf-8"))
+        receipt = Receipt.model_validate_json(from_state(path.read_text(encoding="utf-8")))
     except (OSError, ValidationError):
         return None
     return receipt if receipt.nonce == nonce else None

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from fixtures.secrets import redact
+from fixtures.redaction import redact
 
 QUIET_SECONDS = 8
 """On a plain output, how long a step may say nothing before its time is printed."""
@@ -44,6 +44,7 @@ class Progress:
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
         """Show that something is under way, and for how long."""
+        text = redact(text)
         if self.console.is_terminal:
             with self.console.status(escape(text)) as status, _ticking(lambda s: _update(status, text, s), 1):
                 self._status = status

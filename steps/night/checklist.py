@@ -14,6 +14,7 @@ from fixtures import states, wording
 from fixtures.plan import Plan, digest
 from fixtures.plan.risks import named_risks
 from fixtures.plan.waivers import Signed, load_signed
+from fixtures.redaction import redact
 from fixtures.run.evidence import Check, now
 from fixtures.run.journal import StepFinished, StepStarted
 from fixtures.run.records import Attested, Checklist, DnsBefore, SignedRisk
@@ -92,9 +93,8 @@ def render(
     )  # fmt: skip
     environment.filters["spoken"] = lambda name: str(name).replace("_", " ")
     environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}"
-    return environment.get_template(f"checklist.{form}.j2").render(
-        _facts(plan, runs, signed), tests=tests(plan, catalogue)
-    )
+    template = environment.get_template(f"checklist.{form}.j2")
+    return redact(template.render(_facts(plan, runs, signed), tests=tests(plan, catalogue)))
 
 
 def _facts(plan: Plan, runs: Sequence[Run], signed: Signed) -> dict[str, Any]:

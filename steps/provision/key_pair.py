@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fixtures.connect.cloud import PLAN_TAG, Cloud, aws_errors
 from fixtures.errors import Refused, StepFailed
 from fixtures.plan import Plan
+from fixtures.redaction import know
 from steps.step import step
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def write_new_key(path: Path) -> None:
     text = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
+    know(text.decode())
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(text)

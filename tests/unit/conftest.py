@@ -7,8 +7,15 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from fixtures.plan import Plan, load_plan
+from fixtures.redaction import known_secrets
 from fixtures.run.run import Run
 from tests.unit.example import EXAMPLE
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_left():
+    """What one test had hidden is no secret of the next one."""
+    known_secrets.clear()
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_reports_import_nothing_but_the_evidence() -> None:
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('fixtures', 'steps', 'checks', 'pytest')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    rooms = ["fixtures", "fixtures.errors", "fixtures.run"]
+    rooms = ["fixtures", "fixtures.errors", "fixtures.redaction", "fixtures.run"]
     assert done.stdout.strip() == str(
         [*rooms, *(f"fixtures.run.{name}" for name in ("evidence", "journal", "records"))]
     )

@@ -36,7 +36,7 @@ import os, signal, sys
 from pathlib import Path
 from fixtures.errors import GonogoError
 from fixtures.plan import load_plan
-from fixtures.run.evidence import Entry
+from fixtures.run.journal import TargetOpened
 from steps.engine.executor import Executor, GateClosed, choose_run, describe
 from steps.cli.exits import exit_code
 from steps.engine.lock import plan_lock
@@ -388,3 +388,123 @@ def test_no_budget_runs_once_production_is_open_again(plan: Plan, run: Run) -> N
     assert left < 0
     run.journal(SourceReopened())
     assert minutes_left(plan, run) is None
+
+
+SECRET = "hunter2/Vt7mQ+2xLr9"
+
+LEAKY_DRIVER = DRIVER.replace(
+    "HERE = Path", """import logging
+from unittest.mock import Mock
+from fixtures.plan.references import poor_secrets, refuse_poor_secrets
+from fixtures.run.evidence import PASS, now
+from fixtures.run.records import SourceClosure, Survey
+from steps.back_out.back_out import back_out
+from steps.engine.gate import Gates
+NAME = os.environ["NAME"]
+HERE = Path"""
+).replace('call("second")', 'call("second")\n    logging.getLogger("steps.test").info("the server said %s", NAME)').replace(
+    'RuntimeError("a bug")', "RuntimeError(f'a bug: postgresql://app:{NAME}@localhost/')"
+).replace(
+    """            executor = Executor(plan, run, Progress(),""",
+    """            progress = Progress(run.directory / "run.log")
+            progress.listen()
+            if "back-out" in sys.argv:
+                print(poor_secrets(plan))
+                connections = Mock(plan=plan, run=run)
+                back_out(connections, lambda text, word: True)
+                print(connections.mock_calls, file=(HERE / "asked.log").open("w"))
+                gates = Gates(plan, run)
+                gates.collect()
+                result = gates.ask(["backed_out"])
+                print(*(describe(check) for check in result.results if check.outcome not in PASS))
+                sys.exit(result.verdict not in PASS)
+            refuse_poor_secrets(plan)
+            if not run.has(Survey):
+                run.record(Survey(
+                    machine_id="m", system_identifier="1", server_version="15", encoding="UTF8", collation="C", ctype="C",
+                    tables=["public.payslips", f"public.{NAME}"], sequences=[], extensions={}, ruby="3", gems={},
+                    features={}, release="/r", release_digest="", environment=[], time_zone="UTC", files={}, units={},
+                    facts={NAME: NAME}))
+                run.record(SourceClosure(logins={NAME: True}, stopped_units=[], held_files=[], closed=now()))
+            executor = Executor(plan, run, progress,""",
+)  # fmt: skip
+
+LEAKY_CHECKS = (
+    CHECKS
+    + '''
+import os
+import warnings
+from fixtures.errors import CouldNotVerify
+from fixtures.run.records import SourceClosure, Survey
+
+NAME = os.environ["NAME"]
+
+def tell():
+    print("printed", NAME)
+    warnings.warn(f"warned {NAME}")
+
+@pytest.mark.gems_installed
+@pytest.mark.backed_out
+def check_table(table, run):
+    """Each table has arrived, and is called what it is called."""
+    tell()
+    assert table in ("public.payslips", f"public.{NAME}")
+    assert run.records(Survey).facts == {NAME: NAME}
+    assert run.records(SourceClosure).logins == {NAME: True}
+    assert (HERE / "second").exists(), f"no table {NAME}"
+
+@pytest.mark.gems_installed
+def check_server():
+    """The server answers."""
+    tell()
+    if not (HERE / "second").exists():
+        raise CouldNotVerify("the server", expected=NAME, found=f"http://a:{NAME}@b/", remedy=NAME)
+
+@pytest.mark.gems_installed
+def check_fault():
+    """A check may itself be wrong."""
+    if not (HERE / "second").exists():
+        raise KeyError(NAME)
+'''
+)
+
+
+@pytest.fixture
+def leaky(project):
+    """A migration whose production has a table and a role by a name that everything speaks of."""
+    (project / "driver.py").write_text(LEAKY_DRIVER)
+    (project / "checks" / "check_all.py").write_text(LEAKY_CHECKS)
+    shutil.copytree(ROOT / "reports", project / "reports")
+    return project
+
+
+def test_no_file_of_a_run_holds_a_secret_and_the_run_goes_on_and_back(leaky):
+    told = []
+    for arguments, environment, expected in (
+        ([], {"FAIL": "1"}, 1),
+        ([], {"UNTIL": "gems_installed"}, 0),
+        (["back-out"], {}, 0),
+    ):
+        code, out = drive(leaky, *arguments, **environment, NAME=SECRET, PAYROLL_DB_PASSWORD=SECRET)
+        told.append(out)
+        assert code == expected, out
+    assert SECRET in (leaky / "asked.log").read_text(), "the role that logs in again is called by its name"
+    (run,) = [p for p in (leaky / "runs").iterdir() if p.is_dir()]
+    subprocess.run([sys.executable, "-m", "reports", str(run), "--ended"], cwd=leaky, check=True)
+    files = {path: path.read_text() for path in run.rglob("*") if path.is_file()}
+    assert "hunter2" not in "".join(told)
+    assert not [path.name for path, text in files.items() if "hunter2" in text]
+    assert "the server said [secret]" in files[run / "run.log"]
+    assert "⟦database.password⟧" in files[run / "records" / "survey.json"]
+    assert run / "signoff.html" in files
+
+
+def test_a_secret_equal_to_the_roles_name_stops_a_run_but_no_back_out(leaky):
+    """The password may have been changed to it since production was closed."""
+    code, out = drive(leaky, NAME="smallpayroll", PAYROLL_DB_PASSWORD="smallpayroll")
+    assert (code, "database.password is a word of the plan" in out, calls(leaky)) == (1, True, []), out
+    assert drive(leaky, NAME="smallpayroll", UNTIL="ruby_installed")[0] == 0
+    (leaky / "second").touch()
+    code, out = drive(leaky, "back-out", NAME="smallpayroll", PAYROLL_DB_PASSWORD="smallpayroll")
+    assert (code, "database.password is a word of the plan" in out) == (0, True), out
+    assert "smallpayroll" in (leaky / "asked.log").read_text()
