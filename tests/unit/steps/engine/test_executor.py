@@ -49,7 +49,7 @@ import os, signal, sys
 from pathlib import Path
 from fixtures.errors import GonogoError
 from fixtures.plan import load_plan
-from fixtures.run.evidence import Entry
+from fixtures.run.journal import TargetOpened
 from steps.engine.executor import Executor, GateClosed, choose_run, describe
 from steps.cli.exits import exit_code
 from steps.engine.lock import plan_lock
