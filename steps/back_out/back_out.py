@@ -58,6 +58,8 @@ from steps.tools.units import run_unit
 Confirm = Callable[[str, str], bool]
 """Is given a text to show and the word that must be typed; whether it was."""
 
+WORK = "the back-out"
+"""What refusals and host locks name."""
 FENCE = STATE_DIRECTORY / "fence.json"
 """Which roles of the target could log in before it was fenced."""
 LIMIT = 6 * 3600.0
@@ -108,13 +110,16 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     if run.has(TargetFacts):
         _leave_target(connections, confirm)
     if run.has(SourceClosure):
-        _open_production(connections)
+        with guards.guarded(connections, {"open_source", "open_source_db"}, WORK):
+            _open_production(connections)
     if run.has(DnsBefore):
-        restore(plan, run.records(DnsBefore), connections.dns, connections.cloud)
+        with guards.guarded(connections, {"cloud"} if plan.dns.provider == "route53" else set(), WORK):
+            restore(plan, run.records(DnsBefore), connections.dns, connections.cloud)
         run.journal(DnsRestored())
     if run.has(Notices):
-        for path in withdraw(connections.open_source, plan):
-            run.journal(NoticeWithdrawn(file=path))
+        with guards.guarded(connections, {"open_source"}, WORK):
+            for path in withdraw(connections.open_source, plan):
+                run.journal(NoticeWithdrawn(file=path))
     run.journal(BackedOut())
 
 
@@ -141,7 +146,7 @@ def _leave_target(connections: Connections, confirm: Confirm) -> None:
     run, plan = connections.run, connections.plan
     opened = run.happened(TargetOpened)
     try:
-        guards.prove_target(connections.target, run, plan, connections.cloud)
+        guards.prove_target(connections)
     except CouldNotVerify as error:
         if opened:
             _ask_blindly(connections, confirm, error)
@@ -151,17 +156,18 @@ def _leave_target(connections: Connections, confirm: Confirm) -> None:
         if opened:
             raise
         return run.journal(TargetUnknown(reason=error.found))
-    if not opened:
-        if stop_pack_if_there(connections.target, plan):
-            connections.target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
-        return run.journal(TargetFenced())
-    _fence(connections)
-    run.journal(TargetFenced())
-    if not run.happened(WritesGivenUp):
-        _save(connections)
-        _give_up_writes(connections, confirm)
-    # The cloud's firewall too: whatever is started on the target by mistake, no user reaches it.
-    firewall.set_ingress(connections.cloud, plan, operator_alone(plan))
+    with guards.locked(connections.target, run, WORK):
+        if not opened:
+            if stop_pack_if_there(connections.target, plan):
+                connections.target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
+            return run.journal(TargetFenced())
+        _fence(connections)
+        run.journal(TargetFenced())
+        if not run.happened(WritesGivenUp):
+            _save(connections)
+            _give_up_writes(connections, confirm)
+        # The cloud's firewall too: whatever is started on the target by mistake, no user reaches it.
+        firewall.set_ingress(connections.cloud, plan, operator_alone(plan))
     return None
 
 
@@ -309,4 +315,5 @@ def _ask_blindly(connections: Connections, confirm: Confirm, error: CouldNotVeri
             found="something else",
             remedy="nothing was changed; mend the target, or run `gonogo back-out` again",
         )
+    connections.cloud.verify_account()
     firewall.set_ingress(connections.cloud, plan, operator_alone(plan))

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from psycopg2 import sql
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
@@ -15,7 +14,6 @@ from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from steps.build.postgresql import server_unit
-from steps.engine import guards
 from steps.step import step
 from steps.tools.units import run_unit
 
@@ -44,10 +42,8 @@ exec dnf -q -y upgrade --security
 
 @step(needs=["web_configured", "gems_installed", "database_created", "source_surveyed"], gives=["build_finished"],
       harmless=True)  # fmt: skip
-def finish_build(plan: Plan, run: Run, target: Host, target_db: Database, cloud: Cloud) -> None:
+def finish_build(plan: Plan, run: Run, target: Host, target_db: Database) -> None:
     """Give the target production's locale, limits, settings and names, and install pending security updates."""
-    guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
     if ask(target, updates.PENDING):
         run_unit(target, run, "finish_build-upgrade", _UPGRADE, 1800)
     listed = run.records(Survey).facts

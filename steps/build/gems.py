@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Mapping
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts.bundle import Bundle
@@ -13,16 +12,14 @@ from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from steps.build import ruby
-from steps.engine import guards
 from steps.step import step
 from steps.tools import packages
 from steps.tools.units import run_unit
 
 
 @step(needs=["release_copied", "ruby_installed"], gives=["gems_installed"], harmless=True)
-def install_gems(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def install_gems(plan: Plan, run: Run, target: Host) -> None:
     """Install the application's system packages, and every gem of production's bundle that is still missing."""
-    guards.prove_target(target, run, plan, cloud)
     packages.install(target, run, "install_gems", plan.application.packages)
     survey = run.records(Survey)
     wanted = {gem: (version, survey.features[gem]) for gem, version in survey.gems.items()}

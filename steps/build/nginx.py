@@ -2,13 +2,11 @@
 
 from pathlib import PurePosixPath
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.plan import Plan
 from fixtures.run.run import Run
 from steps.build.certificates import place_certificates
-from steps.engine import guards
 from steps.step import step
 from steps.tools import packages
 
@@ -17,9 +15,8 @@ DEFAULT = ENABLED / "default"
 
 
 @step(needs=["release_copied", "pack_configured"], gives=["web_configured"], harmless=True)
-def configure_nginx(plan: Plan, run: Run, source: Host, target: Host, cloud: Cloud) -> None:
+def configure_nginx(plan: Plan, run: Run, source: Host, target: Host) -> None:
     """Install nginx, give it production's site and certificates, and take Debian's default site away."""
-    guards.prove_target(target, run, plan, cloud)
     packages.install(target, run, "configure_nginx", plan.web.packages)
     place_certificates(plan, source, target)
     site = plan.web.site

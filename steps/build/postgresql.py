@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
@@ -17,7 +16,6 @@ from fixtures.facts.roles import roles_named
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
-from steps.engine import guards
 from steps.step import step
 from steps.tools import packages
 from steps.tools.units import run_unit
@@ -55,9 +53,8 @@ rm -rf -- "$link.moved"
 
 
 @step(needs=["data_mounted"], gives=["database_installed"], harmless=True)
-def install_postgresql(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def install_postgresql(plan: Plan, run: Run, target: Host) -> None:
     """Install the database server and its development files, and have it start at boot."""
-    guards.prove_target(target, run, plan, cloud)
     packages.install(target, run, "install_postgresql", plan.postgresql.packages)
     unit = server_unit(plan)
     target.check(["systemctl", "enable", "--quiet", "postgresql.service"])
@@ -65,10 +62,8 @@ def install_postgresql(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None
 
 
 @step(needs=["database_installed", "data_mounted"], gives=["data_on_mnt"], harmless=True)
-def move_data_to_mount(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def move_data_to_mount(plan: Plan, run: Run, target: Host) -> None:
     """Move PostgreSQL's data directory to the data mount and leave a link behind."""
-    guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
     unit = server_unit(plan)
     folder = f"/etc/systemd/system/{unit}.d"
     target.check(["install", "-d", "-m", "0755", folder])
@@ -97,11 +92,8 @@ def move_script(plan: Plan) -> str:
 
 
 @step(needs=["data_on_mnt", "source_surveyed"], gives=["passwords_required"], harmless=True)
-def require_passwords(
-    plan: Plan, run: Run, target: Host, source_db: Database, target_db: Database, cloud: Cloud
-) -> None:  # fmt: skip
+def require_passwords(plan: Plan, target: Host, source_db: Database, target_db: Database) -> None:
     """Ask for a password over TCP, ahead of every looser rule, and store new ones in the plan's form."""
-    guards.prove_target(target, run, plan, cloud)
     method = plan.database.authentication
     if str(target_db.value("SHOW password_encryption", dbname="postgres")) != method:
         target_db.execute(
@@ -134,10 +126,8 @@ def no_wrong_rule_command() -> list[str]:
 
 
 @step(needs=["passwords_required", "source_surveyed"], gives=["database_created"], harmless=True)
-def create_role_and_database(plan: Plan, run: Run, target: Host, target_db: Database, cloud: Cloud) -> None:
+def create_role_and_database(plan: Plan, run: Run, target: Host, target_db: Database) -> None:
     """Create the application's role and database, in production's encoding and collation, with their grants."""
-    guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
     survey = run.records(Survey)
     database, role = plan.database.name, plan.database.role
     if not target_db.value("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,), dbname="postgres"):

@@ -2,7 +2,6 @@
 
 from pathlib import PurePosixPath
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.places import (
     EGRESS_RULES,
@@ -17,7 +16,6 @@ from fixtures.places import (
 from fixtures.plan import Plan
 from fixtures.policy.egress import ruleset
 from fixtures.run.run import Run
-from steps.engine import guards
 from steps.step import step
 from steps.tools import packages
 
@@ -51,10 +49,8 @@ nft delete table inet "$2" 2>/dev/null || ! nft list table inet "$2" >/dev/null 
 
 
 @step(needs=["ssh_ready"], gives=["target_quarantined"], harmless=True)
-def hold_target(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def hold_target(plan: Plan, run: Run, target: Host) -> None:
     """Hold the target's workers and cron files, and refuse what would leave it except what the plan lists."""
-    guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
     packages.install(target, run, "hold_target", ["nftables"])
     hold(target, plan)
 

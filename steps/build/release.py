@@ -4,14 +4,12 @@ import shlex
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.places import HELD
 from fixtures.plan import Page, Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
-from steps.engine import guards
 from steps.step import step
 
 _CHUNK = 1 << 16
@@ -37,10 +35,8 @@ done
 
 
 @step(needs=["target_quarantined", "source_surveyed"], gives=["release_copied"], harmless=True)
-def copy_release(plan: Plan, run: Run, source: Host, target: Host, cloud: Cloud) -> None:
+def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
     """Copy the application's user, its code, its settings and secrets, and its units; cron files are held."""
-    guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
     target.check(user_command(_account(source, plan.application.user)))
     others = _other_releases(source, run.records(Survey).release, plan)
     trees = [plan.application.home]

@@ -3,12 +3,10 @@
 import shlex
 from pathlib import PurePosixPath
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.places import tarball_mark
 from fixtures.plan import Plan, Tarball
 from fixtures.run.run import Run
-from steps.engine import guards
 from steps.step import step
 from steps.tools import packages
 from steps.tools.units import run_unit
@@ -74,9 +72,8 @@ done
 
 
 @step(needs=["data_mounted"], gives=["ruby_installed"], harmless=True)
-def install_ruby(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def install_ruby(plan: Plan, run: Run, target: Host) -> None:
     """Remove the dated Ruby where the plan says so, install the planned one, and what native gems are built with."""
-    guards.prove_target(target, run, plan, cloud)
     packages.remove(target, run, "install_ruby", plan, plan.ruby.remove)
     packages.install(target, run, "install_ruby", plan.ruby.packages)
     if plan.ruby.tarball is not None:

@@ -9,7 +9,6 @@ from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan, Volume
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
-from steps.engine import guards
 from steps.step import step
 from steps.tools import packages
 from steps.tools.units import run_unit
@@ -72,8 +71,7 @@ mount -- "$1"
 @step(needs=["ssh_ready"], gives=["data_mounted"], harmless=True)
 def mount_data_volume(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Format the blank data volume and mount it, now and at every boot."""
-    facts = guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
+    facts = run.records(TargetFacts)
     volume = plan.target.volume
     if volume.filesystem == "xfs":
         packages.install(target, run, "mount_data_volume", ["xfsprogs"])

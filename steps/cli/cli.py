@@ -23,6 +23,7 @@ from steps.cli.discover import discover
 from steps.cli.hosts import hosts
 from steps.cli.lab import lab
 from steps.cli.run import RUNS, PlanFile, after_closing
+from steps.engine import guards
 from steps.engine.executor import ended, finished_steps, minutes_left
 from steps.engine.pages import Pages
 from steps.engine.progress import Progress
@@ -54,6 +55,8 @@ def show_plan(plan_file: PlanFile = Path("plan.toml")) -> None:
             say(f"{number:3d}  {step.name:28} {step.meaning}")
             if step.destroys:
                 say(f"     {'':28} destroys {step.destroys}", "yellow")
+            if step.writes_to_source:
+                say(f"     {'':28} on production: {step.writes_to_source}", "yellow")
     say(f"\nback-out: `gonogo back-out`, from any point. Outage budget: {plan.cutover.outage_minutes} minutes.")
 
 
@@ -129,6 +132,10 @@ def lock(
             held = host.lock_holder()
             Progress().say(f"{name}: {held or 'free'}")
             if free and held:
+                if name == "source":
+                    guards.prove_source(host, connections.run)
+                else:
+                    guards.prove_target(connections)
                 host.unlock()
                 Progress().say(f"{name}: freed")
     finally:

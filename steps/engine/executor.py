@@ -13,6 +13,7 @@ from fixtures.run import journal
 from fixtures.run.evidence import PASS, CheckResult, GateResult, Problem, Verdict, now
 from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run, new_run, runs_of
+from steps.engine import guards
 from steps.engine.gate import Gates
 from steps.engine.progress import Progress
 from steps.step import Step
@@ -151,15 +152,9 @@ class Executor:
                 return
 
     def _one(self, number: int, step: Step, confirm: Callable[[Step], bool]) -> None:
-        earlier = any("target_open" in later.gives for later in self.steps[number:])
-        if (step.destroys or earlier) and self.run.happened(journal.TargetOpened):
-            would = f"would destroy: {step.destroys}" if step.destroys else "belongs before it"
-            raise Refused(
-                f"the step {step.name}",
-                expected="never to run once the target was opened",
-                found=f"target_open is in the journal, and the step {would}",
-                remedy="`gonogo status` shows where the run stands; `gonogo back-out` is the way back",
-            )
+        unopened = bool(step.destroys) or any("target_open" in later.gives for later in self.steps[number:])
+        if unopened and self.run.happened(journal.TargetOpened):
+            raise guards.opened_already(f"the step {step.name}", "the run's journal")
         begun = now()
         title = f"{number:2d}/{len(self.steps)} {step.name}"
         with self.progress.working(f"{title}: is it ready?"):
@@ -181,9 +176,10 @@ class Executor:
             )
         if step.destroys:
             self.progress.say(f"      destroys {step.destroys}")
-        self.run.journal(journal.StepStarted(step=step.name))
+        if step.writes_to_source:
+            self.progress.say(f"      on production: {step.writes_to_source}")
         with self.progress.working(f"{title}: {step.meaning}"):
-            self._call(step)
+            self._call(step, unopened=unopened)
         with self.progress.working(f"{title}: proving"):
             result = self.gates.after(step)
         if result.verdict not in PASS:
@@ -197,10 +193,14 @@ class Executor:
         mark = "go" if result.verdict is Verdict.GO else "waived"
         self.progress.say(f"{title}  {mark} {', '.join(step.gives)} ({_counts(result)}, {seconds:.1f} s)", "green")
 
-    def _call(self, step: Step) -> None:
+    def _call(self, step: Step, *, unopened: bool) -> None:
+        """Call the step's function, after its guards; whatever stops it is in the journal."""
         connections = Connections(self.plan, self.run, may_change=True)
+        work = f"the step {step.name}"
         try:
-            step.run(connections)
+            with guards.guarded(connections, step.handed, work, unopened=unopened, unproven=bool(step.unproven)):
+                self.run.journal(journal.StepStarted(step=step.name))
+                step.run(connections)
         except GonogoError as error:
             self.run.journal(journal.StepFailed(step=step.name, problem=Problem.of(error)))
             raise
@@ -209,7 +209,7 @@ class Executor:
             raise
         except Exception as error:
             fault = StepFailed(
-                f"the step {step.name}",
+                work,
                 expected="to finish",
                 found=f"{type(error).__name__}: {error}",
                 remedy=f"this is a fault of gonogo; the step may be half-done; run the same command again, it starts at "
@@ -220,7 +220,7 @@ class Executor:
             raise fault from error
         finally:
             connections.close()
-        if step.name == "survey_source":
+        if step.changes_checks:
             self.gates.collect()
 
 

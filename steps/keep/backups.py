@@ -14,7 +14,6 @@ from fixtures.run.records import RestoreTest
 from fixtures.run.run import Run
 from fixtures.sameness import pinned, psql
 from steps.build.postgresql import server_unit
-from steps.engine import guards
 from steps.step import step
 from steps.tools import packages
 from steps.tools.units import run_unit
@@ -40,7 +39,6 @@ runuser -u {SUPERUSER} -- /usr/bin/python3 {JOB} test {CONFIGURATION} >{_RESULT}
 @step(needs=["rehearsed", "target_quarantined"], gives=["backed_up"], harmless=True)
 def schedule_backups(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Make the bucket ready, have the target back itself up on schedule, and make the first backup at once."""
-    guards.prove_target(target, run, plan, cloud)
     if plan.target.instance_profile is None:
         raise Refused(
             "target.instance_profile in the plan",
@@ -61,9 +59,8 @@ def schedule_backups(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
 
 
 @step(needs=["backed_up"], gives=["restore_tested"], harmless=True)
-def test_restore(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def test_restore(run: Run, target: Host) -> None:
     """Fetch the newest backup as a restore would, restore it beside the living database, and compare."""
-    guards.prove_target(target, run, plan, cloud)
     run_unit(target, run, "test_restore", _TEST, LIMIT)
     text = target.read_file(_RESULT)
     target.check(["rm", "-f", "--", _RESULT])
@@ -170,7 +167,6 @@ def ready_bucket(plan: Plan, cloud: Cloud) -> None:
 
     Raises `Refused` for one that gonogo did not make for this plan; nothing of it is changed then.
     """
-    cloud.verify_account()
     store = Store(cloud, plan)
     ours: Any = {"Bucket": store.name, "ExpectedBucketOwner": store.account}
     if not store.exists():

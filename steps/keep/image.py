@@ -13,7 +13,6 @@ from fixtures.run.evidence import Verdict, now
 from fixtures.run.records import Image, TargetFacts
 from fixtures.run.run import Run
 from steps.build.postgresql import server_unit
-from steps.engine import guards
 from steps.keep import scratch, sealing
 from steps.provision.instance import wait_for
 from steps.step import step
@@ -32,18 +31,12 @@ SNAPSHOT_SECONDS = 60
 @step(needs=["rehearsed", "target_quarantined"], gives=["image_made"], harmless=True)
 def make_image(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Take an image of the target at rest, without keys and the data mount, and try an instance of it."""
-    facts = guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
-    target.lock(run.name, "making an image")
-    try:
-        sealing.unseal(target)  # what a process that died left behind
-        made = _unfinished(run, cloud)
-        _tidy(plan, run, cloud, keep=made.image_id if made else "")
-        if made is None:
-            made = _take(plan, run, target, cloud, facts)
-            run.record(made)
-    finally:
-        target.unlock()
+    sealing.unseal(target)  # what a process that died left behind
+    made = _unfinished(run, cloud)
+    _tidy(plan, run, cloud, keep=made.image_id if made else "")
+    if made is None:
+        made = _take(plan, run, target, cloud)
+        run.record(made)
     _wait_available(cloud, made.image_id)
     boot = scratch.try_image(plan, run, cloud, made)
     run.record(made.model_copy(update={"scratch": boot}))
@@ -100,15 +93,15 @@ def secrets(plan: Plan) -> list[str]:
     return [str(plan.application.environment_file), *(str(one.key) for one in plan.web.certificates)]
 
 
-def _take(plan: Plan, run: Run, target: Host, cloud: Cloud, facts: TargetFacts) -> Image:
+def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> Image:
     """The image, begun while the target was at rest and sealed from the first moment to the last."""
-    begun = now()
+    begun, instance = now(), run.records(TargetFacts).instance_id
     name = f"{plan.image.name}-{begun:%Y%m%dT%H%M%SZ}"
     log.info("taking the image %s", name)
     try:
         sealing.seal(target, units(plan), secrets(plan))
         with aws_errors("taking the image"):
-            image_id = cloud.ec2.create_image(**create_request(plan, run, facts.instance_id, name))["ImageId"]
+            image_id = cloud.ec2.create_image(**create_request(plan, run, instance, name))["ImageId"]
         wait_for(lambda: _has_begun(cloud, image_id) or None, SNAPSHOT_SECONDS, image_id, "its snapshot to begin")
         sealed = sealing.is_sealed(target)
     finally:
@@ -121,13 +114,7 @@ def _take(plan: Plan, run: Run, target: Host, cloud: Cloud, facts: TargetFacts) 
             found="the target took its keys back before; the image was thrown away",
             remedy="run the same command again",
         )
-    return Image(
-        image_id=image_id,
-        name=name,
-        instance_id=facts.instance_id,
-        made=begun,
-        secrets=plan.image.keep_secrets,
-    )
+    return Image(image_id=image_id, name=name, instance_id=instance, made=begun, secrets=plan.image.keep_secrets)
 
 
 def _has_begun(cloud: Cloud, image_id: str) -> bool:

@@ -13,7 +13,6 @@ from fixtures.policy import ingress
 from fixtures.run.journal import Accepted
 from fixtures.run.records import ResponseTimes, TargetFacts, UsersMoved
 from fixtures.run.run import Run
-from steps.engine import guards
 from steps.keep import backups
 from steps.night import following
 from steps.provision import firewall
@@ -21,12 +20,16 @@ from steps.step import step
 from steps.tools.copying import remove_temporary_keys
 
 
-@step(needs=["dns_changed", "target_open", "source_closed", "smoke_tested"], gives=["accepted"])
+@step(
+    needs=["dns_changed", "target_open", "source_closed", "smoke_tested"],
+    gives=["accepted"],
+    writes_to_source="takes away the keys that copies left there",
+)
 def accept(
     plan: Plan, run: Run, dns: Dns, cloud: Cloud, source: Host, open_source: Host, target: Host, web: Web
 ) -> None:
     """Wait until resolvers have forgotten production's address, back up, and take away every temporary key, rule and lock."""
-    facts = guards.prove_target(target, run, plan, cloud)
+    facts = run.records(TargetFacts)
     for resolver in plan.dns.resolvers:
         for record in plan.dns.records:
             wait_forgotten(plan, dns, resolver, record, facts)

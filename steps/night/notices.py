@@ -29,7 +29,7 @@ _DEFINITE = (
 """The server's own word that it did not take the mail."""
 
 
-@step(needs=["source_surveyed"], gives=["notice_published"])
+@step(needs=["source_surveyed"], gives=["notice_published"], writes_to_source="the notice, as a page that users see")
 def publish_notice(plan: Plan, run: Run, open_source: Host) -> None:
     """Tell users and internal users when production will be closed, through every channel of the plan, once."""
     mistakes = misleading(plan)

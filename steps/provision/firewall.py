@@ -11,8 +11,6 @@ from fixtures.facts.security_group import security_group
 from fixtures.plan import Plan
 from fixtures.policy import ingress
 from fixtures.policy.ingress import Ingress
-from fixtures.run.journal import TargetOpened
-from fixtures.run.run import Run
 from steps.step import step
 
 if TYPE_CHECKING:
@@ -22,11 +20,8 @@ log = logging.getLogger(__name__)
 
 
 @step(needs=["source_surveyed"], gives=["firewall_ready"], harmless=True)
-def open_firewall(plan: Plan, run: Run, cloud: Cloud) -> None:
+def open_firewall(plan: Plan, cloud: Cloud) -> None:
     """Let in the operator and the listed copying; users come later."""
-    cloud.verify_account()
-    if run.happened(TargetOpened):
-        return
     set_ingress(cloud, plan, ingress.before_opening(plan))
 
 

@@ -24,7 +24,6 @@ T = TypeVar("T")
 @step(needs=["key_pair_present", "firewall_ready", "ami_inspected"], gives=["instance_running"], harmless=True)
 def launch_instance(plan: Plan, run: Run, cloud: Cloud) -> None:
     """Launch the instance with its data volume, wait until it runs, and give it a fixed address."""
-    cloud.verify_account()
     with aws_errors("launching the instance"):
         group = security_group(cloud, plan)
         if group is None:

@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 @step(needs=["source_surveyed"], gives=["key_pair_present"], harmless=True)
 def create_key_pair(plan: Plan, cloud: Cloud) -> None:
     """Make the key pair here, keep its private half with mode 0600, and give the cloud the public half."""
-    cloud.verify_account()
     path = plan.resolve(plan.target.key_file)
     with aws_errors("looking for the key pair"):
         names = [{"Name": "key-name", "Values": [plan.target.key_name]}]

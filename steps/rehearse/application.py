@@ -1,13 +1,11 @@
 """The application on the target: started, tried, stopped, started again."""
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.connect.web import Web
 from fixtures.facts import parity
 from fixtures.plan import Plan
 from fixtures.run.records import DataCopy, Rehearsal, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
-from steps.engine import guards
 from steps.rehearse import sampling
 from steps.step import step
 
@@ -26,9 +24,8 @@ from steps.step import step
     gives=["application_running"],
     harmless=True,
 )
-def start_application(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def start_application(plan: Plan, target: Host) -> None:
     """Start the pack and nginx; workers and cron stay held."""
-    guards.prove_target(target, run, plan, cloud)
     start_pack(target, plan)
 
 
@@ -44,10 +41,8 @@ def rehearse(plan: Plan, run: Run, web: Web) -> None:
 
 
 @step(needs=["source_closed"], gives=["target_stopped"])
-def stop_target_application(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def stop_target_application(plan: Plan, target: Host) -> None:
     """Stop the target's pack, so that nothing reads or writes while it is filled."""
-    guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
     stop_pack(target, plan)
 
 
@@ -55,9 +50,8 @@ def stop_target_application(plan: Plan, run: Run, target: Host, cloud: Cloud) ->
     needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "target_quarantined"],
     gives=["smoke_tested"],
 )
-def start_application_again(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def start_application_again(plan: Plan, target: Host) -> None:
     """Start the pack on closed production's data; workers and cron stay held until the target opens."""
-    guards.prove_target(target, run, plan, cloud)
     start_pack(target, plan)
 
 

@@ -5,12 +5,11 @@ import shlex
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import psycopg2
 from psycopg2 import sql
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import SUPERUSER, Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
@@ -26,7 +25,6 @@ from fixtures.sameness.digest import Digest, choose_method, keep_digest
 from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
 from steps.build.postgresql import create_database, verifier
-from steps.engine import guards
 from steps.rehearse.application import stop_pack_if_there
 from steps.step import step
 from steps.tools.copying import channel
@@ -52,24 +50,26 @@ WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname !~ '^pg_' AND r.rolname
     needs=["database_created", "target_quarantined"],
     gives=["data_copied"],
     destroys="the application's database on the target, to fill it anew from production",
+    writes_to_source="a key for this copy alone, kept in memory, and the unit that sends the database",
 )
 def copy_database(
-    plan: Plan, run: Run, cloud: Cloud, open_source: Host, source_db: Database, target: Host, target_db: Database
+    plan: Plan, run: Run, open_source: Host, source_db: Database, target: Host, target_db: Database
 ) -> None:
     """Wipe the target's database and stream production's into it."""
-    _Copy(plan, run, open_source, source_db, target, target_db).go(cloud, final=False)
+    _Copy(plan, run, open_source, source_db, target, target_db).go(final=False)
 
 
 @step(
     needs=["source_closed", "target_stopped"],
     gives=["final_data_copied"],
     destroys="the rehearsal's database on the target, to fill it from closed production",
+    writes_to_source="a key for this copy alone, kept in memory, and the unit that sends the database",
 )
 def copy_database_again(
-    plan: Plan, run: Run, cloud: Cloud, open_source: Host, source_db: Database, target: Host, target_db: Database
+    plan: Plan, run: Run, open_source: Host, source_db: Database, target: Host, target_db: Database
 ) -> None:
     """Wipe the target's database once more and stream closed production's into it."""
-    _Copy(plan, run, open_source, source_db, target, target_db).go(cloud, final=True)
+    _Copy(plan, run, open_source, source_db, target, target_db).go(final=True)
 
 
 def restore_command(plan: Plan) -> list[str]:
@@ -87,25 +87,19 @@ def dump_script(plan: Plan, snapshot: str, ssh: Sequence[str]) -> str:
     return f"set -o pipefail\ncd /\n{shlex.join(dump)} | {shlex.join(ssh)}\n"
 
 
+@dataclass(frozen=True)
 class _Copy:
-    """One copy, from proving who is who to the last ANALYZE."""
+    """One copy, from the key that it pushes with to the last ANALYZE."""
 
-    def __init__(
-        self, plan: Plan, run: Run, open_source: Host, source_db: Database, target: Host, target_db: Database
-    ) -> None:
-        self.plan = plan
-        self.run = run
-        self.open_source = open_source
-        self.source_db = source_db
-        self.target = target
-        self.target_db = target_db
-        self.logins = run.records(SourceClosure).logins if run.has(SourceClosure) else {}
+    plan: Plan
+    run: Run
+    open_source: Host
+    source_db: Database
+    target: Host
+    target_db: Database
 
-    def go(self, cloud: Cloud, *, final: bool) -> None:
+    def go(self, *, final: bool) -> None:
         """Copy, or wait for the copy that an earlier process began."""
-        guards.prove_target(self.target, self.run, self.plan, cloud)
-        guards.refuse_after_opening(self.run, self.target)
-        self._prove_clusters()
         begun = time.monotonic()
         forced = restore_command(self.plan)
         with channel(self.open_source, self.target, self.plan, self.run, purpose=PURPOSE, forced_command=forced) as ssh:
@@ -123,17 +117,6 @@ class _Copy:
         self.run.record(copied.model_copy(update={"seconds": seconds, "sequences_after": after, "indexes": verified}))
         # Only now: a unit that is still known tells a later process that the copy was not finished.
         self.open_source.stop_unit(self._unit(copied.snapshot))
-
-    def _prove_clusters(self) -> None:
-        surveyed = self.run.records(Survey).system_identifier
-        source, target = self.source_db.identity(), self.target_db.identity()
-        if source != surveyed or target == source:
-            raise Refused(
-                "PostgreSQL's identity",
-                expected=f"{surveyed} on the source, as surveyed, and another one on the target",
-                found=f"{source} on the source, {target} on the target",
-                remedy="see that plan and run belong together (`gonogo status`); nothing was changed",
-            )
 
     def _unit(self, snapshot: str) -> str:
         return unit_name(self.run, f"{PURPOSE}-{snapshot}")
@@ -159,7 +142,8 @@ class _Copy:
         """Roles as production has them, and an empty database."""
         self.target.check(["systemctl", "stop", *self.plan.application.pack], timeout=120)
         wanted = roles.names(self.plan)
-        found = roles.with_logins(ask(self.source_db, roles_named(wanted)), self.logins)
+        logins = self.run.records(SourceClosure).logins if self.run.has(SourceClosure) else {}
+        found = roles.with_logins(ask(self.source_db, roles_named(wanted)), logins)
         self._refuse_unlisted(wanted, sorted(set(wanted) - set(found)))
         own = found[self.plan.database.role]
         if roles.made_anew(self.plan, own.name, own.password):
@@ -171,9 +155,7 @@ class _Copy:
         self._run_quietly(statements)
         name = sql.Identifier(self.plan.database.name)
         self.target_db.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name), dbname="postgres")
-        self.target_db.execute(
-            create_database(self.plan, self.run.records(Survey)), dbname="postgres", timeout=300
-        )  # fmt: skip
+        self.target_db.execute(create_database(self.plan, self.run.records(Survey)), dbname="postgres", timeout=300)
 
     def _new_hash(self, own: roles.Role) -> str:
         """The application's password in the plan's form, proven to be production's; production's hash is of another."""

@@ -2,10 +2,10 @@
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.plan import Plan, Upload
@@ -13,7 +13,6 @@ from fixtures.run.records import FilesCopy, Survey
 from fixtures.run.run import Run
 from fixtures.sameness.listing import Listing, list_directory, scratch
 from fixtures.sameness.manifest import Made, Manifest, at_once, keep_manifest, kept_manifest, read_manifest
-from steps.engine import guards
 from steps.step import step
 from steps.tools.copying import refuse_empty, rsync_push
 
@@ -24,31 +23,29 @@ log = logging.getLogger(__name__)
     needs=["release_copied", "target_quarantined"],
     gives=["files_copied"],
     destroys="files in the target's upload directories that production no longer has",
+    writes_to_source="a key for this copy alone, kept in memory, and the units that send the files",
 )
-def copy_uploads(plan: Plan, run: Run, cloud: Cloud, open_source: Host, source: Host, target: Host) -> None:
+def copy_uploads(plan: Plan, run: Run, open_source: Host, source: Host, target: Host) -> None:
     """Push the users' files from production to the target."""
-    _copy(plan, run, cloud, open_source, source, target, final=False)
+    _copy(plan, run, open_source, source, target, final=False)
 
 
 @step(
     needs=["source_closed", "target_stopped"],
     gives=["final_files_copied"],
     destroys="files in the target's upload directories that closed production no longer has",
+    writes_to_source="a key for this copy alone, kept in memory, and the units that send the files",
 )
-def copy_uploads_again(plan: Plan, run: Run, cloud: Cloud, open_source: Host, source: Host, target: Host) -> None:
+def copy_uploads_again(plan: Plan, run: Run, open_source: Host, source: Host, target: Host) -> None:
     """Push what changed among the users' files since the rehearsal."""
-    _copy(plan, run, cloud, open_source, source, target, final=True)
+    _copy(plan, run, open_source, source, target, final=True)
 
 
-def _copy(
-    plan: Plan, run: Run, cloud: Cloud, open_source: Host, source: Host, target: Host, *, final: bool
-) -> None:  # fmt: skip
-    guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
+def _copy(plan: Plan, run: Run, open_source: Host, source: Host, target: Host, *, final: bool) -> None:
     begun = time.monotonic()
     for upload in plan.files:
         refuse_vanished(source, run.records(Survey), str(upload.path))
-    copying = _Copying(plan, run, open_source, source, target, final=final)
+    copying = _Copying(plan, run, open_source, source, target, final)
     copied = {str(upload.path): copying.one(upload) for upload in plan.files}
     run.record(
         FilesCopy(
@@ -62,14 +59,16 @@ def _copy(
     )
 
 
+@dataclass(frozen=True)
 class _Copying:
     """The copy of upload directories, and the manifests of both sides."""
 
-    def __init__(
-        self, plan: Plan, run: Run, open_source: Host, source: Host, target: Host, *, final: bool
-    ) -> None:  # fmt: skip
-        self.plan, self.run, self.open_source, self.source, self.target = plan, run, open_source, source, target
-        self.final = final
+    plan: Plan
+    run: Run
+    open_source: Host
+    source: Host
+    target: Host
+    final: bool
 
     def one(self, upload: Upload) -> tuple[Made, Made]:
         """Push one directory; the manifests of what the source held all the while, and of what the target holds.

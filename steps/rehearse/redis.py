@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.connect.redis import Redis, alike, opened, unlike
 from fixtures.errors import Refused, StepFailed
@@ -16,7 +15,6 @@ from fixtures.plan import Redis as Planned
 from fixtures.run.records import RedisCopy
 from fixtures.run.run import Run
 from fixtures.sameness.keys import Keys, keep_keys
-from steps.engine import guards
 from steps.rehearse.application import stop_pack_if_there
 from steps.step import step
 from steps.tools import packages
@@ -56,10 +54,11 @@ _RECEIVE = f"""umask 077; cat >{ARRIVED}.part && redis-check-rdb {ARRIVED}.part 
     gives=["redis_copied"],
     only_with="redis",
     destroys="what Redis on the target holds, to fill it anew from production",
+    writes_to_source="a key for this copy alone, kept in memory, and the unit that sends Redis's data",
 )
-def copy_redis(plan: Plan, run: Run, cloud: Cloud, source: Host, open_source: Host, target: Host) -> None:
+def copy_redis(plan: Plan, run: Run, source: Host, open_source: Host, target: Host) -> None:
     """Set up Redis on the target and stream production's data into it."""
-    _copy(plan, run, cloud, source, open_source, target, final=False)
+    _copy(plan, run, source, open_source, target, final=False)
 
 
 @step(
@@ -67,20 +66,17 @@ def copy_redis(plan: Plan, run: Run, cloud: Cloud, source: Host, open_source: Ho
     gives=["final_redis_copied"],
     only_with="redis",
     destroys="what Redis on the target holds, to fill it from closed production",
+    writes_to_source="a key for this copy alone, kept in memory, and the unit that sends Redis's data",
 )
-def copy_redis_again(plan: Plan, run: Run, cloud: Cloud, source: Host, open_source: Host, target: Host) -> None:
+def copy_redis_again(plan: Plan, run: Run, source: Host, open_source: Host, target: Host) -> None:
     """Stream closed production's Redis into the target's once more."""
-    _copy(plan, run, cloud, source, open_source, target, final=True)
+    _copy(plan, run, source, open_source, target, final=True)
 
 
-def _copy(
-    plan: Plan, run: Run, cloud: Cloud, source: Host, open_source: Host, target: Host, *, final: bool
-) -> None:  # fmt: skip
+def _copy(plan: Plan, run: Run, source: Host, open_source: Host, target: Host, *, final: bool) -> None:
     planned = plan.redis
     if planned is None:
         return
-    guards.prove_target(target, run, plan, cloud)
-    guards.refuse_after_opening(run, target)
     begun = time.monotonic()
     stop_pack_if_there(target, plan)
     packages.install(target, run, PURPOSE, planned.packages)

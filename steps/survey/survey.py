@@ -12,7 +12,7 @@ from fixtures.run.run import Run
 from steps.step import step
 
 
-@step(needs=[], gives=["source_surveyed"], harmless=True)
+@step(needs=[], gives=["source_surveyed"], harmless=True, changes_checks=True)
 def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> None:
     """Record what production is: its database, Ruby, gems, release, settings, files and units."""
     bundle = ask(source, bundles.bundle(plan))

@@ -89,15 +89,13 @@ def channel(
     """Let the source run one command on the target for as long as the block lasts.
 
     Gives the ssh command to use on the source, its destination as the last word; whatever command it is given, the
-    target runs `forced_command`, as its login user. The key, its line in authorized_keys and the host locks are taken
-    away again, also those that a process which died left behind under the same purpose.
+    target runs `forced_command`, as its login user. The key and its line in authorized_keys are taken away again, also
+    those that a process which died left behind under the same purpose.
     """
     facts = run.records(TargetFacts)
     directory, marker = key_directory(run, purpose), f"{MARKER} {run.name} {purpose}"
     authorized = authorized_keys(target, plan)
     addresses = copying_addresses(plan)
-    for host in (open_source, target):
-        host.lock(run.name, f"copying: {purpose}")
     try:
         public_key = open_source.check(
             ["sh", "-c", _MAKE_KEY, "key", directory, f"gonogo {run.name} {purpose}"],
@@ -108,8 +106,6 @@ def channel(
     finally:
         target.remove_block(authorized, marker)
         open_source.check(["sh", "-c", 'rm -rf -- "$1"; rmdir -p -- "${1%/*}" 2>/dev/null || :', "rm", directory])
-        for host in (open_source, target):
-            host.unlock()
 
 
 def authorized_keys(target: Host, plan: Plan) -> str:
@@ -124,13 +120,11 @@ def temporary_markers(authorized: str) -> list[str]:
 
 
 def remove_temporary_keys(open_source: Host, target: Host, plan: Plan) -> None:
-    """Take away whatever a copy that died left behind: keys on the source, their lines on the target, the locks."""
+    """Take away whatever a copy that died left behind: keys on the source, their lines on the target."""
     path = authorized_keys(target, plan)
     for marker in temporary_markers(target.read_file(path)):
         target.remove_block(path, marker)
     open_source.check(["rm", "-rf", "--", KEYS])
-    for host in (open_source, target):
-        host.unlock()
 
 
 def rsync_server(target_dir: str) -> list[str]:
@@ -183,7 +177,7 @@ def rsync_push(
     """Make `target_dir` on the target hold what `source_dir` on the source holds; owners by name, modes, ACLs, links.
 
     It runs as a unit on the source, and one that still runs there is waited for. `delete` also takes away what the
-    source no longer has: the caller has proven the target, and that it is not opened. `timeout` in seconds. Raises
+    source no longer has. `timeout` in seconds. Raises
     `Refused` before anything is changed when the source directory is absent or empty, or when more than `max_delete`
     paths would go; `StepFailed` when rsync fails.
     """

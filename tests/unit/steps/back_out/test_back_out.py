@@ -3,16 +3,22 @@
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import PurePosixPath
+from types import SimpleNamespace
+from typing import Any
 
-from fixtures.errors import CouldNotVerify
+import pytest
+
+from fixtures.errors import CouldNotVerify, Refused
 from fixtures.plan import Plan, Redis
-from fixtures.run.journal import TargetOpened
+from fixtures.run.journal import SourceReopened, TargetOpened
 from fixtures.run.records import DataCopy, DnsBefore, FileCount, Image, SourceClosure, TableCopy, TargetFacts
 from fixtures.run.run import Run
 from fixtures.sameness.digest import Digest, Method
 from fixtures.sameness.tables import LARGE_OBJECTS
 from steps.back_out import back_out
+from steps.tools import fence
 from tests.unit.example import ROOT
+from tests.unit.steps.target import SURVEY
 
 CLOSED = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
@@ -51,6 +57,51 @@ def test_what_stays_in_the_cloud_is_said(run: Run) -> None:
     said = back_out.plan_back_out(run)[-1]
     assert "ami-2 stays" in said
     assert "gonogo:scratch" in said, "the trial may have left its instance running"
+
+
+class _Production:
+    """What answers as production; it keeps whether its lock was held when something there was changed."""
+
+    def __init__(self, machine: str) -> None:
+        self.machine, self.locked, self.changed = machine, False, list[bool]()
+
+    def read_file(self, _path: str) -> str:
+        return f"{self.machine}\n"
+
+    def check(self, _argv: list[str], **_: Any) -> str:
+        self.changed.append(self.locked)
+        return ""
+
+    def lock(self, _owner: str, _why: str) -> None:
+        self.locked = True
+
+    def unlock(self) -> None:
+        self.locked = False
+
+
+@pytest.mark.parametrize(
+    ("machine", "cluster", "named"),
+    [("a stranger's", "7001", "a stranger's"), (SURVEY.machine_id, "7003", "7003"), (SURVEY.machine_id, "7001", "")],
+)
+def test_production_is_opened_once_it_is_proven_and_locked(
+    plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch, machine: str, cluster: str, named: str
+) -> None:
+    run.record(SURVEY)
+    run.record(SourceClosure(logins={}, stopped_units=["web.service"], held_files=[], closed=CLOSED))
+    production = _Production(machine)
+    database = SimpleNamespace(identity=lambda: cluster)
+    monkeypatch.setattr(fence, "unfence", lambda *_: production.check([]))
+    connections: Any = SimpleNamespace(plan=plan, run=run, open_source=production, open_source_db=database)
+    if named:
+        with pytest.raises(Refused, match=named):
+            back_out.back_out(connections, lambda *_: True)
+    else:
+        back_out.back_out(connections, lambda *_: True)
+    proven = not named
+    assert run.happened(SourceReopened) == proven
+    assert bool(production.changed) == proven
+    assert all(production.changed), "without its lock"
+    assert not production.locked
 
 
 def _table(rows: int, digest: str = "d") -> TableCopy:

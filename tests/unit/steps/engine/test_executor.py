@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from fixtures.errors import Refused
 from fixtures.plan import Plan
+from fixtures.run.evidence import Verdict
 from fixtures.run.journal import (
     Accepted,
     BackedOut,
@@ -24,11 +26,22 @@ from fixtures.run.journal import (
 )
 from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run
-from steps.engine.executor import PlanChanged, choose_run, ended, finished_steps, going_back, minutes_left, void
-from steps.step import Step
+from steps.engine import executor, guards
+from steps.engine.executor import (
+    Executor,
+    PlanChanged,
+    choose_run,
+    ended,
+    finished_steps,
+    going_back,
+    minutes_left,
+    void,
+)
+from steps.engine.progress import Progress
+from steps.step import Step, step
 from tests.unit import begun
 from tests.unit.begun import gate_entry
-from tests.unit.example import ROOT
+from tests.unit.example import PLAN, ROOT
 
 run = begun.run
 DRIVER = '''
@@ -191,8 +204,8 @@ def test_a_killed_executor_goes_on_where_it_was(project, step):
 def test_a_voided_step_runs_again_and_no_other(tmp_path):
     run = Run(tmp_path)
     first, second = (Step(name, name, (), (), lambda: None, harmless=False, destroys="") for name in ("one", "two"))
-    for step in (first, second):
-        run.journal(StepFinished(step=step.name))
+    for one in (first, second):
+        run.journal(StepFinished(step=one.name))
     void(run, [first])
     assert set(finished_steps(run)) == {"two"}
     void(run, [first])
@@ -508,3 +521,129 @@ def test_a_secret_equal_to_the_roles_name_stops_a_run_but_no_back_out(leaky):
     code, out = drive(leaky, "back-out", NAME="smallpayroll", PAYROLL_DB_PASSWORD="smallpayroll")
     assert (code, "database.password is a word of the plan" in out) == (0, True), out
     assert "smallpayroll" in (leaky / "asked.log").read_text()
+
+
+# --- what is proven before a step -----------------------------------------------------------------------------------
+
+GUARDS = ["account", "instance", "target", "source", "lock of source", "lock of target"]
+
+
+@pytest.fixture
+def order(run, monkeypatch):
+    """What happens around a step, in order: each guard, each entry of the journal, the step itself."""
+    happened = []
+    written = run.journal
+    monkeypatch.setattr(run, "journal", lambda entry: happened.append(entry.kind) or written(entry))
+    return happened
+
+
+@pytest.fixture
+def go(run, order, monkeypatch):
+    """Take a run through steps whose gates open, `refusing` at one guard; `opened`: the target's own word."""
+
+    def called(steps, *, refusing="", opened=False):
+        def ask(what, answer=None):
+            order.append(what)
+            if what == refusing:
+                raise Refused(what, expected="the right one", found="another", remedy="mend it")
+            return answer
+
+        def host(name):
+            return SimpleNamespace(lock=lambda *_: ask(f"lock of {name}"), unlock=lambda: order.append(f"{name} freed"))
+
+        connections = SimpleNamespace(
+            plan=PLAN, run=run, cloud=SimpleNamespace(verify_account=lambda: ask("account")), close=lambda: None,
+            target=host("target"), open_source=host("source"), source="source", open_source_db=None, target_db=None,
+        )  # fmt: skip
+        gates = SimpleNamespace(
+            collect=lambda: order.append("collected"),
+            before=lambda *_: (None, SimpleNamespace(verdict=Verdict.NO_GO, results=[])),
+            after=lambda *_: SimpleNamespace(verdict=Verdict.GO, results=[]),
+        )
+        monkeypatch.setattr(executor, "Connections", lambda *_, **__: connections)
+        monkeypatch.setattr(executor, "Gates", lambda *_: gates)
+        monkeypatch.setattr(guards, "prove_instance", lambda _: ask("instance"))
+        monkeypatch.setattr(guards, "prove_target", lambda *_, **__: ask("target", opened))
+        monkeypatch.setattr(guards, "prove_source", lambda *_: ask("source"))
+        Executor(PLAN, run, Progress(), steps, after_gate=lambda: None).go(None, lambda _: True)
+
+    return called
+
+
+def everything(order, **declared):
+    @step(needs=[], gives=["ruby_installed"], writes_to_source="a file", **declared)
+    def a_step(target, target_db, open_source, open_source_db, cloud):
+        """Be handed everything that may be changed."""
+        order.append("the step")
+
+    return a_step
+
+
+def test_everything_is_proven_and_locked_before_the_step_begins_and_freed_after_it(go, order):
+    go([everything(order)])
+    begun, ended = order.index("step_started"), order.index("step_finished")
+    assert order[:begun] == ["collected", "target", "source", "lock of target", "lock of source"]
+    assert order[begun:ended] == ["step_started", "the step", "source freed", "target freed"]
+
+
+@pytest.mark.parametrize("refusing", GUARDS)
+def test_whatever_refuses_the_step_does_not_begin_and_the_journal_says_so(go, order, refusing):
+    @step(needs=[], gives=["ruby_installed"])
+    def in_the_cloud(cloud):
+        """Change something in the cloud."""
+        order.append("the step")
+
+    @step(needs=[], gives=["ruby_installed"], unproven="there is no marker yet")
+    def first_login(cloud):
+        """Log in for the first time."""
+        order.append("the step")
+
+    made = {"account": in_the_cloud, "instance": first_login}.get(refusing, everything(order))
+    with pytest.raises(Refused, match=refusing):
+        go([made], refusing=refusing)
+    assert "the step" not in order
+    assert "step_started" not in order
+    assert order.count("step_failed") == 1
+    assert [f"{name} freed" in order for name in ("source", "target")] == [False, refusing == "lock of source"]
+
+
+def test_a_step_before_the_opening_is_refused_by_the_targets_own_word_and_one_after_it_is_not(go, order):
+    @step(needs=[], gives=["target_open"])
+    def open_it(target):
+        """Open the target."""
+        order.append("opened")
+
+    @step(needs=[], gives=["dns_changed"])
+    def afterwards(target):
+        """Work on the open target."""
+        order.append("afterwards")
+
+    go([open_it, afterwards], opened=True)
+    assert order.index("opened") < order.index("afterwards")
+    with pytest.raises(Refused, match="the step a_step"):
+        go([everything(order), open_it], opened=True)
+    assert "the step" not in order
+
+
+def test_a_step_that_destroys_is_refused_by_the_targets_own_word_wherever_it_stands(go, order):
+    with pytest.raises(Refused, match="opened on the target"):
+        go([everything(order, destroys="the database")], opened=True)
+    assert "the step" not in order
+
+
+def test_a_step_that_only_reads_has_nothing_to_prove(go, order):
+    @step(needs=[], gives=["ruby_installed"])
+    def reads(source, run):
+        """Read production."""
+
+    go([reads])
+    assert order == ["collected", "step_started", "step_finished"]
+
+
+def test_the_checks_are_collected_anew_after_a_step_that_changes_which_there_are(go, order):
+    @step(needs=[], gives=["source_surveyed"], changes_checks=True)
+    def surveys(source):
+        """Record what production is."""
+
+    go([surveys])
+    assert order == ["collected", "step_started", "collected", "step_finished"]
