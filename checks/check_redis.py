@@ -6,7 +6,7 @@ import pytest
 
 from checks.check_final_copy import made_after_closing
 from fixtures.connect.host import Host
-from fixtures.connect.redis import RedisRefusal, opened, unlike
+from fixtures.connect.redis import KEPT_SETTINGS, RedisRefusal, clock, lengths, opened, settings
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import units
 from fixtures.facts.fact import ask
@@ -16,7 +16,7 @@ from fixtures.plan import Redis as Planned
 from fixtures.run.journal import TargetOpened
 from fixtures.run.records import RedisCopy
 from fixtures.run.run import Run
-from fixtures.sameness.keys import kept_keys
+from fixtures.sameness.keys import kept_keys, read_keys, unlike
 
 AGAIN = "copy again: `gonogo run` (before the target opened)"
 USUAL_PORT = 6379
@@ -90,7 +90,7 @@ def _admitted(target: Host, planned: Planned, *, anonymous: bool) -> str:
     """What becomes of a client: "let in", or the code of the refusal."""
     try:
         with opened(target, planned, anonymous=anonymous) as session:
-            session.call("PING")
+            session.ping()
     except RedisRefusal as refusal:
         return refusal.code
     return "let in"
@@ -103,9 +103,9 @@ def check_redis_keeps_data_as_production_does(
 ) -> None:  # fmt: skip
     """What Redis writes to disk, when, and what it throws away when memory is short, are production's settings."""
     with opened(source, planned) as session:
-        expected = session.settings()
+        expected = settings(session, *KEPT_SETTINGS)
     with opened(target, planned) as session:
-        found = session.settings()
+        found = settings(session, *KEPT_SETTINGS)
     told = {name: (value, found[name]) for name, value in expected.items() if found[name] != value}
     if told:
         raise NoGo(f"settings of {redis_unit} (production's, the target's)", expected="equal", found=told, remedy=AGAIN)
@@ -123,11 +123,11 @@ def check_redis_holds_what_was_copied(
     found: Mapping[str, str]
     if started * 1000 > copied.loaded_at or run.happened(TargetOpened):
         # The application has written since; what was loaded was read before it began.
-        found, clock = kept_keys(run.directory, copied.loaded), copied.loaded_at
+        found, now = kept_keys(run.directory, copied.loaded), copied.loaded_at
     else:
         with opened(target, planned) as session:
-            found, clock = session.keys(), session.clock()
-    told = unlike(expected, found, clock, whole=copied.final or copied.mode == "drained")
+            found, now = read_keys(session), clock(session)
+    told = unlike(expected, found, now, whole=copied.final or copied.mode == "drained")
     if told:
         raise NoGo(
             f"{redis_unit} on the target",
@@ -150,7 +150,7 @@ def check_redis_copy_is_of_the_planned_kind(redis_unit: str, planned: Planned, r
 def check_queue_is_drained(queue: str, planned: Planned, source: Host) -> None:
     """The queue in closed production's Redis is empty: no job is lost."""
     with opened(source, planned) as session:
-        left = session.lengths([queue]).get(queue, 0)
+        left = lengths(session, [queue]).get(queue, 0)
     if left != 0:
         raise NoGo(
             f"{queue} in production's Redis",
@@ -171,7 +171,7 @@ def check_closed_redis_still_equals_the_copy(copied_redis: str, planned: Planned
     """Closed production's Redis still holds, key by key, what was copied: nobody wrote there since."""
     copied = run.records(RedisCopy)
     with opened(source, planned) as session:
-        told = unlike(kept_keys(run.directory, copied.copied), session.keys(), session.clock(), whole=True)
+        told = unlike(kept_keys(run.directory, copied.copied), read_keys(session), clock(session), whole=True)
     if told:
         raise NoGo(
             f"{copied_redis} on closed production",

@@ -6,15 +6,17 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
+from redis import Redis
+
 from fixtures.connect.host import Host
-from fixtures.connect.redis import Redis, alike, opened, unlike
+from fixtures.connect.redis import KEPT_SETTINGS, clock, counts, lengths, opened, settings
 from fixtures.errors import Refused, StepFailed
 from fixtures.places import STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
 from fixtures.run.records import RedisCopy
 from fixtures.run.run import Run
-from fixtures.sameness.keys import Keys, keep_keys
+from fixtures.sameness.keys import Keys, alike, keep_keys, read_keys, unlike
 from steps.rehearse.application import stop_pack_if_there
 from steps.step import step
 from steps.tools import packages
@@ -81,21 +83,21 @@ def _copy(plan: Plan, run: Run, source: Host, open_source: Host, target: Host, *
     stop_pack_if_there(target, plan)
     packages.install(target, run, PURPOSE, planned.packages)
     with opened(source, planned) as production:
-        wanted = production.settings()
+        wanted = settings(production, *KEPT_SETTINGS)
         _refuse_older(production, target)
         copied = Keys()
         # The append-only file comes later: with it, Redis would not look at the data that it is given.
         _configure(target, planned, {**wanted, "appendonly": "no"})
         if planned.mode == "copied":
-            before = production.keys()
+            before = read_keys(production)
             forced = ["sudo", "-n", "sh", "-c", _RECEIVE]
             with channel(open_source, target, plan, run, purpose=PURPOSE, forced_command=forced) as ssh:
                 run_unit(open_source, run, PURPOSE, dump_script(planned, ssh), LIMIT)
-            after = production.keys()
-            copied = _unchanged(before, after, production.clock(), final=final)
+            after = read_keys(production)
+            copied = _unchanged(before, after, clock(production), final=final)
     _load(target, planned)
     with opened(target, planned) as session:
-        loaded, counts, clock = session.keys(), session.counts(), session.clock()
+        loaded, held, loaded_at = read_keys(session), counts(session), clock(session)
         if wanted["appendonly"] == "yes":
             _append(session)
     _write_settings(target, planned, wanted)
@@ -107,8 +109,8 @@ def _copy(plan: Plan, run: Run, source: Host, open_source: Host, target: Host, *
             mode=planned.mode,
             copied=copied.sha256,
             loaded=loaded.sha256,
-            counts=counts,
-            loaded_at=clock,
+            counts=held,
+            loaded_at=loaded_at,
             seconds=round(time.monotonic() - begun, 3),
         )
     )
@@ -140,9 +142,9 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _unchanged(before: Keys, after: Keys, clock: int, *, final: bool) -> Keys:
+def _unchanged(before: Keys, after: Keys, now: int, *, final: bool) -> Keys:
     """The keys that were the same before and after the data was read; on closed production none may differ."""
-    told = unlike(before, after, clock, whole=True) if final else []
+    told = unlike(before, after, now, whole=True) if final else []
     if told:
         raise StepFailed(
             "Redis on closed production",
@@ -155,7 +157,7 @@ def _unchanged(before: Keys, after: Keys, clock: int, *, final: bool) -> Keys:
 
 def _refuse_older(production: Redis, target: Host) -> None:
     """An older Redis cannot read a newer one's data."""
-    theirs = _version(production.info("server"))
+    theirs = _version(production.info("server")["redis_version"])
     ours = _version(target.check(["redis-server", "--version"]))
     if ours[:2] < theirs[:2]:
         raise Refused(
@@ -167,7 +169,7 @@ def _refuse_older(production: Redis, target: Host) -> None:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    found = re.search(r"(?:redis_version:|v=)(\d+)\.(\d+)\.(\d+)", text)
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
     return tuple(map(int, found.groups())) if found else (0,)
 
 
@@ -201,19 +203,20 @@ def _base(target: Host, planned: Planned) -> PurePosixPath:
 
 def _load(target: Host, planned: Planned) -> None:
     with opened(target, planned) as session:
-        directory, file = session.setting("dir"), session.setting("dbfilename")
-        append = session.setting("appenddirname") or session.setting("appendfilename")
+        directory, file, *append = settings(session, "dir", "dbfilename", "appenddirname", "appendfilename").values()
     arrived = str(ARRIVED) if planned.mode == "copied" else ""
-    target.check(["sh", "-c", _LOAD, "load", planned.unit, directory, file, arrived, append], timeout=600)
+    target.check(
+        ["sh", "-c", _LOAD, "load", planned.unit, directory, file, arrived, append[0] or append[1]], timeout=600
+    )
 
 
 def _append(session: Redis) -> None:
     """Begin the append-only file, and wait until it holds everything."""
-    session.call("CONFIG", "SET", "appendonly", "yes")
+    session.config_set("appendonly", "yes")
     deadline = time.monotonic() + LIMIT
     while True:
-        facts = dict(line.split(":", 1) for line in session.info("persistence").splitlines() if ":" in line)
-        busy = facts.get("aof_rewrite_in_progress") != "0" or facts.get("aof_rewrite_scheduled") != "0"
+        facts = session.info("persistence")
+        busy = facts.get("aof_rewrite_in_progress") != 0 or facts.get("aof_rewrite_scheduled") != 0
         if not busy and facts.get("aof_last_bgrewrite_status") == "ok":
             return
         if time.monotonic() > deadline or not busy:
@@ -235,7 +238,7 @@ def await_drained(plan: Plan, source: Host) -> None:
         return
     deadline = time.monotonic() + plan.cutover.drain_seconds
     with opened(source, plan.redis) as session:
-        while left := session.lengths(plan.redis.queues):
+        while left := lengths(session, plan.redis.queues):
             if time.monotonic() > deadline:
                 raise StepFailed(
                     "the queues in production's Redis",
