@@ -8,7 +8,6 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +63,13 @@ def fill(text: str, decided: Mapping[str, Any]) -> str:
         key, sign, rest = line.partition(" = ")
         if sign and rest.startswith(f'"{UNDECIDED}"'):
             value = _at(decided, [*filter(None, table.split(".")), key])
-            line = "" if value is None else f"{key} = {_toml(value)}"  # noqa: PLW2901 - the same line, decided
+            line = "" if value is None else f"{key} = {drafting.toml(value).as_string()}"  # noqa: PLW2901 - the same line, decided
         lines.append(line)
         for part, name in ONLY_IN_A_LAB:
             value = _at(decided, [part, name])
             if line == f"[{part}]" and value is not None:
-                lines.append(f"{name} = {_toml(value)}")
+                lines.append(f"{name} = {drafting.toml(value).as_string()}")
     return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else drafting.toml(value)
 
 
 def _at(document: Any, keys: list[str]) -> Any:
