@@ -15,6 +15,7 @@ from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import files, units
 from fixtures.facts.fact import ask
 from fixtures.facts.security_group import security_group
+from fixtures.places import UNITS
 from fixtures.plan import Plan, Record, Server
 from fixtures.policy import ingress
 from fixtures.policy.verdict import Say
@@ -45,7 +46,7 @@ def check_resolver_names_the_target(record: Record, resolver: Server, plan: Plan
     expected = run.records(TargetFacts).address(record.type)
     if answer.values != (expected,):
         raise NoGo(
-            f"{record.name} {record.type} through {resolver.name}",
+            f"{record} through {resolver.name}",
             expected=expected,
             found=f"{', '.join(answer.values) or 'no record'}, held for {answer.ttl} more seconds",
             remedy=f"wait {answer.ttl} seconds, or have its cache flushed",
@@ -142,22 +143,6 @@ def check_no_temporary_rule_is_left(plan: Plan, cloud: Cloud) -> None:
         )
 
 
-def check_no_temporary_key_is_left(plan: Plan, source: Host, target: Host) -> None:
-    """No key of a copy is left on the source, and none is let in by the target."""
-    keys = source.check(["sh", "-c", "find /run/gonogo/keys -type f 2>/dev/null || :"]).split()
-    home = target.check(["getent", "passwd", plan.target.user]).split(":")[5]
-    lines = target.check(
-        ["sh", "-c", 'grep -c "^# BEGIN gonogo copy" "$1" || :', "grep", f"{home}/.ssh/authorized_keys"]
-    ).strip()
-    if (keys, lines) != ([], "0"):
-        raise NoGo(
-            "temporary keys",
-            expected="none",
-            found=f"{', '.join(keys) or 'none'} on the source, {lines} lines in the target's authorized_keys",
-            remedy=FINISH,
-        )
-
-
 def check_no_lock_is_left(source: Host, target: Host) -> None:
     """No host lock is held any more."""
     held = [host.name for host in (source, target) if ask(host, files.status(LOCK))]
@@ -167,7 +152,7 @@ def check_no_lock_is_left(source: Host, target: Host) -> None:
 
 def check_no_work_of_ours_runs(source: Host, target: Host) -> None:
     """No unit of gonogo runs on either host."""
-    ours = units.listed("--state=running", "gonogo-*")
+    ours = units.listed("--state=running", f"{UNITS}*")
     running = [f"{unit} on {host.name}" for host in (source, target) for unit in ask(host, ours)]
     if running:
         raise NoGo("units of gonogo", expected="none running", found=", ".join(running), remedy=FINISH)

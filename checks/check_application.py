@@ -100,9 +100,9 @@ def check_application_uses_its_own_database(console: Console, plan: Plan, target
 
 def check_nothing_on_the_target_talks_to_the_source(plan: Plan, run: Run, target: Host) -> None:
     """No program on the target has a connection open to production, copying aside."""
-    own = str(plan.source.public_address)
+    own = plan.source.addresses
     established = ask(target, listeners.ESTABLISHED)
-    talking = [one for one in established if one.address == own and 22 not in (one.port, one.own_port)]
+    talking = [one for one in established if one.address in own and 22 not in (one.port, one.own_port)]
     if talking:
         raise NoGo(
             f"connections from the target {run.records(TargetFacts).instance_id} to production",

@@ -125,16 +125,15 @@ def check_notice_is_gone(page_channel: Page, source: Host) -> None:
 
 def check_dns_names_production(record: Record, name_server: Server, run: Run, plan: Plan, dns: Dns) -> None:
     """Every record names production again on every authoritative server, with the TTL it had."""
-    key = f"{record.name} {record.type}"
     answer = dns.ask(name_server, record.name, record.type)
     if run.has(DnsBefore):
         before = run.records(DnsBefore)
-        expected: tuple[list[str], int | None] = (sorted(before.records[key]), before.ttls[key])
+        expected: tuple[list[str], int | None] = (sorted(before.records[str(record)]), before.ttls[str(record)])
     else:
-        expected = ([str(plan.source.public_address)], answer.ttl)
+        expected = ([str(plan.source.address_for(record.type))], answer.ttl)
     if (list(answer.values), answer.ttl) != expected:
         raise NoGo(
-            f"{key} on {name_server.name} (values, TTL)",
+            f"{record} on {name_server.name} (values, TTL)",
             expected=expected,
             found=(list(answer.values), answer.ttl),
             remedy=BACK,

@@ -9,7 +9,7 @@ from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import catalogue, server, units
-from fixtures.facts.backups import INSTALLED, UNIT, Manifest, Store
+from fixtures.facts.backups import DUMP, INSTALLED, SCRATCH, UNIT, Manifest, Store
 from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.evidence import now
@@ -129,7 +129,7 @@ def check_newest_backup_is_of_this_database(newest: Manifest, plan: Plan, target
     expected = (target_db.identity(), plan.database.name, ask(target_db, catalogue.TABLES))
     absent = sorted(set(expected[2]) - set(newest.tables))
     least = max(1, int((ask(target_db, catalogue.SIZE) - EMPTY) * SMALLEST))
-    dumped = newest.objects["database.dump"].bytes
+    dumped = newest.objects[DUMP].bytes
     good = (newest.identifier, newest.database) == expected[:2] and not absent and dumped >= least
     if not good:
         raise NoGo(
@@ -212,7 +212,7 @@ def check_backups_are_still_made_that_way(run: Run, target: Host, newest: Manife
 @pytest.mark.restore_tested
 def check_restore_left_nothing(target_db: Database) -> None:
     """The restore test left no database behind."""
-    found = ask(target_db, server.databases("gonogo_restore_test_%"))
+    found = ask(target_db, server.databases(f"{SCRATCH}%"))
     if found:
         raise NoGo(
             "databases of restore tests on the target", expected="none", found=", ".join(found), remedy="drop them"

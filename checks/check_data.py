@@ -5,8 +5,10 @@ import pytest
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts import copies
 from fixtures.facts.catalogue import TABLES
 from fixtures.facts.fact import ask
+from fixtures.places import MEMORY, STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.run.journal import TargetOpened
 from fixtures.run.records import DataCopy, Survey, TableCopy
@@ -24,10 +26,12 @@ REFRESH = (
 )
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 
-# $1 database. pg_dump's archives begin with PGDMP; only files of somebody who copies databases are looked at.
+# $1 database, then our own directories. pg_dump's archives begin with PGDMP; only files of somebody who copies databases are looked at.
 _DUMPS = r"""
-find /tmp /var/tmp /root /run/gonogo /var/lib/gonogo /var/lib/postgresql -xdev -maxdepth 2 -type f -size +0 \
-  \( -name "*$1*.dump" -o -name "*$1*.sql" -o -name "*$1*.sql.gz" -o -name "gonogo*.dump" \) 2>/dev/null || :
+name=$1
+shift
+find /tmp /var/tmp /root /var/lib/postgresql "$@" -xdev -maxdepth 2 -type f -size +0 \
+  \( -name "*$name*.dump" -o -name "*$name*.sql" -o -name "*$name*.sql.gz" -o -name "gonogo*.dump" \) 2>/dev/null || :
 """
 
 
@@ -141,7 +145,7 @@ def check_copy_came_from_production(run: Run, copied: DataCopy, target_db: Datab
 
 def check_no_dump_is_left(plan: Plan, source: Host, target: Host) -> None:
     """The copy left no dump in the places where dumps are left."""
-    argv = ["sh", "-c", _DUMPS, "dumps", plan.database.name]
+    argv = ["sh", "-c", _DUMPS, "dumps", plan.database.name, str(MEMORY), str(STATE_DIRECTORY)]
     found = [f"{path} on {host.name}" for host in (source, target) for path in host.check(argv).split()]
     if found:
         raise NoGo(
@@ -151,17 +155,14 @@ def check_no_dump_is_left(plan: Plan, source: Host, target: Host) -> None:
 
 @pytest.mark.files_copied
 @pytest.mark.final_files_copied
+@pytest.mark.accepted
 def check_copying_left_no_key(source: Host, target: Host, plan: Plan) -> None:
     """The copy's key is gone from the source, and its line from the target's authorized_keys."""
-    keys = source.check(["sh", "-c", "find /run/gonogo/keys -name key -type f 2>/dev/null || :"]).split()
-    home = target.check(["getent", "passwd", plan.target.user]).split(":")[5]
-    lines = target.check(
-        ["sh", "-c", 'grep -c "^# BEGIN gonogo copy" "$1" || :', "grep", f"{home}/.ssh/authorized_keys"]
-    )
-    if (keys, lines.strip()) != ([], "0"):
+    keys, lines = ask(source, copies.KEYS_LEFT), ask(target, copies.blocks_left(plan))
+    if keys or lines:
         raise NoGo(
             "the copies' keys",
             expected="none on the source, no line on the target",
-            found=f"{', '.join(keys) or 'none'} on the source, {lines.strip()} lines on the target",
+            found=f"{', '.join(keys) or 'none'} on the source, {len(lines)} lines on the target",
             remedy="if no copy is running: `gonogo run` takes them away at the next copy and at acceptance",
         )

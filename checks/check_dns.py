@@ -20,7 +20,7 @@ def check_record_names_the_target(record: Record, name_server: Server, run: Run,
     answer = dns.ask(name_server, record.name, record.type)
     if answer.values != (expected,):
         raise NoGo(
-            f"{record.name} {record.type} on {name_server.name}",
+            f"{record} on {name_server.name}",
             expected=expected,
             found=", ".join(answer.values) or "no such record",
             remedy=CHANGE,

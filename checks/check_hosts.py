@@ -53,7 +53,7 @@ def _hosts_file(machine: str, connections: Connections) -> tuple[str, Sequence[s
     host = connections.source if machine == "source" else connections.target
     own = ask(host, ADDRESSES)
     if machine == "source":
-        own.append(str(connections.plan.source.public_address))
+        own += connections.plan.source.addresses
     else:
         facts = connections.run.records(TargetFacts)
         own += [facts.public_address, facts.ipv6_address]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.connect.cloud import Cloud, Instance
+from fixtures.connect.cloud import Cloud, Instance, kernel_name
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.fact import ask
 from fixtures.facts.instance import Disk, addresses, details
@@ -98,8 +98,8 @@ def check_instance_store_is_no_volume(
     store_device: str, instance: Instance, run: Run, volumes: dict[str, Disk]
 ) -> None:
     """The data disk is the instance's own store, as planned: no EBS volume is attached in its place."""
-    names = (store_device, store_device.replace("/dev/xvd", "/dev/sd", 1))
-    found = [volumes[name][0] for name in names if name in volumes] or [run.records(TargetFacts).volume_id]
+    attached = [disk.volume for name, disk in volumes.items() if kernel_name(name) == kernel_name(store_device)]
+    found = attached or [run.records(TargetFacts).volume_id]
     if found != [""]:
         raise NoGo(f"{store_device} of {instance.id}", expected="no EBS volume", found=", ".join(found), remedy=AGAIN)
 

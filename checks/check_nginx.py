@@ -9,7 +9,7 @@ from fixtures.errors import NoGo
 from fixtures.facts import files, units
 from fixtures.facts.fact import ask
 from fixtures.facts.listeners import LISTENERS
-from fixtures.facts.nginx import servers, whole
+from fixtures.facts.nginx import DEFAULT, servers, whole
 from fixtures.plan import Plan
 
 pytestmark = pytest.mark.web_configured
@@ -97,14 +97,8 @@ def check_header_is_passed_on(header: str, configuration: str) -> None:
 
 def check_default_site_is_off(target: Host) -> None:
     """Debian's default site does not answer."""
-    there = target.file("/etc/nginx/sites-enabled/default").exists
-    if there:
-        raise NoGo(
-            "/etc/nginx/sites-enabled/default on the target",
-            expected="absent",
-            found="present",
-            remedy="remove it and reload nginx",
-        )
+    if target.file(str(DEFAULT)).exists:
+        raise NoGo(f"{DEFAULT} on the target", expected="absent", found="present", remedy="remove it and reload nginx")
 
 
 def check_error_pages_and_log_are_set(plan: Plan, configuration: str) -> None:

@@ -29,7 +29,7 @@ def _low(record: Record, name_server: Server, plan: Plan, dns: Dns, limit: int, 
     low = answer.ttl is not None and answer.ttl <= limit
     if not low:
         raise NoGo(
-            f"DNS TTL is {answer.ttl}, must be <= {told}: {record.name} {record.type} on {name_server.name}",
+            f"DNS TTL is {answer.ttl}, must be <= {told}: {record} on {name_server.name}",
             expected=f"a TTL of {plan.dns.ttl}, as in the plan",
             found=f"{answer.ttl} seconds" if answer.ttl is not None else "no such record",
             remedy="`gonogo run --until ttl_lowered` lowers it; a secondary must take the zone from the primary",
@@ -41,7 +41,7 @@ def check_answer_is_authoritative(record: Record, name_server: Server, dns: Dns)
     answer = dns.ask(name_server, record.name, record.type)
     if not answer.authoritative:
         raise NoGo(
-            f"{record.name} {record.type} on {name_server.name}",
+            f"{record} on {name_server.name}",
             expected="an authoritative answer",
             found="one from a cache or a forwarder",
             remedy="list the zone's own servers in dns.primary and dns.secondaries",
@@ -65,11 +65,10 @@ def check_no_other_family_is_forgotten(record: Record, name_server: Server, plan
 def check_what_dns_said_is_recorded(record: Record, run: Run) -> None:
     """What DNS said before gonogo touched it is recorded: a back-out restores it."""
     before = run.records(DnsBefore)
-    key = f"{record.name} {record.type}"
-    known = bool(before.records.get(key)) and before.ttls.get(key, 0) > 0
+    known = bool(before.records.get(str(record))) and before.ttls.get(str(record), 0) > 0
     if not known:
         raise NoGo(
-            f"the record of DNS before the move: {key}",
+            f"the record of DNS before the move: {record}",
             expected="its values and TTL",
             found="nothing",
             remedy="run `gonogo run --until ttl_lowered` again",

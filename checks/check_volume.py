@@ -4,6 +4,7 @@ import pytest
 
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
+from fixtures.facts import mounts
 from fixtures.facts.fact import ask
 from fixtures.facts.volume import mounted, used
 from fixtures.places import data_disk, filesystem_uuid
@@ -31,14 +32,13 @@ def check_data_mount_is_the_volume(target: Host, plan: Plan, run: Run) -> None:
 def check_fstab_mounts_it_at_boot(target: Host, plan: Plan, run: Run) -> None:
     """Fstab mounts the data volume's file system by UUID, and the host boots without it (nofail)."""
     mount, uuid = str(plan.target.volume.mount), filesystem_uuid(data_disk(run.records(TargetFacts)))
-    lines = [line.split() for line in target.read_file("/etc/fstab").splitlines() if not line.startswith("#")]
-    found = [fields for fields in lines if len(fields) > 3 and fields[1] == mount]
-    good = len(found) == 1 and found[0][0] == f"UUID={uuid}" and "nofail" in found[0][3].split(",")
+    found = [one for one in ask(target, mounts.FSTAB) if one.target == mount]
+    good = len(found) == 1 and found[0].source == f"UUID={uuid}" and "nofail" in found[0].options
     if not good:
         raise NoGo(
             f"{mount} in fstab",
             expected=f"one line: UUID={uuid}, with nofail",
-            found="; ".join(" ".join(fields) for fields in found) or "no line",
+            found="; ".join(f"{one.source}, {','.join(one.options)}" for one in found) or "no line",
             remedy="run `gonogo run --until data_mounted`",
         )
 

@@ -46,7 +46,7 @@ def check_resolver_forgot_the_old_ttl(record: Record, resolver: Server, plan: Pl
     fresh = answer.ttl is not None and answer.ttl <= plan.dns.ttl
     if not fresh:
         raise NoGo(
-            f"{record.name} {record.type} in the cache of {resolver.name}",
+            f"{record} in the cache of {resolver.name}",
             expected=f"held for {plan.dns.ttl} seconds at most",
             found=f"held for {answer.ttl} seconds" if answer.ttl is not None else "no such record",
             remedy=f"wait {answer.ttl} seconds: it was asked before the TTL was lowered",

@@ -1,13 +1,16 @@
 # Arguments: name or address, port, and so on, all tried at once. Our own filter's refusal is one that no closed port
-# gives; an answer, a refusal or silence from elsewhere means that the filter let the attempt out.
-use strict; use Socket; use Errno;
+# gives (Linux has one error for it in each address family); an answer, a refusal or silence from elsewhere means that the
+# filter let the attempt out.
+use strict; use Socket qw(:DEFAULT getaddrinfo AF_INET6); use Errno;
 while (my ($host, $port) = splice @ARGV, 0, 2) {
   next if fork;
-  my $address = inet_aton($host) or do { print "$host $port unknown\n"; exit };
-  socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+  my ($unknown, $to) = getaddrinfo($host, $port, {socktype => SOCK_STREAM});
+  $unknown and do { print "$host $port unknown\n"; exit };
+  socket(my $s, $to->{family}, SOCK_STREAM, 0) or die;
   $SIG{ALRM} = sub { print "$host $port silence\n"; exit };
   alarm 5;
-  my $said = connect($s, sockaddr_in($port, $address)) ? "connected" : $!{EHOSTUNREACH} ? "filtered" : "refused";
+  my $filtered = $to->{family} == AF_INET6 ? "EACCES" : "EHOSTUNREACH";
+  my $said = connect($s, $to->{addr}) ? "connected" : $!{$filtered} ? "filtered" : "refused";
   print "$host $port $said\n";
   exit;
 }

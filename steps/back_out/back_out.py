@@ -7,6 +7,7 @@ from contextlib import closing
 from ipaddress import ip_address, ip_network
 from pathlib import PurePosixPath
 
+from fixtures.connect.cloud import SCRATCH_TAG
 from fixtures.connect.connections import Connections
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.facts import files
@@ -91,7 +92,7 @@ def plan_back_out(run: Run) -> list[str]:
         )
     if run.has(Image):
         image = run.records(Image)
-        trial = "" if image.scratch else " Its trial broke off: terminate what is tagged gonogo:scratch, too."
+        trial = "" if image.scratch else f" Its trial broke off: terminate what is tagged {SCRATCH_TAG}, too."
         sentences.append(
             f"The image {image.image_id} stays in EC2: it holds production's code; remove it by hand.{trial}"
         )

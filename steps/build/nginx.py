@@ -4,14 +4,12 @@ from pathlib import PurePosixPath
 
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
+from fixtures.facts.nginx import DEFAULT, ENABLED
 from fixtures.plan import Plan
 from fixtures.run.run import Run
 from steps.build.certificates import place_certificates
 from steps.step import step
 from steps.tools import packages
-
-ENABLED = PurePosixPath("/etc/nginx/sites-enabled")
-DEFAULT = ENABLED / "default"
 
 
 @step(needs=["release_copied", "pack_configured"], gives=["web_configured"], harmless=True)

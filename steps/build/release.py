@@ -6,15 +6,14 @@ from pathlib import PurePosixPath
 
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
+from fixtures.facts.release import left_out
 from fixtures.places import HELD
-from fixtures.plan import Page, Plan
+from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from steps.step import step
 
 _CHUNK = 1 << 16
-# Keys of people, what a running process leaves behind, and logs stay where they are.
-_NEVER = (".ssh", ".bash_history", "*.log", "*.log.[0-9]*", "*.pid", "*.sock")
 # $1 user, $2 uid, $3 group, $4 gid, $5 home, $6 shell; the rest: further groups. Numbers are kept where they are free.
 _USER = r"""
 set -eu
@@ -38,10 +37,11 @@ done
 def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
     """Copy the application's user, its code, its settings and secrets, and its units; cron files are held."""
     target.check(user_command(_account(source, plan.application.user)))
-    others = _other_releases(source, run.records(Survey).release, plan)
+    release = run.records(Survey).release
+    patterns = [*left_out(plan, release), *_other_releases(source, release, plan)]
     trees = [plan.application.home]
     files = [plan.application.environment_file, *plan.application.also_copy]
-    stream(source, target, pack_command([*trees, *files], left_out(plan, others)), unpack_command("/"))
+    stream(source, target, pack_command([*trees, *files], patterns), unpack_command("/"))
     if plan.application.cron:
         target.check(["install", "-d", "-m", "0700", str(HELD)])
         stream(source, target, pack_command(plan.application.cron, []), unpack_command(str(HELD)))
@@ -51,14 +51,6 @@ def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
 def user_command(account: Sequence[str]) -> list[str]:
     """The command that has the user there; running it again changes nothing."""
     return ["sh", "-c", _USER, "user", *account]
-
-
-def left_out(plan: Plan, other_releases: Sequence[str]) -> list[str]:
-    """The patterns for tar of what is not copied: uploads go their own way, and pages for users of production stay."""
-    uploads = [f"{upload.path}/*" for upload in plan.files]
-    notices = [str(channel.file) for channel in plan.notice.channels if isinstance(channel, Page)]
-    pages = [str(plan.application.maintenance_page), *notices]
-    return [*_NEVER, *(path.lstrip("/") for path in (*uploads, *pages, *other_releases))]
 
 
 def pack_command(paths: Sequence[PurePosixPath], patterns: Sequence[str]) -> list[str]:
@@ -117,4 +109,4 @@ def _other_releases(source: Host, release: str, plan: Plan) -> list[str]:
     if parent == plan.application.home or not parent.is_relative_to(plan.application.home):
         return []
     beside = source.check(["find", str(parent), "-mindepth", "1", "-maxdepth", "1"]).splitlines()
-    return [path for path in beside if path != release]
+    return [path.lstrip("/") for path in beside if path != release]

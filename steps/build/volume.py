@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from fixtures.connect.cloud import Cloud
+from fixtures.connect.cloud import Cloud, kernel_name
 from fixtures.connect.host import Host
 from fixtures.errors import Refused, StepFailed
+from fixtures.facts import mounts
+from fixtures.facts.fact import ask
 from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan, Volume
 from fixtures.run.records import TargetFacts
@@ -130,11 +132,6 @@ def _store(target: Host, volume: Volume, facts: TargetFacts, cloud: Cloud) -> st
     return device
 
 
-def kernel_name(device: str) -> str:
-    """What the kernel calls a device: EC2's /dev/sdf is /dev/xvdf there."""
-    return device.replace("/dev/sd", "/dev/xvd", 1)
-
-
 def right_size(volume: Volume, size: int) -> bool:
     """Whether a disk of `size` bytes is the planned one; instance stores come in other sizes than whole GiB."""
     most = 0 if volume.kind == "ebs" else _GIB - 1
@@ -163,20 +160,20 @@ def _ours(words: Sequence[str], volume: Volume, disk: str) -> bool:
 
 def _list_in_fstab(target: Host, volume: Volume, facts: TargetFacts) -> None:
     line = fstab_line(volume, data_disk(facts))
+    device, _, _, options, *_ = line.split()
     others = [
-        present
-        for present in target.read_file("/etc/fstab").splitlines()
-        if len(present.split()) > 1 and present.split()[1] == str(volume.mount) and present != line
-        if not present.lstrip().startswith("#")
+        one
+        for one in ask(target, mounts.FSTAB)
+        if one.target == str(volume.mount) and (one.source, ",".join(one.options)) != (device, options)
     ]
     if others:
         raise Refused(
-            "/etc/fstab on the target",
+            f"{mounts.PATH} on the target",
             expected=f"no line of others for {volume.mount}",
-            found=others[0],
+            found=f"{others[0].source}, {','.join(others[0].options)}",
             remedy="remove that line, or name another mount in target.volume.mount, then run the same command again",
         )
-    target.edit_block("/etc/fstab", MARKER, [line], validate=["findmnt", "--verify", "--tab-file", "{file}"])
+    target.edit_block(mounts.PATH, MARKER, [line], validate=["findmnt", "--verify", "--tab-file", "{file}"])
 
 
 def _refused(device: str, facts: TargetFacts, expected: str, found: str) -> Refused:

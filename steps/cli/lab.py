@@ -262,14 +262,14 @@ def measure_users(name: str, run: Run) -> Users:
     # Those acknowledged at the very start of a snapshot's life belong to the database too: compare as sets.
     stored = _stored_references(name)
     closed = run.records(SourceClosure).closed if run.has(SourceClosure) else now()
-    target = load_plan(run.directory / "plan.toml")
+    plan = load_plan(run.directory / "plan.toml")
     served = ledger.served_by(requests, closed)
     seen = Users(
-        write_gap_seconds=ledger.write_gap(requests),
+        write_gap_seconds=ledger.write_gap(requests, plan.source.addresses),
         outage_seconds=ledger.outage(requests).longest,
         acknowledged=len(promised),
         lost=sorted(promised - stored),
-        served_by_target=sum(n for address, n in served.items() if address != str(target.source.public_address)),
+        served_by_target=sum(n for address, n in served.items() if address not in plan.source.addresses),
     )
     run.record(seen)
     return seen

@@ -80,15 +80,19 @@ def _not_back(name: str, plan: Plan) -> str:
     run = runs_of(plan, RUNS)[-1]
     if not ended(run, BackedOut):
         return f"run {run.name} is not proven to be backed out"
-    own = str(plan.source.public_address)
     connections = Connections(plan, run, may_change=False)
     try:
         for resolver in plan.dns.resolvers:
             for record in plan.dns.records:
                 answer = connections.dns.ask(resolver, record.name, record.type)
-                if record.type == "A" and answer.values != (own,):
-                    return f"{resolver.name} says {', '.join(answer.values)} for {record.name}, not {own}"
-        failed = connections.web.unbrowsable(own, plan.smoke, plan.web.pages)
+                own = str(plan.source.address_for(record.type))
+                if answer.values != (own,):
+                    return f"{resolver.name} says {', '.join(answer.values)} for {record}, not {own}"
+        failed = [
+            f"{page} at {address}"
+            for address in plan.source.addresses
+            for page in connections.web.unbrowsable(address, plan.smoke, plan.web.pages)
+        ]
     except GonogoError as error:
         return str(error)
     finally:

@@ -26,13 +26,9 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
-MANIFEST = "manifest.json"
-SCRATCH = "gonogo_restore_test_"
-"""How names of databases begin that `test` may drop."""
 PARTS = 4000
 """How many parts a large object is cut into at most; S3 takes 10000."""
 
-_OURS = re.compile(rf"{SCRATCH}[0-9]{{8}}t[0-9]{{6}}z")
 _MARK = "--end-of-answer--"
 _BLOCK = 1 << 20
 
@@ -132,6 +128,7 @@ class Bucket:
     def __init__(self, configuration: Facts) -> None:
         self._name = configuration["bucket"]
         self._prefix = configuration["prefix"]
+        self._manifest = f"/{configuration['manifest']}"
         self._owner = {"ExpectedBucketOwner": configuration["account"]}
         self._sealed = {"ServerSideEncryption": configuration["encryption"], **self._owner}
         if configuration["kms_key"]:
@@ -177,7 +174,7 @@ class Bucket:
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self._name, Prefix=f"{self._prefix}/", **self._owner
         )
-        ends = f"/{MANIFEST}"
+        ends = self._manifest
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
         whole = [key.removeprefix(f"{self._prefix}/").removesuffix(ends) for key in keys if key.endswith(ends)]
         return max(whole, default=None)
@@ -298,7 +295,8 @@ def back_up(configuration: Facts, job: str) -> Facts:
         held = content(sql, configuration)
         port = f"--port={configuration['port']}"
         dump = ["pg_dump", port, f"--snapshot={snapshot}", "--format=custom", "--lock-wait-timeout=60000"]
-        objects["database.dump"] = bucket.stream(f"{name}/database.dump", [*dump, configuration["database"]], size)
+        part = configuration["dump"]
+        objects[part] = bucket.stream(f"{name}/{part}", [*dump, configuration["database"]], size)
     finally:
         sql.close()
     objects["globals.sql"] = bucket.stream(f"{name}/globals.sql", ["pg_dumpall", port, "--globals-only"], 0)
@@ -332,7 +330,7 @@ def back_up(configuration: Facts, job: str) -> Facts:
         "files": {"entries": len(kept), "bytes": total},
         "objects": objects,
     }
-    bucket.put(f"{name}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
+    bucket.put(f"{name}/{configuration['manifest']}", json.dumps(manifest, indent=1).encode())
     return manifest
 
 
@@ -343,7 +341,7 @@ def test(configuration: Facts, job: str) -> Facts:
     name = bucket.newest()
     if name is None:
         raise Failure("there is no whole backup in the bucket")
-    manifest: Facts = json.load(bucket.get(f"{name}/{MANIFEST}"))
+    manifest: Facts = json.load(bucket.get(f"{name}/{configuration['manifest']}"))
     told: list[str] = []
 
     @contextmanager
@@ -374,11 +372,12 @@ def test(configuration: Facts, job: str) -> Facts:
 
 
 def _test_database(configuration: Facts, manifest: Facts, fetched: Callable[[str], Any]) -> list[str]:
-    scratch = f"{SCRATCH}{manifest['name'].lower()}"
+    ours = configuration["scratch"]
+    scratch = f"{ours}{manifest['name'].lower()}"
     admin = Sql(configuration, "postgres")
     try:
         for (left,) in admin.ask("SELECT datname FROM pg_database;"):
-            _drop(admin, left)
+            _drop(admin, left, ours)
         place = admin.value("SHOW data_directory;")
         needed, free = int(manifest["database_bytes"] * 1.3), shutil.disk_usage(place).free
         if free < needed:
@@ -392,7 +391,7 @@ def _test_database(configuration: Facts, manifest: Facts, fetched: Callable[[str
         try:
             return _restored(configuration, manifest, fetched, scratch)
         finally:
-            _drop(admin, scratch)
+            _drop(admin, scratch, ours)
     finally:
         admin.close()
 
@@ -405,7 +404,7 @@ def _restored(configuration: Facts, manifest: Facts, fetched: Callable[[str], An
         "--single-transaction",
         f"--dbname={scratch}",
     ]
-    with fetched("database.dump") as dump, subprocess.Popen(command, stdin=subprocess.PIPE) as restore:
+    with fetched(configuration["dump"]) as dump, subprocess.Popen(command, stdin=subprocess.PIPE) as restore:
         assert restore.stdin is not None
         try:
             shutil.copyfileobj(dump, restore.stdin, _BLOCK)
@@ -429,9 +428,9 @@ def _restored(configuration: Facts, manifest: Facts, fetched: Callable[[str], An
     return told
 
 
-def _drop(admin: Sql, database: str) -> None:
-    """Drop a database that a restore test made, and no other, whatever it is called."""
-    if _OURS.fullmatch(database):
+def _drop(admin: Sql, database: str, ours: str) -> None:
+    """Drop a database that a restore test made (its name begins with `ours`), and no other, whatever it is called."""
+    if re.fullmatch(rf"{ours}[0-9]{{8}}t[0-9]{{6}}z", database):
         admin.ask(f"DROP DATABASE {database} WITH (FORCE);")
 
 

@@ -8,7 +8,7 @@ from fixtures.connect.cloud import PLAN_TAG, Cloud, aws_errors
 from fixtures.connect.database import SUPERUSER
 from fixtures.connect.host import UNIT_SCRIPTS, Host
 from fixtures.errors import Refused, StepFailed
-from fixtures.facts.backups import CONFIGURATION, JOB, UNIT, Store
+from fixtures.facts.backups import CONFIGURATION, DUMP, JOB, MANIFEST, SCRATCH, UNIT, Store
 from fixtures.plan import Plan
 from fixtures.run.records import RestoreTest
 from fixtures.run.run import Run
@@ -94,6 +94,9 @@ def configuration(plan: Plan) -> str:
             "kms_key": backup.kms_key,
             "database": plan.database.name,
             "port": plan.postgresql.port,
+            "manifest": MANIFEST,
+            "dump": DUMP,
+            "scratch": SCRATCH,
             "directories": [str(upload.path) for upload in plan.files],
             "settings": pinned.PINNED,
             "tables": psql.DIGESTS,

@@ -11,7 +11,7 @@ import paramiko
 from botocore.exceptions import ClientError
 
 from fixtures import places
-from fixtures.connect.cloud import GONE, PLAN_TAG, Cloud, Instance, aws_errors, read_instance
+from fixtures.connect.cloud import GONE, PLAN_TAG, SCRATCH_TAG, Cloud, Instance, aws_errors, read_instance
 from fixtures.connect.host import Host, open_host
 from fixtures.connect.ssh import target_login
 from fixtures.errors import StepFailed
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCRATCH_TAG = "gonogo:scratch"
-"""Tag of everything that is made to try an image; its value is the plan's name."""
 USER_DATA = "#cloud-config\nssh_deletekeys: false\n"
 """Host keys that were left in the image would stay, and be presented."""
 BUILD = ("ruby_installed", "release_copied", "gems_installed", "pack_configured", "web_configured")

@@ -4,11 +4,12 @@ import shlex
 from collections.abc import Sequence
 
 from fixtures.connect.host import Host
+from fixtures.places import UNITS
 
 HELD = "/run/gonogo-sealed"
 """Where it waits: memory, which no image holds. A reboot meanwhile is survived too: without its own data cloud-init takes
 the host for a new one, and lets the key pair in again."""
-UNIT = "gonogo-unseal"
+UNIT = f"{UNITS}unseal"
 LOCK = "/run/gonogo-unseal.lock"
 """Held while things are hidden or taken back: what was taken back already is never hidden."""
 SECONDS = 120

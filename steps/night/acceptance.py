@@ -53,7 +53,7 @@ def wait_forgotten(plan: Plan, dns: Dns, resolver: Server, record: Record, facts
     while (answer := dns.ask(resolver, record.name, record.type)).values != (facts.address(record.type),):
         if time.monotonic() > deadline:
             raise StepFailed(
-                f"{record.name} {record.type} through the resolver {resolver.name}",
+                f"{record} through the resolver {resolver.name}",
                 expected=facts.address(record.type),
                 found=f"{', '.join(answer.values) or 'no record'}, held for {answer.ttl} more seconds",
                 remedy=f"wait {answer.ttl} seconds, or have its cache flushed; then run the same command again",

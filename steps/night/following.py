@@ -80,7 +80,7 @@ def still_held(plan: Plan, run: Run, dns: Dns, seen: UsersMoved) -> list[str]:
     held = []
     for resolver in plan.dns.resolvers:
         for record in plan.dns.records:
-            name = f"{resolver.name}: {record.name} {record.type}"
+            name = f"{resolver.name}: {record}"
             try:
                 answer: Answer | None = dns.ask(resolver, record.name, record.type)
             except CouldNotVerify:

@@ -20,6 +20,7 @@ from steps.night.providers.manual import Manual
 from steps.night.providers.rfc2136 import Rfc2136
 from steps.night.providers.route53 import Route53
 from steps.step import step
+from steps.tools.records import read_before
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def lower_ttl(plan: Plan, run: Run, dns: Dns, cloud: Cloud) -> None:
     for record in plan.dns.records:
         answer = dns.ask(plan.dns.primary, record.name, record.type)
         if answer.ttl is None or answer.ttl > plan.dns.ttl:
-            values = tuple(before.records[key(record)])
+            values = tuple(before.records[str(record)])
             changes.append(Change(record, values, plan.dns.ttl, expected=values))
     if changes:
         provider.change(changes)
@@ -54,25 +55,29 @@ def lower_ttl(plan: Plan, run: Run, dns: Dns, cloud: Cloud) -> None:
 def change_dns(plan: Plan, run: Run, dns: Dns, cloud: Cloud, source: Host, target: Host) -> None:
     """Point every record of the plan from production to the target, see it everywhere, and see users move."""
     facts = run.records(TargetFacts)
+    instance = cloud.instance()
+    # The executor proves the instance by its IPv4 address alone, because that is how we reach it.
+    if facts.ipv6_address and (instance is None or instance.ipv6_address != facts.ipv6_address):
+        raise Refused(
+            "the target's IPv6 address",
+            expected=f"{facts.ipv6_address}, as recorded",
+            found=(instance.ipv6_address if instance else None) or "none",
+            remedy="assign the recorded address to the instance again; DNS was not changed",
+        )
     before = run.records(DnsBefore)
     following.begin(plan, run, source, target)
     point(
         dns,
         provider_of(plan, dns, cloud),
         [
-            Change(record, (facts.address(record.type),), plan.dns.ttl, expected=tuple(before.records[key(record)]))
+            Change(record, (facts.address(record.type),), plan.dns.ttl, expected=tuple(before.records[str(record)]))
             for record in plan.dns.records
         ],
     )
     if not run.happened(DnsChanged):
-        now_held = {key(record): facts.address(record.type) for record in plan.dns.records}
+        now_held = {str(record): facts.address(record.type) for record in plan.dns.records}
         run.journal(DnsChanged(records=now_held))
     following.follow(plan, run, dns, source, target)
-
-
-def key(record: Record) -> str:
-    """How records of evidence name a DNS record: "name type"."""
-    return f"{record.name} {record.type}"
 
 
 def provider_of(plan: Plan, dns: Dns, cloud: Cloud) -> Provider:
@@ -86,24 +91,6 @@ def provider_of(plan: Plan, dns: Dns, cloud: Cloud) -> Provider:
             return Manual(dns)
 
 
-def read_before(plan: Plan, dns: Dns) -> DnsBefore:
-    """What the primary holds now; raises `Refused` for a record that could not be moved as the plan asks."""
-    before = DnsBefore(records={}, ttls={})
-    for record in plan.dns.records:
-        answer = dns.ask(plan.dns.primary, record.name, record.type)
-        own = str(plan.source.address_for(record.type))
-        if answer.ttl is None or answer.values != (own,):
-            raise Refused(
-                f"the record {key(record)} on {plan.dns.primary.name}",
-                expected=f"{own}, production's address, and no other",
-                found=", ".join(answer.values) or "no such record",
-                remedy="mend source.public_address, source.ipv6_address or dns.records in the plan",
-            )
-        before.records[key(record)] = list(answer.values)
-        before.ttls[key(record)] = answer.ttl
-    return before
-
-
 def look_at_clock(plan: Plan, run: Run, dns: Dns) -> None:
     """Ask every authoritative server for every record, and keep what it said in the DNS clock."""
     before, path = run.records(DnsBefore), clock_file(plan, run)
@@ -112,7 +99,7 @@ def look_at_clock(plan: Plan, run: Run, dns: Dns) -> None:
         for server in plan.dns.authoritative:
             ttl = dns.ask(server, record.name, record.type).ttl
             if ttl is not None:
-                where, told = place(record, server), before.ttls[key(record)]
+                where, told = place(record, server), before.ttls[str(record)]
                 clock = observe(clock, where, ttl, low=plan.dns.ttl, at=now(), before=told)
     if clock != known:
         save_clock(path, clock)
@@ -121,7 +108,7 @@ def look_at_clock(plan: Plan, run: Run, dns: Dns) -> None:
 def restore(plan: Plan, before: DnsBefore, dns: Dns, cloud: Cloud) -> None:
     """Have every record hold what it held before gonogo touched it, with the TTL it had."""
     changes = [
-        Change(record, tuple(before.records[key(record)]), before.ttls[key(record)]) for record in plan.dns.records
+        Change(record, tuple(before.records[str(record)]), before.ttls[str(record)]) for record in plan.dns.records
     ]
     point(dns, provider_of(plan, dns, cloud), changes)
 
@@ -167,14 +154,14 @@ def wait_served(dns: Dns, record: Record, good: Callable[[Answer], bool], wanted
             found = f"{', '.join(answer.values) or 'no record'}, TTL {answer.ttl}"
             if time.monotonic() > deadline:
                 raise StepFailed(
-                    f"{key(record)} on {server.name}",
+                    f"{record} on {server.name}",
                     expected=wanted,
                     found=f"{found}, after {patience:.0f} seconds",
                     remedy="see that it is changed there, and that the secondary takes the zone from the primary; then "
                     "run the same command again",
                 )
             if time.monotonic() > news:
-                log.info("waiting for %s on %s: %s, found %s", key(record), server.name, wanted, found)
+                log.info("waiting for %s on %s: %s, found %s", str(record), server.name, wanted, found)
                 news = time.monotonic() + QUIET_SECONDS
             time.sleep(0.3)
-        log.info("%s on %s: %s, TTL %s", key(record), server.name, ", ".join(answer.values), answer.ttl)
+        log.info("%s on %s: %s, TTL %s", str(record), server.name, ", ".join(answer.values), answer.ttl)

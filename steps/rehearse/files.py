@@ -124,14 +124,6 @@ class _Copying:
 def refuse_vanished(source: Host, survey: Survey, path: str) -> None:
     """Raise `Refused` when an upload directory is empty, absent, not mounted, or holds less than half of what it did."""
     refuse_empty(source, path)
-    for point in mount_points(source.read_file("/etc/fstab"), path):
-        if not source.succeeds(["mountpoint", "-q", point]):
-            raise Refused(
-                f"{path} on the source",
-                expected=f"{point} mounted, as /etc/fstab says",
-                found="not mounted",
-                remedy=f"mount {point} on production; nothing was changed",
-            )
     surveyed = survey.files[path].files if path in survey.files else 0
     present = int(source.check(["sh", "-c", 'find "$1" -type f -printf x | wc -c', "count", path], timeout=600))
     if present * 2 < surveyed:
@@ -141,10 +133,3 @@ def refuse_vanished(source: Host, survey: Survey, path: str) -> None:
             found=f"{present} files",
             remedy="see what became of them; if this is right, survey again with `gonogo run --new`",
         )
-
-
-def mount_points(fstab: str, path: str) -> list[str]:
-    """The mount points of an fstab, `/` aside, that `path` lies on or below and that are mounted at boot."""
-    lines = [line.split() for line in fstab.splitlines() if not line.lstrip().startswith("#")]
-    points = [fields[1].rstrip("/") for fields in lines if len(fields) > 3 and "noauto" not in fields[3].split(",")]
-    return [point for point in points if point and f"{path}/".startswith(f"{point}/")]

@@ -3,7 +3,8 @@
 from fixtures.connect.connections import Connections
 from fixtures.errors import Refused
 from fixtures.places import MARKER, OPENED
-from fixtures.run.journal import DnsChanged
+from steps.tools.copying import refuse_empty
+from steps.tools.records import read_before
 
 
 def preflight(connections: Connections) -> None:
@@ -16,10 +17,10 @@ def preflight(connections: Connections) -> None:
     connections.cloud.verify_account()
     _source_is_no_target(connections)
     _target_is_not_the_source(connections)
-    _names_point_at_the_source(connections)
+    read_before(plan, connections.dns)
     _password_is_productions(connections)
     for upload in plan.files:
-        _uploads_are_there(connections, str(upload.path))
+        refuse_empty(connections.source, str(upload.path))
 
 
 def _source_is_no_target(connections: Connections) -> None:
@@ -35,11 +36,11 @@ def _source_is_no_target(connections: Connections) -> None:
 
 def _target_is_not_the_source(connections: Connections) -> None:
     plan = connections.plan
-    own = {plan.source.address, str(plan.source.public_address)}
+    own = {plan.source.address, *plan.source.addresses}
     instance = connections.cloud.instance()
     if instance is None:
         return
-    shared = own & {instance.private_address, instance.public_address}
+    shared = own & {instance.private_address, instance.public_address, instance.ipv6_address}
     if shared:
         raise Refused(
             f"the target {instance.id}",
@@ -47,21 +48,6 @@ def _target_is_not_the_source(connections: Connections) -> None:
             found=f"{shared.pop()}, which is the source's",
             remedy="mend [source] or [target] in the plan",
         )
-
-
-def _names_point_at_the_source(connections: Connections) -> None:
-    plan = connections.plan
-    if connections.run.happened(DnsChanged):
-        return
-    for record in plan.dns.records:
-        answer = connections.dns.ask(plan.dns.primary, record.name, record.type)
-        if str(plan.source.public_address) not in answer.values:
-            raise Refused(
-                f"{record.name} {record.type}",
-                expected=f"{plan.source.public_address}, the source's public address",
-                found=", ".join(answer.values) or "no such record",
-                remedy="mend source.public_address, or the list dns.records: this is not what production's name points to",
-            )
 
 
 def _password_is_productions(connections: Connections) -> None:
@@ -74,28 +60,3 @@ def _password_is_productions(connections: Connections) -> None:
             found=f"refused (SQLSTATE {refused})",
             remedy="mend database.password in the plan: it must be the one that production's application uses",
         )
-
-
-def _uploads_are_there(connections: Connections, path: str) -> None:
-    source = connections.source
-    if not source.file(path).is_directory:
-        found = "no such directory"
-    elif not source.check(["find", path, "-mindepth", "1", "-print", "-quit"]).strip():
-        found = "an empty directory"
-    elif _meant_to_be_mounted(source.file("/etc/fstab").content_string, path) and not source.succeeds(
-        ["mountpoint", "-q", path]
-    ):
-        found = "a mount point of /etc/fstab that is not mounted"
-    else:
-        return
-    raise Refused(
-        f"the uploads {path} on the source",
-        expected="a directory with users' files",
-        found=found,
-        remedy="mount it, or mend the plan's [[files]]; copying from here would empty the target's uploads",
-    )
-
-
-def _meant_to_be_mounted(fstab: str, path: str) -> bool:
-    lines = [line.split() for line in fstab.splitlines() if line.strip() and not line.startswith("#")]
-    return any(len(fields) > 1 and fields[1] == path for fields in lines)

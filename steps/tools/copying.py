@@ -1,12 +1,14 @@
 """Host to host: the source pushes to the target with a key that lives as long as the copy and can do one thing."""
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fixtures.connect.host import Host
 from fixtures.errors import Refused
+from fixtures.facts import copies, mounts
+from fixtures.facts.fact import ask
+from fixtures.places import COPY_BLOCK, COPY_KEYS
 from fixtures.plan import Plan
 from fixtures.policy.ingress import SSH
 from fixtures.run.records import TargetFacts
@@ -14,17 +16,13 @@ from fixtures.run.run import Run
 from steps.tools import packages
 from steps.tools.units import run_unit, unit_name
 
-KEYS = "/run/gonogo/keys"
-"""Where the source keeps the keys: memory, never a disk."""
-MARKER = "copy"
-"""First word of the marked blocks in the target's authorized_keys."""
-
-# $1 directory, $2 comment; known_hosts on stdin. A key that an interrupted copy still uses is kept.
+# $1 directory, $2 comment, $3 the directory of all keys; known_hosts on stdin. A key that an interrupted copy still uses is
+# kept.
 _MAKE_KEY = r"""
 set -eu
 umask 077
-install -d -m 0711 /run/gonogo
-install -d -m 0700 /run/gonogo/keys "$1"
+install -d -m 0711 "${3%/*}"
+install -d -m 0700 "$3" "$1"
 ssh-keygen -y -P '' -f "$1/key" >/dev/null 2>&1 || {
   rm -f -- "$1/key" "$1/key.pub"
   ssh-keygen -q -t ed25519 -N '' -C "$2" -f "$1/key"
@@ -36,7 +34,7 @@ cat "$1/key.pub"
 
 def key_directory(run: Run, purpose: str) -> str:
     """The directory on the source that holds the key of one copy."""
-    return f"{KEYS}/{run.name}/{purpose}"
+    return f"{COPY_KEYS}/{run.name}/{purpose}"
 
 
 def known_hosts(address: str, host_keys: Sequence[str]) -> str:
@@ -93,12 +91,12 @@ def channel(
     those that a process which died left behind under the same purpose.
     """
     facts = run.records(TargetFacts)
-    directory, marker = key_directory(run, purpose), f"{MARKER} {run.name} {purpose}"
+    directory, marker = key_directory(run, purpose), f"{COPY_BLOCK} {run.name} {purpose}"
     authorized = authorized_keys(target, plan)
     addresses = copying_addresses(plan)
     try:
         public_key = open_source.check(
-            ["sh", "-c", _MAKE_KEY, "key", directory, f"gonogo {run.name} {purpose}"],
+            ["sh", "-c", _MAKE_KEY, "key", directory, f"gonogo {run.name} {purpose}", str(COPY_KEYS)],
             stdin=known_hosts(facts.public_address, facts.host_keys).encode(),
         )
         target.edit_block(authorized, marker, [authorized_line(public_key, addresses, forced_command)])
@@ -110,21 +108,14 @@ def channel(
 
 def authorized_keys(target: Host, plan: Plan) -> str:
     """The path of the login user's authorized_keys on the target."""
-    home = target.check(["getent", "passwd", plan.target.user]).split(":")[5]
-    return f"{home}/.ssh/authorized_keys"
-
-
-def temporary_markers(authorized: str) -> list[str]:
-    """The markers of the copies' blocks in the text of an authorized_keys file."""
-    return re.findall(rf"^# BEGIN gonogo ({MARKER} .*)$", authorized, flags=re.MULTILINE)
+    return f"{target.check(['getent', 'passwd', plan.target.user]).split(':')[5]}/{copies.AUTHORIZED}"
 
 
 def remove_temporary_keys(open_source: Host, target: Host, plan: Plan) -> None:
     """Take away whatever a copy that died left behind: keys on the source, their lines on the target."""
-    path = authorized_keys(target, plan)
-    for marker in temporary_markers(target.read_file(path)):
-        target.remove_block(path, marker)
-    open_source.check(["rm", "-rf", "--", KEYS])
+    for marker in ask(target, copies.blocks_left(plan)):
+        target.remove_block(authorized_keys(target, plan), marker)
+    open_source.check(["rm", "-rf", "--", str(COPY_KEYS)])
 
 
 def rsync_server(target_dir: str) -> list[str]:
@@ -195,15 +186,26 @@ def rsync_push(
 
 
 def refuse_empty(source: Host, directory: str) -> None:
-    """Raise `Refused` when there is nothing to copy: an absent or empty directory would empty the target's."""
-    if source.shell.run(shlex.join(["find", directory, "-mindepth", "1", "-print", "-quit"])).text.strip():
+    """Raise `Refused` when there is nothing to copy: an absent, unmounted or empty directory would empty the target's."""
+    if not source.file(directory).is_directory:
+        found = "no such directory"
+    elif unmounted := _unmounted(source, directory):
+        found = f"{unmounted[0]} is not mounted, though {mounts.PATH} lists it"
+    elif not source.check(["find", directory, "-mindepth", "1", "-print", "-quit"]).strip():
+        found = "an empty directory"
+    else:
         return
     raise Refused(
         f"{directory} on the source",
         expected="a directory with something in it",
-        found="an empty directory" if source.file(directory).is_directory else "no such directory",
+        found=found,
         remedy="mount it, or mend the plan; nothing was changed",
     )
+
+
+def _unmounted(source: Host, directory: str) -> list[str]:
+    now = {one.target for one in ask(source, mounts.MOUNTED)}
+    return [point for point in mounts.at_boot(ask(source, mounts.FSTAB), directory) if point not in now]
 
 
 def _refuse_many(paths: Sequence[str], most: int, target_dir: str) -> None:

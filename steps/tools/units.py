@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from fixtures.connect.host import Host
+from fixtures.places import UNITS
 from fixtures.run.run import Run
 
 log = logging.getLogger(__name__)
@@ -12,7 +13,7 @@ log = logging.getLogger(__name__)
 
 def unit_name(run: Run, work: str) -> str:
     """The unit's name: run and step."""
-    return f"gonogo-{re.sub('[^A-Za-z0-9_.-]', '-', f'{run.name}-{work}')}.service"
+    return f"{UNITS}{re.sub('[^A-Za-z0-9_.-]', '-', f'{run.name}-{work}')}.service"
 
 
 def run_unit(host: Host, run: Run, work: str, command: Sequence[str] | str, timeout: float) -> None:

@@ -290,6 +290,24 @@ def test_a_group_holds_for_ipv6(network, ec2, group, instance, login):
     assert code_of(ec2.delete_security_group, GroupId=group) == "DependencyViolation"
 
 
+def test_an_instance_is_at_its_own_ipv6_address_as_its_groups_say(cloud, ec2, key, group):
+    launched = launch(cloud, ec2, group, Ipv6AddressCount=1)
+    about = wait(ec2, launched)
+    address = about["NetworkInterfaces"][0]["Ipv6Addresses"][0]["Ipv6Address"]
+    rule = {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
+    assert reach(address, 8080) == "time-out"
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    assert reach(address, 8080) == "refused"
+    login = Login(key, about["PublicIpAddress"], console_keys(ec2, launched))
+    ec2.reboot_instances(InstanceIds=[launched])
+    assert address in login.run_later("sleep 1; ip -6 -o address show dev eth0 scope global")
+    # A group that was made in a network with IPv6 lets it out, as on Amazon.
+    assert reach_from(login, NET.ipv6("internet", 254), 1) == "refused"
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    ec2.terminate_instances(InstanceIds=[launched])
+    wait(ec2, launched, "terminated")
+
+
 def test_a_group_names_another_group_and_limits_what_goes_out(ec2, group, instance, login, second):
     other, other_id, other_group = second
     private = described(ec2, instance)["PrivateIpAddress"]

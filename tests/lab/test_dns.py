@@ -73,6 +73,7 @@ def test_both_name_servers_hold_the_zone(names: NameServers):
     for server in names.facts().servers:
         assert answer(server) == ([NET.public(10)], 3600)
         assert answer(server, f"www.{ZONE}") == ([NET.public(10)], 3600)
+        assert answer(server, f"www.{ZONE}", "AAAA") == ([NET.ipv6("internet", 10)], 3600)
         assert answer(server, ZONE, "NS")[0] == ["ns1.lab.test.", "ns2.lab.test."]
         assert answer(server, ZONE, "MX")[0] == ["10 mail.lab.test."]
         assert answer(server, ZONE, "TXT")[0] == ['"v=spf1 mx -all"']

@@ -19,6 +19,7 @@ from tests.lab.clients import client
 
 NET = LabNet("test-route53", 85)
 OLD, NEW = NET.public(10), NET.public(100)
+OLD_6 = NET.ipv6("internet", 10)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def cloud(names, tmp_path_factory):
 @pytest.fixture(scope="module")
 def plan(names, cloud):
     facts = names.facts()
-    hosted = host_zone(ACCOUNT, facts, {f"app.{ZONE}": OLD, f"www.{ZONE}": OLD}, 3600)
+    hosted = host_zone(ACCOUNT, facts, {f"app.{ZONE}": [OLD, OLD_6], f"www.{ZONE}": [OLD]}, 3600)
     assert host_zone(ACCOUNT, facts, {}, 3600) == hosted, "it is there already"
     return DnsPlan.model_validate(
         {
@@ -92,7 +93,7 @@ def test_both_name_servers_answer_what_route53_was_told_and_the_way_back(plan, c
 def test_an_aaaa_record_beside_it(plan, cloud):
     moving = plan.model_copy(update={"records": [plan.records[0].model_copy(update={"type": "AAAA"})]})
     dns, provider = Dns(moving), Route53(moving, Account(cloud))
-    point(dns, provider, [Change(moving.records[0], ("2001:db8::9",), 5, expected=())])
+    point(dns, provider, [Change(moving.records[0], ("2001:db8::9",), 5, expected=(OLD_6,))])
     for server in plan.authoritative:
         assert dns.ask(server, f"app.{ZONE}", "AAAA").values == ("2001:db8::9",)
         assert dns.ask(server, f"app.{ZONE}").values == (OLD,)

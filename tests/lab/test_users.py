@@ -21,15 +21,17 @@ from fixtures.lab.users.ledger import Request, acknowledged, outage, read, serve
 from fixtures.lab.users.users import Users
 
 NET = LabNet("test-users", 83)
+OLD = {NET.public(10), NET.ipv6("internet", 10)}
+NEW = {NET.public(100), NET.ipv6("internet", 100)}
 PASSWORD = "of the lab"
 RATE = 20.0
 
 
 class Application:
-    """What users see of SmallPayroll, at one address; a session made at one address is good at the other."""
+    """What users see of SmallPayroll, at one host's two addresses; a session made at one address is good at the other."""
 
     def __init__(self, network: Network, name: str, address: str, directory: Path) -> None:
-        network.add_namespace(name, address, "internet")
+        network.add_namespace(name, address, "internet", NET.ipv6("internet", int(address.rpartition(".")[2])))
         application = self
         self.closed = False
         self.references: list[str] = []
@@ -81,7 +83,7 @@ class Application:
         context.load_cert_chain(directory / name)
         self.server = ThreadingHTTPServer((address, 443), Handler, bind_and_activate=False)
         self.server.socket.close()
-        self.server.socket = context.wrap_socket(network.listen(name, address, 443), server_side=True)
+        self.server.socket = context.wrap_socket(network.listen(name, "::", 443), server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
@@ -140,7 +142,8 @@ def test_users_log_in_browse_and_write_at_a_bounded_rate(users: Users, old: Appl
     seen = wait_until(users.ledger, lambda ledger: len(ledger) > 100)
     users.stop()
     assert {request.kind for request in seen} == {"login", "page", "asset", "document", "timesheet"}
-    assert all(request.good and request.address == NET.public(10) for request in seen)
+    assert all(request.good for request in seen)
+    assert {request.address for request in seen} == OLD
     assert old.hosts == {f"app.{ZONE}"}
     assert old.logins == 6
     assert acknowledged(read(users.ledger)) == set(old.references)
@@ -161,8 +164,9 @@ def test_the_ledger_shows_outage_and_write_gap_of_a_move(
     new = Application(network, "target", NET.public(100), tls)
     update = dns.update.UpdateMessage(ZONE, keyring=dns.tsigkeyring.from_text({facts.tsig_name: facts.tsig_secret}))
     update.replace("app", 300, "A", NET.public(100))
+    update.replace("app", 300, "AAAA", NET.ipv6("internet", 100))
     dns.query.tcp(update, facts.servers[0], timeout=5)
-    seen = wait_until(users.ledger, lambda ledger: any(r.acknowledged and r.address == NET.public(100) for r in ledger))
+    seen = wait_until(users.ledger, lambda ledger: any(r.acknowledged and r.address in NEW for r in ledger))
     moved = time.monotonic()
     time.sleep(1)
     since = datetime.now(UTC)
@@ -174,10 +178,10 @@ def test_the_ledger_shows_outage_and_write_gap_of_a_move(
     assert found.over
     assert found.longest == pytest.approx(found.total)
     assert found.longest == pytest.approx(moved - closed, abs=1.5)
-    gap = write_gap(seen)
+    gap = write_gap(seen, OLD)
     assert gap is not None
     assert gap == pytest.approx(moved - closed, abs=1.5)
-    assert set(served_by(read(users.ledger), since)) == {NET.public(100)}
+    assert set(served_by(read(users.ledger), since)) == NEW
     assert acknowledged(read(users.ledger)) <= set(old.references) | set(new.references)
     assert new.logins == 0, "the sessions of before stay good"
     # six browsers that each wait half a second before they try a closed site again

@@ -32,7 +32,7 @@ class Rfc2136:
 
     def _update(self, change: Change) -> None:
         primary = self.plan.primary
-        what = f"{change.record.name} {change.record.type} on {title(primary)}"
+        what = f"{change.record} on {title(primary)}"
         message = self._message(change)
         try:
             response = dns.query.tcp(message, str(primary.address), timeout=2 * TIMEOUT, port=primary.port)

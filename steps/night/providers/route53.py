@@ -52,7 +52,7 @@ class Route53:
 
     def _prove_present(self, change: Change) -> None:
         record = change.record
-        what = f"{record.name} {record.type} at Route 53"
+        what = f"{record} at Route 53"
         sets = self._sets(record)
         routed = sorted({key for item in sets for key in _ROUTED if key in item})
         if len(sets) > 1 or routed:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.facts.backups import Store
+from fixtures.facts.backups import SCRATCH, Store
 from steps.keep import backup_job as job
 from tests.unit import buckets
 
@@ -85,7 +85,7 @@ def test_only_databases_of_restore_tests_are_dropped():
     asked = []
     admin = SimpleNamespace(ask=asked.append)
     for name in ("payroll_prod", "postgres", "gonogo_restore_test_", "gonogo_restore_test_mine", "x; DROP"):
-        job._drop(admin, name)
+        job._drop(admin, name, SCRATCH)
     assert asked == []
-    job._drop(admin, "gonogo_restore_test_20260101t000000z")
+    job._drop(admin, "gonogo_restore_test_20260101t000000z", SCRATCH)
     assert asked == ["DROP DATABASE gonogo_restore_test_20260101t000000z WITH (FORCE);"]

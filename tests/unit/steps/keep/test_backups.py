@@ -67,6 +67,6 @@ def test_the_configuration_holds_no_secret():
     told = json.loads(backups.configuration(PLAN))
     assert set(told) == {
         "account", "region", "bucket", "prefix", "endpoint", "encryption", "kms_key", "database", "port", "directories",
-        "settings", "tables", "large_objects",
+        "settings", "tables", "large_objects", "manifest", "dump", "scratch",
     }  # fmt: skip
     assert told["directories"] == ["/home/payroll/shared/uploads"]

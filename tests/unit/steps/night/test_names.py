@@ -2,24 +2,13 @@
 
 import pytest
 
-from fixtures.errors import CouldNotVerify, Refused, StepFailed
+from fixtures.errors import CouldNotVerify, StepFailed
 from steps.night import names
 from steps.night.providers import Change
 from steps.night.providers.manual import Manual
 from steps.night.providers.rfc2136 import Rfc2136
 from steps.night.providers.route53 import Route53
-from tests.unit import ipv6
-from tests.unit.ipv6 import OLD_IPV6, ByFamily
 from tests.unit.steps.night.zone import APP, NEW, OLD, ZONE, Amazon, Scripted
-
-ipv6_plan = ipv6.ipv6_plan
-
-
-def test_what_dns_says_before_must_be_production_in_both_families(ipv6_plan):
-    before = names.read_before(ipv6_plan, ByFamily(A=["198.51.100.10"], AAAA=[OLD_IPV6]))
-    assert before.records["app.smallpayroll.test AAAA"] == [OLD_IPV6]
-    with pytest.raises(Refused, match="2001:db8::66"):
-        names.read_before(ipv6_plan, ByFamily(A=["198.51.100.10"], AAAA=["2001:db8::66"]))
 
 
 @pytest.fixture(autouse=True)

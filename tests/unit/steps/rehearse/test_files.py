@@ -13,17 +13,8 @@ from fixtures.run.records import FilesCopy
 from fixtures.run.run import Run
 from fixtures.sameness.manifest import kept_manifest, silent
 from steps.rehearse import files
-from steps.rehearse.files import _Copying, mount_points
+from steps.rehearse.files import _Copying
 from tests.unit.loopback import running_sshd
-
-
-def test_uploads_may_lie_on_a_mount_of_their_own() -> None:
-    fstab = (
-        "# /dev/a /srv ext4 defaults 0 2\nUUID=1 / ext4 defaults 0 1\nUUID=2 /srv ext4 defaults 0 2\n"
-        "UUID=3 /srv/files ext4 nofail 0 2\nUUID=4 /srv/file ext4 defaults 0 2\nUUID=5 /srv/files/x ext4 noauto 0 2\n"
-    )
-    assert mount_points(fstab, "/srv/files") == ["/srv", "/srv/files"]
-    assert mount_points(fstab, "/srv/files/x") == ["/srv", "/srv/files"]
 
 
 class Moved:

@@ -1,12 +1,15 @@
 """The commands of the copies, to the letter."""
 
 import shlex
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
 from fixtures.errors import Refused
 from fixtures.plan import Plan
 from steps.tools import copying
+from tests.unit.answers import Answers
 
 SSH = copying.ssh_command("/run/gonogo/keys/r/p", "admin", "198.51.100.20")
 
@@ -70,6 +73,25 @@ def test_the_server_is_confined_to_one_directory() -> None:
     ]  # fmt: skip
 
 
-def test_leftover_markers_are_found() -> None:
-    text = "ssh-rsa A me\n# BEGIN gonogo copy r1 copy_database\nx\n# END gonogo copy r1 copy_database\n# BEGIN gonogo other\n"
-    assert copying.temporary_markers(text) == ["copy r1 copy_database"]
+LISTED = '{"filesystems": [{"target": "/srv", "source": "UUID=1", "options": "nofail"}]}'
+MOUNTED = '{"filesystems": [{"target": "/"}, {"target": "/srv"}]}'
+
+
+@pytest.mark.parametrize(
+    ("there", "mounted", "first", "found"),
+    [
+        (True, MOUNTED, "/srv/files/a", ""),
+        (False, MOUNTED, "", "no such directory"),
+        (True, MOUNTED.replace("/srv", "/home"), "", "/srv is not mounted"),
+        (True, MOUNTED, "", "an empty directory"),
+    ],
+)
+def test_a_directory_that_would_empty_the_targets_is_refused(there, mounted, first, found) -> None:
+    host = SimpleNamespace(
+        name="source",
+        shell=Answers(mounted, LISTED).shell,
+        file=lambda _: SimpleNamespace(is_directory=there),
+        check=lambda _: first,
+    )
+    with pytest.raises(Refused, match=found) if found else nullcontext():
+        copying.refuse_empty(host, "/srv/files")
