@@ -15,6 +15,7 @@ from fixtures.sameness import catalog
 from fixtures.sameness.digest import kept_buckets
 from fixtures.sameness.side import Side, explain
 from fixtures.sameness.tables import LARGE_OBJECTS
+from fixtures.scripts import script
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
@@ -24,11 +25,7 @@ REFRESH = (
 )
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 
-# $1 database. pg_dump's archives begin with PGDMP; only files of somebody who copies databases are looked at.
-_DUMPS = r"""
-find /tmp /var/tmp /root /run/gonogo /var/lib/gonogo /var/lib/postgresql -xdev -maxdepth 2 -type f -size +0 \
-  \( -name "*$1*.dump" -o -name "*$1*.sql" -o -name "*$1*.sql.gz" -o -name "gonogo*.dump" \) 2>/dev/null || :
-"""
+_DUMPS = script(__file__, "dumps_left.sh")
 
 
 def recorded(table: str, copied: DataCopy) -> TableCopy:
@@ -141,7 +138,7 @@ def check_copy_came_from_production(run: Run, copied: DataCopy, target_db: Datab
 
 def check_no_dump_is_left(plan: Plan, source: Host, target: Host) -> None:
     """The copy left no dump in the places where dumps are left."""
-    argv = ["sh", "-c", _DUMPS, "dumps", plan.database.name]
+    argv = [*_DUMPS, plan.database.name]
     found = [f"{path} on {host.name}" for host in (source, target) for path in host.check(argv).split()]
     if found:
         raise NoGo(
