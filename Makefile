@@ -7,7 +7,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 help:
 	@echo "make demo     move SmallPayroll in the lab, from production to a launched instance; ends with the report's path"
 	@echo "make test     every test: unit, lab, a whole migration, faults"
-	@echo "make lint     ruff and mypy --strict"
+	@echo "make lint     ruff, mypy --strict and shellcheck"
 	@echo "make bench    times and memory, as ratios"
 	@echo "make prove-2  what the first release promises, a line each with figure and verdict"
 	@echo "make prove-3  the whole article, a line each"
@@ -29,6 +29,7 @@ test:
 lint:
 	@.ci/setup test
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+	@shellcheck $$(git ls-files '*.sh') $$(git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh' -- ':!*.sh')
 
 bench:
 	@.ci/setup test

@@ -17,6 +17,7 @@ from fixtures.sameness import catalog
 from fixtures.sameness.digest import kept_buckets
 from fixtures.sameness.side import Side, explain
 from fixtures.sameness.tables import LARGE_OBJECTS
+from fixtures.scripts import script
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
@@ -26,13 +27,7 @@ REFRESH = (
 )
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 
-# $1 database, then our own directories. pg_dump's archives begin with PGDMP; only files of somebody who copies databases are looked at.
-_DUMPS = r"""
-name=$1
-shift
-find /tmp /var/tmp /root /var/lib/postgresql "$@" -xdev -maxdepth 2 -type f -size +0 \
-  \( -name "*$name*.dump" -o -name "*$name*.sql" -o -name "*$name*.sql.gz" -o -name "gonogo*.dump" \) 2>/dev/null || :
-"""
+_DUMPS = script(__file__, "dumps_left.sh")
 
 
 def recorded(table: str, copied: DataCopy) -> TableCopy:
@@ -145,7 +140,7 @@ def check_copy_came_from_production(run: Run, copied: DataCopy, target_db: Datab
 
 def check_no_dump_is_left(plan: Plan, source: Host, target: Host) -> None:
     """The copy left no dump in the places where dumps are left."""
-    argv = ["sh", "-c", _DUMPS, "dumps", plan.database.name, str(MEMORY), str(STATE_DIRECTORY)]
+    argv = [*_DUMPS, plan.database.name, str(MEMORY), str(STATE_DIRECTORY)]
     found = [f"{path} on {host.name}" for host in (source, target) for path in host.check(argv).split()]
     if found:
         raise NoGo(

@@ -1,7 +1,6 @@
 """The way back: production is open again with its data, whatever the run had reached. It deletes nothing."""
 
 import json
-import shlex
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from ipaddress import ip_address, ip_network
@@ -46,6 +45,7 @@ from fixtures.run.run import Run
 from fixtures.sameness.digest import Digest, method_of
 from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
+from fixtures.scripts import text, with_arguments
 from steps.build import quarantine
 from steps.engine import guards
 from steps.night import cutover
@@ -65,6 +65,7 @@ FENCE = STATE_DIRECTORY / "fence.json"
 """Which roles of the target could log in before it was fenced."""
 LIMIT = 6 * 3600.0
 """Seconds that saving the target's data may take."""
+_SAVE = text(__file__, "save.sh")
 
 
 def plan_back_out(run: Run) -> list[str]:
@@ -210,18 +211,8 @@ def saved_directory(plan: Plan, run: Run) -> PurePosixPath:
 
 def save_script(plan: Plan, directory: PurePosixPath) -> str:
     """The script that saves the target's database and a list of its uploads; whole or not at all, for root alone."""
-    where, uploads = shlex.quote(str(directory)), shlex.join(str(upload.path) for upload in plan.files)
-    dump = shlex.join(["pg_dump", f"--port={plan.postgresql.port}", "--format=custom", plan.database.name])
-    return f"""set -euo pipefail
-umask 077
-mkdir -p -- {where}
-cd -- {where}
-(cd / && runuser -u postgres -- {dump}) >database.part
-find {uploads} -printf '%y %m %u %g %s %T+ %p\\n' | LC_ALL=C sort -k 7 >uploads.part
-sync database.part uploads.part
-mv -f database.part database.dump
-mv -f uploads.part uploads.list
-"""
+    uploads = [upload.path for upload in plan.files]
+    return with_arguments(_SAVE, directory, plan.postgresql.port, plan.database.name, *uploads)
 
 
 def _save(connections: Connections) -> None:

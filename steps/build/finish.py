@@ -13,6 +13,7 @@ from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
+from fixtures.scripts import text
 from steps.build.postgresql import server_unit
 from steps.step import step
 from steps.tools.units import run_unit
@@ -26,18 +27,8 @@ HOSTS = "production's names"
 
 _LIBRARIES = "postgresql.settings.shared_preload_libraries"
 # $1: the value. Where the file lies differs by distribution; one may be a link to the other.
-_LOCALE = """
-for f in /etc/locale.conf /etc/default/locale; do [ ! -e "$f" ] || break; done
-printf 'LANG=%s\\n' "$1" >"$f"
-"""
-_UPGRADE = """
-set -eu
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-if command -v apt-get >/dev/null; then
-  exec apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold --with-new-pkgs upgrade
-fi
-exec dnf -q -y upgrade --security
-"""
+_LOCALE = 'for f in /etc/locale.conf /etc/default/locale; do [ ! -e "$f" ] || break; done; echo "LANG=$1" >"$f"'
+_UPGRADE = text(__file__, "upgrade.sh")
 
 
 @step(needs=["web_configured", "gems_installed", "database_created", "source_surveyed"], gives=["build_finished"],

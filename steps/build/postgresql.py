@@ -1,6 +1,5 @@
 """PostgreSQL on the target: the server, its data on the data mount, its passwords, the role and the database."""
 
-import shlex
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import PurePosixPath
@@ -16,6 +15,7 @@ from fixtures.facts.roles import roles_named
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
+from fixtures.scripts import script, text, with_arguments
 from steps.step import step
 from steps.tools import packages
 from steps.tools.units import run_unit
@@ -23,33 +23,9 @@ from steps.tools.units import run_unit
 PASSWORDS = "passwords required"
 """Names our block in pg_hba.conf."""
 
-# $1 the link, $2 where the data belongs, $3 the mount, $4 pg_controldata. At whatever point it was interrupted, the
-# directory at $1 stays the data until the whole copy took its place.
-_MOVE = r"""
-set -eu
-link=$1 data=$2 mount=$3 controldata=$4
-cluster() { "$controldata" "$1" | sed -n 's/^Database system identifier: *//p'; }
-mountpoint -q "$mount" || { echo "$mount is not a mount" >&2; exit 1; }
-if [ ! -L "$link" ] && [ -d "$link" ]; then
-  [ ! -e "$link/postmaster.pid" ] || { echo "a server still runs in $link" >&2; exit 1; }
-  if [ -e "$data" ]; then
-    # A copy that never came into use; another cluster's data is not ours to remove.
-    [ "$(cluster "$data")" = "$(cluster "$link")" ] || { echo "$data holds another cluster" >&2; exit 1; }
-    rm -rf -- "$data"
-  fi
-  rm -rf -- "$data.unfinished"
-  install -d -o postgres -g postgres -m 0755 "$(dirname "$(dirname "$data")")" "$(dirname "$data")"
-  cp -a -- "$link" "$data.unfinished"
-  sync
-  mv -T -- "$data.unfinished" "$data"
-  mv -T -- "$link" "$link.moved"
-fi
-[ -L "$link" ] || ln -s -- "$data" "$link"
-chown -h postgres:postgres "$link"
-[ "$(readlink -- "$link")" = "$data" ] || { echo "$link points at $(readlink -- "$link")" >&2; exit 1; }
-[ -e "$link/PG_VERSION" ] || { echo "$data holds no cluster" >&2; exit 1; }
-rm -rf -- "$link.moved"
-"""
+_MOVE = text(__file__, "move_data.sh")
+REFUSE_WRONG_RULES = script(__file__, "refuse_wrong_rules.sh")
+"""The command that fails, with the server's words, when pg_hba.conf as it stands on disk holds a wrong line."""
 
 
 @step(needs=["data_mounted"], gives=["database_installed"], harmless=True)
@@ -87,8 +63,7 @@ def waits_for(path: PurePosixPath) -> str:
 def move_script(plan: Plan) -> str:
     """The script that moves the data; the server must be stopped."""
     controldata = f"/usr/lib/postgresql/{plan.postgresql.version}/bin/pg_controldata"
-    arguments = [plan.data_directory, plan.data_on_mount, plan.target.volume.mount, controldata]
-    return f"set -- {shlex.join(map(str, arguments))}\n{_MOVE}"
+    return with_arguments(_MOVE, plan.data_directory, plan.data_on_mount, plan.target.volume.mount, controldata)
 
 
 @step(needs=["data_on_mnt", "source_surveyed"], gives=["passwords_required"], harmless=True)
@@ -102,7 +77,7 @@ def require_passwords(plan: Plan, target: Host, source_db: Database, target_db: 
     path = str(target_db.value("SHOW hba_file", dbname="postgres"))
     others = ask(source_db, roles_named({*plan.database.other_roles} - {plan.database.role}))
     lines = hba_lines(plan, [name for name, role in others.items() if (role.password or "").startswith("md5")])
-    target.edit_block(path, PASSWORDS, lines, at="top", validate=no_wrong_rule_command())
+    target.edit_block(path, PASSWORDS, lines, at="top", validate=REFUSE_WRONG_RULES)
     target.check(["systemctl", "reload", server_unit(plan)])
 
 
@@ -116,13 +91,6 @@ def hba_lines(plan: Plan, of_md5: Sequence[str]) -> list[str]:
         for who, how in [*own, ("all", method)]
         for address in ("127.0.0.1/32", "::1/128")
     ]
-
-
-def no_wrong_rule_command() -> list[str]:
-    """The command that fails, with the server's words, when pg_hba.conf as it stands on disk holds a wrong line."""
-    query = "SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL"
-    script = 'wrong=$(runuser -u postgres -- psql -XAtqc "$1" postgres) || exit 1; [ -z "$wrong" ] || { echo "$wrong" >&2; exit 1; }'
-    return ["sh", "-c", script, "rules", query]
 
 
 @step(needs=["passwords_required", "source_surveyed"], gives=["database_created"], harmless=True)

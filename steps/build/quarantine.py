@@ -16,6 +16,7 @@ from fixtures.places import (
 from fixtures.plan import Plan
 from fixtures.policy.egress import ruleset
 from fixtures.run.run import Run
+from fixtures.scripts import script
 from steps.step import step
 from steps.tools import packages
 
@@ -37,15 +38,11 @@ ExecStop=/usr/sbin/nft delete table inet {EGRESS_TABLE}
 [Install]
 WantedBy=sysinit.target
 """
-# $1 the unit, then workers. A unit that is not there yet is no mistake.
-_STOP = 'for unit in "$@"; do systemctl stop -- "$unit" 2>/dev/null || ! systemctl is-active --quiet -- "$unit"; done'
+# "$@" are units. One that is not there yet is no mistake.
+_STOP = 'for u in "$@"; do systemctl stop -- "$u" 2>/dev/null || ! systemctl is-active --quiet -- "$u"; done'
 # $1 from, $2 to: moves the file if it is there, over an older one.
 _MOVE = 'set -eu; [ ! -e "$1" ] || { mkdir -p -- "$(dirname -- "$2")"; mv -fT -- "$1" "$2"; }'
-# $1 the filter's unit, $2 its table; either may be gone already.
-_END = """
-systemctl disable --quiet --now -- "$1" 2>/dev/null || ! systemctl is-active --quiet -- "$1" || exit 1
-nft delete table inet "$2" 2>/dev/null || ! nft list table inet "$2" >/dev/null 2>&1
-"""
+_END = script(__file__, "end_egress_filter.sh")
 
 
 @step(needs=["ssh_ready"], gives=["target_quarantined"], harmless=True)
@@ -78,7 +75,7 @@ def hold(target: Host, plan: Plan) -> None:
 
 def lift(target: Host, plan: Plan) -> None:
     """End the quarantine: egress is free, cron files are in place, workers are enabled and run. Can be repeated."""
-    target.check(["sh", "-c", _END, "end", EGRESS_UNIT, EGRESS_TABLE])
+    target.check([*_END, EGRESS_UNIT, EGRESS_TABLE])
     leftovers = [
         EGRESS_RULES,
         PurePosixPath("/etc/systemd/system") / EGRESS_UNIT,

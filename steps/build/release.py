@@ -11,32 +11,17 @@ from fixtures.places import HELD
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
+from fixtures.scripts import script
 from steps.step import step
 
 _CHUNK = 1 << 16
-# $1 user, $2 uid, $3 group, $4 gid, $5 home, $6 shell; the rest: further groups. Numbers are kept where they are free.
-_USER = r"""
-set -eu
-user=$1 uid=$2 group=$3 gid=$4 home=$5 shell=$6
-shift 6
-if ! getent group "$group" >/dev/null; then
-  getent group "$gid" >/dev/null && groupadd "$group" || groupadd --gid "$gid" "$group"
-fi
-if ! getent passwd "$user" >/dev/null; then
-  getent passwd "$uid" >/dev/null && number= || number="--uid $uid"
-  useradd $number --gid "$group" --home-dir "$home" --no-create-home --shell "$shell" "$user"
-fi
-for further in "$@"; do
-  getent group "$further" >/dev/null || groupadd --system "$further"
-  usermod --append --groups "$further" "$user"
-done
-"""
+_USER = script(__file__, "create_user.sh")
 
 
 @step(needs=["target_quarantined", "source_surveyed"], gives=["release_copied"], harmless=True)
 def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
     """Copy the application's user, its code, its settings and secrets, and its units; cron files are held."""
-    target.check(user_command(_account(source, plan.application.user)))
+    target.check([*_USER, *_account(source, plan.application.user)])
     release = run.records(Survey).release
     patterns = [*left_out(plan, release), *_other_releases(source, release, plan)]
     trees = [plan.application.home]
@@ -46,11 +31,6 @@ def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
         target.check(["install", "-d", "-m", "0700", str(HELD)])
         stream(source, target, pack_command(plan.application.cron, []), unpack_command(str(HELD)))
     target.check(["systemctl", "daemon-reload"])
-
-
-def user_command(account: Sequence[str]) -> list[str]:
-    """The command that has the user there; running it again changes nothing."""
-    return ["sh", "-c", _USER, "user", *account]
 
 
 def pack_command(paths: Sequence[PurePosixPath], patterns: Sequence[str]) -> list[str]:
@@ -97,8 +77,8 @@ def stream(source: Host, target: Host, reader: Sequence[str], writer: Sequence[s
 
 def _account(source: Host, user: str) -> list[str]:
     """Name, uid, group, gid, home, shell of the user on the source, and the further groups."""
-    script = 'getent passwd "$1" && id -gn "$1" && id -Gn "$1"'
-    account, group, groups = source.check(["sh", "-c", script, "account", user]).splitlines()
+    told = source.check(["sh", "-c", 'getent passwd "$1" && id -gn "$1" && id -Gn "$1"', "account", user])
+    account, group, groups = told.splitlines()
     name, _, uid, gid, _, home, shell = account.split(":")
     return [name, uid, group, gid, home, shell, *(other for other in groups.split() if other != group)]
 

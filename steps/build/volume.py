@@ -11,6 +11,7 @@ from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan, Volume
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
+from fixtures.scripts import script
 from steps.step import step
 from steps.tools import packages
 from steps.tools.units import run_unit
@@ -20,54 +21,11 @@ MARKER = "data volume"
 
 _GIB = 1024**3
 _OPTIONS = "defaults,nofail,x-systemd.device-timeout=30s"
-# $1 is what the plan calls the device, $2 the volume's id. On Nitro instances the kernel has names of its own, and the
-# volume's serial number tells.
-_FIND = r"""
-set -eu
-for link in /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"$(printf %s "$2" | tr -d -)"; do
-  [ -b "$link" ] && readlink -f "$link" && exit 0
-done
-[ -b "$1" ] && readlink -f "$1"
-"""
-# $1 what the plan calls the device. On Nitro instances the model tells an instance store.
-_FIND_STORE = r"""
-set -eu
-for link in /dev/disk/by-id/nvme-Amazon_EC2_NVMe_Instance_Storage_*; do
-  case $link in *-part*) continue ;; esac
-  [ ! -b "$link" ] || readlink -f "$link"
-done | sort -u
-[ ! -b "$1" ] || readlink -f "$1"
-"""
-# $1 device. Prints why it is in use, or what else it is; nothing for a whole disk that nobody uses.
-_IN_USE = r"""
-set -eu
-number=$(printf '%d:%d' 0x"$(stat -L -c %t "$1")" 0x"$(stat -L -c %T "$1")")
-disk=$(readlink -f "/sys/dev/block/$number")
-[ ! -e "$disk/partition" ] || echo "it is a partition"
-for part in "$disk"/*/partition; do [ ! -e "$part" ] || { echo "it has partitions"; break; }; done
-[ -z "$(ls -A "$disk/holders" 2>/dev/null)" ] || echo "another device is built on it"
-awk -v d="$1" '$1 == d { print "it is swap" }' /proc/swaps
-root=$(findmnt --noheadings --output MAJ:MIN / | tr -d ' ')
-case "$(readlink -f "/sys/dev/block/$root" || true)/" in "$disk"/*) echo "it holds the root file system" ;; esac
-for link in /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_*; do
-  [ "$(readlink -f "$link")" != "$1" ] || { echo "it is an EBS volume"; break; }
-done
-"""
-# $1 device. Anything on it, a partition table too, is a signature.
-_LOOK = r"""
-set -eu
-blockdev --getsize64 "$1"
-number=$(printf '%d:%d' 0x"$(stat -L -c %t "$1")" 0x"$(stat -L -c %T "$1")")
-findmnt --noheadings --first-only --output TARGET --source "$number" || echo -
-wipefs --no-act --noheadings --output UUID,TYPE "$1" | tr '\n' ' '
-"""
-_MOUNT = r"""
-set -eu
-systemctl daemon-reload
-mkdir -p -- "$1"
-[ -z "$(ls -A -- "$1")" ] || { echo "$1 is not empty; a mount would hide what lies there" >&2; exit 1; }
-mount -- "$1"
-"""
+_FIND = script(__file__, "find_volume.sh")
+_FIND_STORE = script(__file__, "find_instance_store.sh")
+_IN_USE = script(__file__, "disk_in_use.sh")
+_LOOK = script(__file__, "look_at_disk.sh")
+_MOUNT = script(__file__, "mount_volume.sh")
 
 
 @step(needs=["ssh_ready"], gives=["data_mounted"], harmless=True)
@@ -81,7 +39,7 @@ def mount_data_volume(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     mounted_at = _format_if_blank(target, run, volume, device, facts)
     _list_in_fstab(target, volume, facts)
     if mounted_at != str(volume.mount):
-        target.check(["sh", "-c", _MOUNT, "mount", str(volume.mount)])
+        target.check([*_MOUNT, str(volume.mount)])
 
 
 def format_command(volume: Volume, device: str, disk: str) -> list[str]:
@@ -108,12 +66,12 @@ def _device(target: Host, volume: Volume, facts: TargetFacts, cloud: Cloud) -> s
             found="none when the instance was launched",
             remedy="attach it, or terminate the instance, then run the same command again",
         )
-    return target.check(["sh", "-c", _FIND, "find", volume.device, facts.volume_id]).strip()
+    return target.check([*_FIND, volume.device, facts.volume_id]).strip()
 
 
 def _store(target: Host, volume: Volume, facts: TargetFacts, cloud: Cloud) -> str:
     """The instance's own disk, proven to be no EBS volume, not the root disk, and in nobody's use."""
-    found = target.check(["sh", "-c", _FIND_STORE, "find", volume.device]).split()
+    found = target.check([*_FIND_STORE, volume.device]).split()
     if not found:
         raise StepFailed(
             f"the instance store of {facts.instance_id}",
@@ -124,7 +82,7 @@ def _store(target: Host, volume: Volume, facts: TargetFacts, cloud: Cloud) -> st
     device = volume.device if volume.device in found else found[0]
     instance = cloud.instance()
     attached = {kernel_name(name) for name in (instance.volumes if instance else {})}
-    reasons = target.check(["sh", "-c", _IN_USE, "in-use", device]).splitlines()
+    reasons = target.check([*_IN_USE, device]).splitlines()
     if device in attached:
         reasons.append("the cloud shows an EBS volume there")
     if reasons:
@@ -140,7 +98,7 @@ def right_size(volume: Volume, size: int) -> bool:
 
 def _format_if_blank(target: Host, run: Run, volume: Volume, device: str, facts: TargetFacts) -> str:
     """Where the device is mounted, "-" for nowhere."""
-    size, mounted_at, *signatures = target.check(["sh", "-c", _LOOK, "look", device]).splitlines()
+    size, mounted_at, *signatures = target.check([*_LOOK, device]).splitlines()
     words = " ".join(signatures).split()
     if not right_size(volume, int(size)):
         raise _refused(device, facts, f"{volume.size_gib} GiB", f"{int(size)} bytes")

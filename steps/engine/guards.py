@@ -13,21 +13,13 @@ from fixtures.errors import GonogoError, Refused
 from fixtures.places import MARKER, OPENED, marker
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
+from fixtures.scripts import script
 from steps.step import OPEN_SOURCE
 
 TARGET = frozenset({"target", "target_db"})
 """The parameters by which a step is handed the target."""
 
-# Everything in one command, five lines: machine id, instance id, marker, opened, PostgreSQL. A file that is not there gives
-# an empty one.
-_IDENTITY = """
-line() { printf '%s\\n' "$(cat "$1" 2>/dev/null | tr -d '\\n')"; }
-line /etc/machine-id
-line /var/lib/cloud/data/instance-id
-line "$1"
-test -e "$2" && echo opened || echo closed
-/usr/lib/postgresql/"$3"/bin/pg_controldata "$4" 2>/dev/null | sed -n 's/^Database system identifier: *//p'
-"""
+_IDENTITY = script(__file__, "identity.sh")
 
 
 @contextmanager
@@ -93,8 +85,8 @@ def prove_target(connections: Connections, *, database: bool = False) -> bool:
     facts, survey = prove_instance(connections), run.records(Survey)
     if target.address != facts.public_address:
         raise _refused("the host we are logged in to", f"the address {facts.public_address}", target.address)
-    command = ["sh", "-c", _IDENTITY, "-", *map(str, (MARKER, OPENED, plan.postgresql.version, plan.data_directory))]
-    machine, instance_id, marked, opened, *clusters = target.check(command).splitlines()
+    told = target.check([*_IDENTITY, *map(str, (MARKER, OPENED, plan.postgresql.version, plan.data_directory))])
+    machine, instance_id, marked, opened, *clusters = told.splitlines()
     if machine == survey.machine_id:
         raise _refused("the host we are logged in to", "the target", f"the source: its machine id is {machine}")
     if instance_id != facts.instance_id:

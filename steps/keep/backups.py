@@ -1,7 +1,6 @@
 """Backups: a bucket of ours, a job on the target and its timer, a first backup, and one that is restored."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from fixtures.connect.cloud import PLAN_TAG, Cloud, aws_errors
@@ -13,6 +12,7 @@ from fixtures.plan import Plan
 from fixtures.run.records import RestoreTest
 from fixtures.run.run import Run
 from fixtures.sameness import pinned, psql
+from fixtures.scripts import text, with_arguments
 from steps.build.postgresql import server_unit
 from steps.step import step
 from steps.tools import packages
@@ -25,15 +25,8 @@ PUBLIC_ACCESS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "Re
 _PACKAGES = ("python3-boto3",)
 _RESULT = f"{UNIT_SCRIPTS}/restore-test.json"
 # The service's own last words are worth more than systemctl's.
-_RUN = f"""
-systemctl start {UNIT}.service || {{ journalctl --unit={UNIT}.service --lines=15 --output=cat --no-pager; exit 1; }}
-"""
-_TEST = f"""
-set -eu
-umask 077
-cd /
-runuser -u {SUPERUSER} -- /usr/bin/python3 {JOB} test {CONFIGURATION} >{_RESULT}
-"""
+_RUN = f"systemctl start {UNIT}.service || {{ journalctl -u {UNIT}.service -n 15 -o cat --no-pager; exit 1; }}"
+_TEST = text(__file__, "test_restore.sh")
 
 
 @step(needs=["rehearsed", "target_quarantined"], gives=["backed_up"], harmless=True)
@@ -49,7 +42,7 @@ def schedule_backups(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     ready_bucket(plan, cloud)
     packages.install(target, run, "schedule_backups", _PACKAGES)
     target.check(["install", "-d", "-m", "0755", str(JOB.parent)])
-    target.write_file(str(JOB), Path(__file__).with_name("backup_job.py").read_text(encoding="utf-8"))
+    target.write_file(str(JOB), text(__file__, "backup_job.py"))
     target.write_file(str(CONFIGURATION), configuration(plan))
     target.write_file(f"/etc/systemd/system/{UNIT}.service", service(plan))
     target.write_file(f"/etc/systemd/system/{UNIT}.timer", timer(plan))
@@ -61,10 +54,10 @@ def schedule_backups(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
 @step(needs=["backed_up"], gives=["restore_tested"], harmless=True)
 def test_restore(run: Run, target: Host) -> None:
     """Fetch the newest backup as a restore would, restore it beside the living database, and compare."""
-    run_unit(target, run, "test_restore", _TEST, LIMIT)
-    text = target.read_file(_RESULT)
+    run_unit(target, run, "test_restore", with_arguments(_TEST, SUPERUSER, JOB, CONFIGURATION, _RESULT), LIMIT)
+    printed = target.read_file(_RESULT)
     target.check(["rm", "-f", "--", _RESULT])
-    result = RestoreTest.model_validate(json.loads(text.splitlines()[-1]))
+    result = RestoreTest.model_validate(json.loads(printed.splitlines()[-1]))
     run.record(result)
     if result.differences:
         raise StepFailed(

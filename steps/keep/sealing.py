@@ -1,10 +1,10 @@
 """What must not be in an image is put aside in memory while the image is taken, and comes back whatever becomes of us."""
 
-import shlex
 from collections.abc import Sequence
 
 from fixtures.connect.host import Host
 from fixtures.places import UNITS
+from fixtures.scripts import script, text, with_arguments
 
 HELD = "/run/gonogo-sealed"
 """Where it waits: memory, which no image holds. A reboot meanwhile is survived too: without its own data cloud-init takes
@@ -25,56 +25,14 @@ ON_HOST = (
 )  # fmt: skip
 """Cloud-init's memory of this one instance, its user data included. SSH's host keys are found by their names."""
 
-# $1 directory, $2 names in homes, the rest paths. Packs what is there, and makes sure that the pack is whole.
-_PACK = r"""
-set -eu
-umask 077
-directory=$1 names=$2
-shift 2
-rm -rf -- "$directory"
-mkdir -- "$directory"
-put() { if [ -e "$1" ] || [ -L "$1" ]; then printf '%s\0' "${1#/}" >>"$directory/paths"; fi; }
-: >"$directory/paths"
-for path in /etc/ssh/ssh_host_* "$@"; do put "$path"; done
-getent passwd | cut -d: -f6 | sort -u | while read -r home; do
-  for name in $names; do put "$home/$name"; done
-done
-tar -C / --null --files-from="$directory/paths" --acls --xattrs -cpf "$directory/held.tar"
-tar -C / --acls --xattrs --compare -f "$directory/held.tar"
-"""
-# $1 directory, $2 lock. What was packed goes, its blocks overwritten: an image of a disk holds deleted blocks too. Stopping
-# units may have taken so long that the target has taken everything back: without the pack, what goes now is gone for good.
-_HIDE = r"""
-set -eu
-cd /
-exec 9>"$2"
-flock 9
-[ -e "$1/held.tar" ] || { echo "the target has taken its keys back already: stopping took too long" >&2; exit 1; }
-xargs -0 -r -a "$1/paths" sh -c 'find "$@" -type f -exec shred --iterations=1 --remove=unlink -- {} +; rm -rf -- "$@"' hide
-sync
-"""
-# The directory, the lock and the units are put before it. Can be run at any moment, and by two at once.
-_UNSEAL = r"""
-set -eu
-exec 9>"$lock"
-flock 9
-if [ -e "$directory/held.tar" ]; then
-  tar -C / --acls --xattrs -xpf "$directory/held.tar"
-  sync
-  rm -f -- "$directory/held.tar"
-fi
-systemctl start -- $units
-"""
-
-
-def pack_command(further: Sequence[str]) -> list[str]:
-    """The command that packs what must not be in the image, and `further` paths."""
-    return ["bash", "-c", _PACK, "pack", HELD, " ".join(IN_HOMES), *ON_HOST, *further]
+_PACK = script(__file__, "pack.sh")
+_HIDE = script(__file__, "hide.sh")
+_UNSEAL = text(__file__, "unseal.sh")
 
 
 def unseal_script(units: Sequence[str]) -> str:
     """The script that puts everything back and starts the units."""
-    return f"directory={HELD}\nlock={LOCK}\nunits={shlex.quote(shlex.join(units))}\n{_UNSEAL}"
+    return with_arguments(_UNSEAL, HELD, LOCK, *units)
 
 
 def arm_command(seconds: int) -> list[str]:
@@ -85,11 +43,11 @@ def arm_command(seconds: int) -> list[str]:
 
 def seal(target: Host, units: Sequence[str], further: Sequence[str]) -> None:
     """Stop the units and put everything aside that no image may hold; the target takes it back after `SECONDS`."""
-    target.check(pack_command(further))
+    target.check([*_PACK, HELD, " ".join(IN_HOMES), *ON_HOST, *further])
     target.write_file(f"{HELD}/unseal.sh", unseal_script(units), mode="0500")
     target.check(arm_command(SECONDS))
     target.check(["systemctl", "stop", "--", *units], timeout=180)
-    target.check(["bash", "-c", _HIDE, "hide", HELD, LOCK], timeout=SECONDS)
+    target.check([*_HIDE, HELD, LOCK], timeout=SECONDS)
 
 
 def is_sealed(target: Host) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from typing import Literal
 
 from fixtures.connect.host import Host
 from fixtures.connect.nameservers import Answer, Dns
@@ -10,6 +11,7 @@ from fixtures.plan import Plan
 from fixtures.run.evidence import now
 from fixtures.run.records import DnsBefore, TargetFacts, UsersMoved
 from fixtures.run.run import Run
+from fixtures.scripts import script
 
 log = logging.getLogger(__name__)
 
@@ -20,13 +22,7 @@ SILENCE = (5.0, 60.0)
 NEWS = 5.0
 """Seconds between two lines of progress."""
 
-# $1 log, $2 bytes that were there before. A log that is shorter now was rotated: all of it is new. Ours say who they are.
-_USERS = """
-size=$(stat -c %s -- "$1" 2>/dev/null || echo 0)
-from=1; [ "$size" -lt "$2" ] || from=$(($2 + 1))
-[ "$size" -eq 0 ] || tail -c "+$from" -- "$1" | grep -v '"gonogo"' """
-_COUNT = f"{_USERS} | wc -l"
-_CLIENTS = f"{_USERS} | awk '{{ print $1 }}' | sort | uniq -c | sort -rn | head -n 5 | awk '{{ print $2 }}'"
+_USERS = script(__file__, "user_requests.sh")
 
 
 def begin(plan: Plan, run: Run, source: Host, target: Host) -> None:
@@ -69,7 +65,7 @@ def follow(plan: Plan, run: Run, dns: Dns, source: Host, target: Host) -> None:
             news = moment + NEWS
         time.sleep(1)
     if not seen.silent:
-        seen.clients = users(plan, source, seen.offsets["source"], _CLIENTS).split()
+        seen.clients = users(plan, source, seen.offsets["source"], "clients").split()
     run.record(seen.model_copy(update={"recorded": now()}))
     log.info("%s", line(seen, held))
 
@@ -96,12 +92,12 @@ def still_held(plan: Plan, run: Run, dns: Dns, seen: UsersMoved) -> list[str]:
 
 def requests(plan: Plan, host: Host, offset: int) -> int:
     """How many requests of users a host's access log holds beyond its first `offset` bytes."""
-    return int(users(plan, host, offset, _COUNT).strip() or 0)
+    return int(users(plan, host, offset, "count"))
 
 
-def users(plan: Plan, host: Host, offset: int, script: str) -> str:
-    """What a script says of the access log's part beyond `offset` bytes."""
-    return host.check(["sh", "-c", script, "users", str(plan.web.access_log), str(offset)])
+def users(plan: Plan, host: Host, offset: int, what: Literal["count", "clients"]) -> str:
+    """The count, or the busiest clients, of the requests in the access log's part beyond `offset` bytes."""
+    return host.check([*_USERS, str(plan.web.access_log), str(offset), what])
 
 
 def line(seen: UsersMoved, held: list[str]) -> str:

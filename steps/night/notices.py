@@ -17,6 +17,7 @@ from fixtures.policy import notices
 from fixtures.run.evidence import now
 from fixtures.run.records import Delivery, Notices
 from fixtures.run.run import Run, runs_of
+from fixtures.scripts import script
 from steps.step import step
 
 SECONDS = 60
@@ -108,14 +109,7 @@ def _page(source: Host, page: Page, delivery: Delivery, book: Book) -> None:
     book.keep()
 
 
-# $1 the page, $2 the mark, $3 where it goes. A back-out deletes nothing, and moves nothing that is not ours.
-_WITHDRAW = """
-set -eu
-grep -qF -- "$2" "$1" 2>/dev/null || exit 0
-install -d -m 0700 -- "$(dirname -- "$3")"
-mv -fT -- "$1" "$3"
-echo "$1"
-"""
+_WITHDRAW = script(__file__, "withdraw_page.sh")
 
 
 def withdraw(source: Host, plan: Plan) -> list[str]:
@@ -124,9 +118,7 @@ def withdraw(source: Host, plan: Plan) -> list[str]:
     for channel in plan.notice.channels:
         if isinstance(channel, Page):
             kept = HELD / channel.file.name
-            gone += source.check(
-                ["sh", "-c", _WITHDRAW, "withdraw", str(channel.file), notices.MARK, str(kept)]
-            ).splitlines()
+            gone += source.check([*_WITHDRAW, str(channel.file), notices.MARK, str(kept)]).splitlines()
     return gone
 
 

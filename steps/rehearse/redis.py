@@ -17,6 +17,7 @@ from fixtures.plan import Redis as Planned
 from fixtures.run.records import RedisCopy
 from fixtures.run.run import Run
 from fixtures.sameness.keys import Keys, alike, keep_keys, read_keys, unlike
+from fixtures.scripts import script
 from steps.rehearse.application import stop_pack_if_there
 from steps.step import step
 from steps.tools import packages
@@ -33,20 +34,7 @@ LIMIT = 3600.0
 
 # $1 unit. The configuration file that the server is started with.
 _CONFIGURATION = 'systemctl show --property=ExecStart --value -- "$1" | grep -o "[^ ]*[.]conf" | head -n 1'
-# $1 unit, $2 its directory, $3 its file, $4 the arrived data ("" for none), $5 what holds its append-only data there. It is
-# stopped first: Redis writes what it holds when it ends. Without a name the whole directory would go.
-_LOAD = r"""
-set -eu
-: "${3:?dbfilename is empty}" "${5:?neither appenddirname nor appendfilename is known}"
-systemctl stop -- "$1"
-owner=$(stat -c %U:%G -- "$2")
-rm -rf -- "$2/$3" "$2/$5"
-if [ -n "$4" ]; then
-  install -o "${owner%:*}" -g "${owner#*:}" -m 0640 -- "$4" "$2/$3"
-  rm -f -- "$4"
-fi
-systemctl start -- "$1"
-"""
+_LOAD = script(__file__, "load_redis.sh")
 # Redis ends its data with a mark, so that a stream which broke off is told from a whole one.
 _RECEIVE = f"""umask 077; cat >{ARRIVED}.part && redis-check-rdb {ARRIVED}.part >&2 && mv -f {ARRIVED}.part {ARRIVED}"""
 
@@ -205,9 +193,7 @@ def _load(target: Host, planned: Planned) -> None:
     with opened(target, planned) as session:
         directory, file, *append = settings(session, "dir", "dbfilename", "appenddirname", "appendfilename").values()
     arrived = str(ARRIVED) if planned.mode == "copied" else ""
-    target.check(
-        ["sh", "-c", _LOAD, "load", planned.unit, directory, file, arrived, append[0] or append[1]], timeout=600
-    )
+    target.check([*_LOAD, planned.unit, directory, file, arrived, append[0] or append[1]], timeout=600)
 
 
 def _append(session: Redis) -> None:

@@ -13,23 +13,11 @@ from fixtures.plan import Plan
 from fixtures.policy.ingress import SSH
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
+from fixtures.scripts import script
 from steps.tools import packages
 from steps.tools.units import run_unit, unit_name
 
-# $1 directory, $2 comment, $3 the directory of all keys; known_hosts on stdin. A key that an interrupted copy still uses is
-# kept.
-_MAKE_KEY = r"""
-set -eu
-umask 077
-install -d -m 0711 "${3%/*}"
-install -d -m 0700 "$3" "$1"
-ssh-keygen -y -P '' -f "$1/key" >/dev/null 2>&1 || {
-  rm -f -- "$1/key" "$1/key.pub"
-  ssh-keygen -q -t ed25519 -N '' -C "$2" -f "$1/key"
-}
-cat >"$1/known_hosts"
-cat "$1/key.pub"
-"""
+_MAKE_KEY = script(__file__, "make_key.sh")
 
 
 def key_directory(run: Run, purpose: str) -> str:
@@ -96,7 +84,7 @@ def channel(
     addresses = copying_addresses(plan)
     try:
         public_key = open_source.check(
-            ["sh", "-c", _MAKE_KEY, "key", directory, f"gonogo {run.name} {purpose}", str(COPY_KEYS)],
+            [*_MAKE_KEY, directory, f"gonogo {run.name} {purpose}", str(COPY_KEYS)],
             stdin=known_hosts(facts.public_address, facts.host_keys).encode(),
         )
         target.edit_block(authorized, marker, [authorized_line(public_key, addresses, forced_command)])

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import Refused, StepFailed
 from fixtures.plan import Plan
 from fixtures.run.run import Run
+from fixtures.scripts import text, with_arguments
 from steps.tools.units import run_unit
 
 log = logging.getLogger(__name__)
@@ -19,42 +19,20 @@ LIMIT = 1800.0
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 
-_APT = """
-set -eu
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-# What an interrupted installation left is put right first. The lists have no lock one can wait for, so try again.
-apt="apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Options::=--force-confold"
-dpkg --force-unsafe-io --force-confold --configure -a
-"""
-_APT_INSTALL = f"""{_APT}
-for try in 1 2 3 4 5; do
-  if $apt update -o APT::Update::Error-Mode=any; then break; fi
-  [ "$try" != 5 ] || exit 1
-  sleep 3
-done
-exec $apt install --yes --no-install-recommends -- {{packages}}
-"""
-# --no-auto-remove: what nobody needs any more stays too; only what the plan lists goes.
-_APT_REMOVE = f"{_APT}exec $apt remove --yes --no-auto-remove -- {{packages}}\n"
-# dnf itself waits for another dnf. Not cleaning what nobody needs any more: only what the plan lists goes.
-_DNF = 'set -eu\nexport LC_ALL=C.UTF-8\ndnf="dnf --assumeyes --setopt=install_weak_deps=False --setopt=clean_requirements_on_remove=False"\n'
-_DNF_INSTALL = f"{_DNF}exec $dnf install -- {{packages}}\n"
-_DNF_REMOVE = f"{_DNF}exec $dnf remove -- {{packages}}\n"
-
 
 @dataclass(frozen=True)
 class Family:
-    """How one family of distributions is asked: scripts with {packages}, and commands that take the packages behind."""
+    """How one family of distributions is asked: a script, and commands that take the packages behind."""
 
     name: str
     installed: tuple[str, ...]
     """Prints a line "installed NAME" for each of the packages that is."""
-    install: str
+    script: str
+    """Takes "install" or "remove", and the packages."""
     simulate: tuple[str, ...]
     """Prints what removing the packages would take away."""
     going: re.Pattern[str]
     """Finds the names in what `simulate` prints."""
-    remove: str
 
     def installed_command(self, packages: Sequence[str]) -> list[str]:
         """The command that tells which of the packages are installed."""
@@ -62,7 +40,7 @@ class Family:
 
     def install_script(self, packages: Sequence[str]) -> str:
         """The script that installs the packages, and first mends what an interrupted one left."""
-        return self.install.replace("{packages}", shlex.join(_names(packages)))
+        return with_arguments(self.script, "install", *_names(packages))
 
     def simulate_command(self, packages: Sequence[str]) -> list[str]:
         """The command that changes nothing and prints what removing the packages would take away."""
@@ -74,25 +52,23 @@ class Family:
 
     def remove_script(self, packages: Sequence[str]) -> str:
         """The script that removes the packages; their configuration stays."""
-        return self.remove.replace("{packages}", shlex.join(_names(packages)))
+        return with_arguments(self.script, "remove", *_names(packages))
 
 
 APT = Family(
     name="apt",
     installed=("sh", "-c", 'dpkg-query -W -f "\\${db:Status-Status} \\${Package}\\n" -- "$@" 2>/dev/null || true', "-"),
-    install=_APT_INSTALL,
+    script=text(__file__, "apt.sh"),
     simulate=("env", "LC_ALL=C.UTF-8", "apt-get", "--simulate", "--no-auto-remove", "remove", "--"),
     going=re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE),
-    remove=_APT_REMOVE,
 )
 DNF = Family(
     name="dnf",
     installed=("sh", "-c", 'rpm -q --qf "installed %{NAME}\\n" -- "$@" 2>/dev/null || true', "-"),
-    install=_DNF_INSTALL,
+    script=text(__file__, "dnf.sh"),
     # What rpm would refuse is what dnf would take along. dnf's own table breaks long names over two lines.
     simulate=("sh", "-c", 'LC_ALL=C.UTF-8 rpm --erase --test -- "$@" 2>&1 || true', "-"),
     going=re.compile(r"is needed by \(installed\) (\S+)-[^-\s]+-[^-\s]+$", re.MULTILINE),
-    remove=_DNF_REMOVE,
 )
 
 _FAMILIES = {"debian": APT, "ubuntu": APT, "fedora": DNF, "rhel": DNF, "centos": DNF, "amzn": DNF}

@@ -156,14 +156,16 @@ def test_the_save_is_whole_or_not_at_all_and_removes_nothing(plan: Plan, run: Ru
     directory = back_out.saved_directory(plan, run)
     assert str(directory) == "/mnt/gonogo-back-out/20261101T000000Z-smallpayroll"
     script = back_out.save_script(plan, directory)
-    assert script.startswith("set -euo pipefail\numask 077\n")
-    assert "pg_dump --port=5432 --format=custom payroll_prod) >database.part" in script
+    assert script.startswith(f"set -- {directory} 5432 payroll_prod {plan.files[0].path}\n")
+    assert "set -euo pipefail\numask 077\n" in script
+    assert 'pg_dump --port="$port" --format=custom "$database") >database.part' in script
     assert script.index("sync database.part") < script.index("mv -f database.part database.dump")
     assert "rm " not in script
 
 
 def test_no_way_back_deletes_anything_of_the_users() -> None:
-    text = (ROOT / "steps" / "back_out" / "back_out.py").read_text(encoding="utf-8")
+    room = ROOT / "steps" / "back_out"
+    text = "".join(path.read_text(encoding="utf-8") for path in room.iterdir() if path.suffix in (".py", ".sh"))
     assert "DROP" not in text
     assert "--delete" not in text
     assert "rsync" not in text

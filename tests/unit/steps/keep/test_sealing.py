@@ -22,13 +22,14 @@ def sealed_root(tmp_path):
     (root / "home/.ssh/authorized_keys").chmod(0o600)
     (root / "key").write_text("host key")
     here = str(root).lstrip("/")
-    pack = sealing._PACK.replace("/etc/ssh/ssh_host_*", f"/{here}/key").replace(
-        "getent passwd", f"echo a:b:c:d:e:/{here}/home"
-    )
-    subprocess.run(["bash", "-c", pack, "pack", str(held), ".ssh .aws", "/nothing/there"], check=True)
+    pack = [
+        word.replace("/etc/ssh/ssh_host_*", f"/{here}/key").replace("getent passwd", f"echo a:b:c:d:e:/{here}/home")
+        for word in sealing._PACK
+    ]
+    subprocess.run([*pack, str(held), ".ssh .aws", "/nothing/there"], check=True)
     script = sealing.unseal_script(["true.service"]).replace(sealing.HELD, str(held))
     script = script.replace(sealing.LOCK, str(lock)).replace("systemctl start", "true")
-    return root, held, ["bash", "-c", sealing._HIDE, "hide", str(held), str(lock)], ["bash", "-c", script]
+    return root, held, [*sealing._HIDE, str(held), str(lock)], ["bash", "-c", script]
 
 
 def test_what_is_packed_hidden_and_unpacked_is_what_was_there(sealed_root):

@@ -64,8 +64,8 @@ def test_versions_are_read():
 
 
 def load(directory, file, append):
-    script = redis._LOAD.replace("systemctl", "true systemctl")
-    words = ["sh", "-c", script, "load", "redis.service", str(directory), file, "", append]
+    script = [word.replace("systemctl", "true systemctl") for word in redis._LOAD]
+    words = [*script, "redis.service", str(directory), file, "", append]
     return subprocess.run(words, check=False, capture_output=True, text=True)
 
 

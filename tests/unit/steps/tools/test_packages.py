@@ -37,8 +37,8 @@ def test_only_what_is_not_installed_is_asked_for():
 
 @pytest.mark.parametrize("tool", FAMILIES)
 def test_a_package_name_is_no_way_into_the_script(tool):
-    assert tool.install_script(["ruby", "libpq-dev"]).endswith(" -- ruby libpq-dev\n")
-    assert tool.remove_script(["ruby"]).endswith(" remove -- ruby\n" if tool is packages.DNF else " -- ruby\n")
+    assert tool.install_script(["ruby", "libpq-dev"]).startswith("set -- install ruby libpq-dev\n")
+    assert tool.remove_script(["ruby"]).startswith("set -- remove ruby\n")
     assert tool.installed_command(["ruby", "gcc-c++"])[-2:] == ["ruby", "gcc-c++"]
     for name in ("ruby; reboot", "$(reboot)", "-o=x", ""):
         for make in (tool.install_script, tool.remove_script, tool.installed_command, tool.simulate_command):
