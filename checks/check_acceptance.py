@@ -15,10 +15,10 @@ from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import files, units
 from fixtures.facts.fact import ask
 from fixtures.facts.security_group import security_group
-from fixtures.places import UNITS
 from fixtures.plan import Plan, Record, Server
 from fixtures.policy import ingress
 from fixtures.policy.verdict import Say
+from fixtures.run.places import UNITS
 from fixtures.run.records import DataCopy, TargetFacts, UsersMoved
 from fixtures.run.run import Run
 from fixtures.sameness import differences

@@ -14,9 +14,9 @@ from fixtures.facts import catalogue, files, server, units
 from fixtures.facts.fact import ask
 from fixtures.facts.pack import health
 from fixtures.facts.roles import logins
-from fixtures.places import held
 from fixtures.plan import Plan
 from fixtures.policy import notices
+from fixtures.run.places import held
 from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run
 

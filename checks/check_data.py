@@ -8,9 +8,9 @@ from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import copies
 from fixtures.facts.catalogue import TABLES
 from fixtures.facts.fact import ask
-from fixtures.places import MEMORY, STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.run.journal import TargetOpened
+from fixtures.run.places import MEMORY, STATE_DIRECTORY
 from fixtures.run.records import DataCopy, Survey, TableCopy
 from fixtures.run.run import Run
 from fixtures.sameness import catalog

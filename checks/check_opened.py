@@ -12,10 +12,10 @@ from fixtures.facts import egress, files, units
 from fixtures.facts.fact import ask
 from fixtures.facts.roles import barriers
 from fixtures.facts.security_group import security_group
-from fixtures.places import EGRESS_TABLE, OPENED, QUARANTINED
 from fixtures.plan import Plan
 from fixtures.policy import ingress
 from fixtures.run.journal import TargetOpened
+from fixtures.run.places import EGRESS_TABLE, OPENED, QUARANTINED
 from fixtures.run.records import Opening, TargetFacts
 from fixtures.run.run import Run
 

@@ -8,8 +8,8 @@ from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import egress, files, units
 from fixtures.facts.fact import ask
-from fixtures.places import EGRESS_TABLE, EGRESS_UNIT, QUARANTINED, drop_in, held
 from fixtures.plan import Plan
+from fixtures.run.places import EGRESS_TABLE, EGRESS_UNIT, QUARANTINED, drop_in, held
 from fixtures.scripts import script, text
 
 pytestmark = pytest.mark.target_quarantined

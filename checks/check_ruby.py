@@ -7,8 +7,8 @@ from fixtures.errors import NoGo
 from fixtures.facts import files, ruby
 from fixtures.facts.fact import ask
 from fixtures.facts.ruby import Ruby
-from fixtures.places import tarball_mark
 from fixtures.plan import Plan, Tarball
+from fixtures.run.places import tarball_mark
 
 MEND = "run `gonogo run --until ruby_installed`, and see [ruby] in the plan"
 NATIVE = ("gcc", "make", "ruby.h")

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from fixtures import places
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, machine
 from fixtures.facts.fact import ask
+from fixtures.run import places
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 

@@ -7,8 +7,8 @@ from fixtures.errors import NoGo
 from fixtures.facts import mounts
 from fixtures.facts.fact import ask
 from fixtures.facts.volume import mounted, used
-from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan
+from fixtures.run.places import data_disk, filesystem_uuid
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 

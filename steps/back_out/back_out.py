@@ -11,7 +11,6 @@ from fixtures.connect.connections import Connections
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.facts import files
 from fixtures.facts.fact import ask
-from fixtures.places import HELD, STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.policy import ingress, notices
 from fixtures.policy.ingress import Ingress
@@ -29,6 +28,7 @@ from fixtures.run.journal import (
     TargetUnknown,
     WritesGivenUp,
 )
+from fixtures.run.places import HELD, STATE_DIRECTORY
 from fixtures.run.records import (
     DataCopy,
     DnsBefore,

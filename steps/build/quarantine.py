@@ -3,7 +3,9 @@
 from pathlib import PurePosixPath
 
 from fixtures.connect.host import Host
-from fixtures.places import (
+from fixtures.plan import Plan
+from fixtures.policy.egress import ruleset
+from fixtures.run.places import (
     EGRESS_RULES,
     EGRESS_TABLE,
     EGRESS_UNIT,
@@ -13,8 +15,6 @@ from fixtures.places import (
     drop_in,
     held,
 )
-from fixtures.plan import Plan
-from fixtures.policy.egress import ruleset
 from fixtures.run.run import Run
 from fixtures.scripts import script
 from steps.step import step

@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts.release import left_out
-from fixtures.places import HELD
 from fixtures.plan import Plan
+from fixtures.run.places import HELD
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from fixtures.scripts import script

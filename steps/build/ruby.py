@@ -4,8 +4,8 @@ import shlex
 from pathlib import PurePosixPath
 
 from fixtures.connect.host import Host
-from fixtures.places import tarball_mark
 from fixtures.plan import Plan, Tarball
+from fixtures.run.places import tarball_mark
 from fixtures.run.run import Run
 from fixtures.scripts import script, text, with_arguments
 from steps.step import step

@@ -7,8 +7,8 @@ from fixtures.connect.host import Host
 from fixtures.errors import Refused, StepFailed
 from fixtures.facts import mounts
 from fixtures.facts.fact import ask
-from fixtures.places import data_disk, filesystem_uuid
 from fixtures.plan import Plan, Volume
+from fixtures.run.places import data_disk, filesystem_uuid
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from fixtures.scripts import script

@@ -10,7 +10,7 @@ from fixtures.connect.connections import Connections
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import GonogoError, Refused
-from fixtures.places import MARKER, OPENED, marker
+from fixtures.run.places import MARKER, OPENED, marker
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 from fixtures.scripts import script

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 from botocore.exceptions import ClientError
 
-from fixtures import places
 from fixtures.connect.cloud import GONE, PLAN_TAG, SCRATCH_TAG, Cloud, Instance, aws_errors, read_instance
 from fixtures.connect.host import Host, open_host
 from fixtures.connect.ssh import target_login
 from fixtures.errors import StepFailed
 from fixtures.plan import Plan
 from fixtures.policy.ingress import before_opening
+from fixtures.run import places
 from fixtures.run.evidence import PASS, GateResult
 from fixtures.run.records import Image, ScratchBoot, TargetFacts
 from fixtures.run.run import Run, make_run

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fixtures.connect.host import Host
-from fixtures.places import UNITS
+from fixtures.run.places import UNITS
 from fixtures.scripts import script, text, with_arguments
 
 HELD = "/run/gonogo-sealed"

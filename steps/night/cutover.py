@@ -8,11 +8,11 @@ from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import Refused
-from fixtures.places import HELD, OPENED, STATE_DIRECTORY, held
 from fixtures.plan import Plan
 from fixtures.policy import ingress, notices
 from fixtures.run.evidence import now
 from fixtures.run.journal import SourceClosed, TargetOpened
+from fixtures.run.places import HELD, OPENED, STATE_DIRECTORY, held
 from fixtures.run.records import Opening, SourceClosure, Survey, TargetFacts
 from fixtures.run.run import Run
 from steps.build import quarantine

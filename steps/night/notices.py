@@ -10,11 +10,11 @@ from email.utils import format_datetime
 from fixtures import wording
 from fixtures.connect.host import Host
 from fixtures.errors import GonogoError, Refused, StepFailed
-from fixtures.places import HELD
 from fixtures.plan import Channel, Command, Mail, Page, Plan
 from fixtures.plan.waivers import load_signed
 from fixtures.policy import notices
 from fixtures.run.evidence import now
+from fixtures.run.places import HELD
 from fixtures.run.records import Delivery, Notices
 from fixtures.run.run import Run, runs_of
 from fixtures.scripts import script

@@ -5,7 +5,6 @@ import socket
 import time
 from contextlib import suppress
 
-from fixtures import places
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host, open_host
 from fixtures.connect.ssh import target_login
@@ -13,6 +12,7 @@ from fixtures.errors import CouldNotVerify, Refused
 from fixtures.facts.fact import ask
 from fixtures.facts.machine import TIME_ZONE
 from fixtures.plan import Plan
+from fixtures.run import places
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 from steps.provision.instance import wait_for

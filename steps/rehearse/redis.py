@@ -11,9 +11,9 @@ from redis import Redis
 from fixtures.connect.host import Host
 from fixtures.connect.redis import KEPT_SETTINGS, clock, counts, lengths, opened, settings
 from fixtures.errors import Refused, StepFailed
-from fixtures.places import STATE_DIRECTORY
 from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
+from fixtures.run.places import STATE_DIRECTORY
 from fixtures.run.records import RedisCopy
 from fixtures.run.run import Run
 from fixtures.sameness.keys import Keys, alike, keep_keys, read_keys, unlike

@@ -2,7 +2,7 @@
 
 from fixtures.connect.connections import Connections
 from fixtures.errors import Refused
-from fixtures.places import MARKER, OPENED
+from fixtures.run.places import MARKER, OPENED
 from steps.tools.copying import refuse_empty
 from steps.tools.records import read_before
 

@@ -8,9 +8,9 @@ from fixtures.connect.host import Host
 from fixtures.errors import Refused
 from fixtures.facts import copies, mounts
 from fixtures.facts.fact import ask
-from fixtures.places import COPY_BLOCK, COPY_KEYS
 from fixtures.plan import Plan
 from fixtures.policy.ingress import SSH
+from fixtures.run.places import COPY_BLOCK, COPY_KEYS
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from fixtures.scripts import script

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from fixtures.connect.host import Host
-from fixtures.places import UNITS
+from fixtures.run.places import UNITS
 from fixtures.run.run import Run
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """Each name of ours is written once: a check that repeated it would say go for ever once a step has another one.
 
 The names are those that steps and fixtures write down: paths, files of ours, units, and marks. A check imports them from
-where they are owned (`fixtures/places.py`, or the room that reads the thing).
+where they are owned (`fixtures/run/places.py`, or the room that reads the thing).
 """
 
 import ast
@@ -15,7 +15,7 @@ from tests.unit.example import ROOT
 OWNERS = [
     *(ROOT / "steps").rglob("*.py"),
     *(ROOT / "steps").rglob("*.sh"),
-    ROOT / "fixtures/places.py",
+    ROOT / "fixtures/run/places.py",
     *(ROOT / "fixtures/connect").rglob("*.py"),
     *(ROOT / "fixtures/facts").rglob("*.py"),
 ]

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures import places
 from fixtures.plan import Tarball
+from fixtures.run import places
 from steps.build import ruby
 
 TARBALL = Tarball(

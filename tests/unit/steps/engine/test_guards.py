@@ -2,8 +2,8 @@
 
 import pytest
 
-from fixtures import places
 from fixtures.errors import Refused, StepFailed
+from fixtures.run import places
 from steps.engine import guards
 from tests.unit.example import FACTS, PLAN
 from tests.unit.steps import target as targets
