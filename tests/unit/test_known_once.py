@@ -28,13 +28,13 @@ NAMES = re.compile(
 SHORTEST = 6
 # Not ours: these were there before us, and are called so whatever we do.
 OTHERS = {
-    "/.ssh/authorized_keys": "sshd reads it by default",
     "/db/migrate": "where Rails keeps migrations",
     "/dev/null": "the kernel's",
     "/etc/ssh/": "sshd's own directory",
     "/etc/ssh/ssh_host_": "how sshd's host keys are called",
     "/usr/bin": "the system's own programs",
     "nginx.service": "Debian's unit",
+    "pg_hba.conf": "PostgreSQL's own file",
     "postgresql.service": "Debian's unit",
     "start.conf": "Debian's file beside a PostgreSQL cluster",
 }
