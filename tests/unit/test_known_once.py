@@ -34,7 +34,6 @@ OTHERS = {
     "/etc/ssh/ssh_host_": "how sshd's host keys are called",
     "/usr/bin": "the system's own programs",
     "nginx.service": "Debian's unit",
-    "pg_hba.conf": "PostgreSQL's own file",
     "postgresql.service": "Debian's unit",
     "start.conf": "Debian's file beside a PostgreSQL cluster",
 }
@@ -52,7 +51,8 @@ def strings(text):
 @cache
 def owned():
     """Every name that a step or a fixture writes down."""
-    texts = [path.read_text() for path in OWNERS if path.suffix == ".sh"]
+    lines = [line for path in OWNERS if path.suffix == ".sh" for line in path.read_text().splitlines()]
+    texts = [line for line in lines if not line.startswith("#")]
     texts += [value for path in OWNERS if path.suffix == ".py" for _, value in strings(path.read_text())]
     found = {name for text in texts for name in NAMES.findall(text)}
     return sorted(name for name in found if len(name) >= SHORTEST and name not in OTHERS)
