@@ -14,6 +14,7 @@ from tests.unit.steps import target as targets
 
 run = targets.run
 ipv6_plan = ipv6.ipv6_plan
+STORE = PLAN.target.volume.model_copy(update={"kind": "instance-store", "size_gib": 69})
 
 
 def test_launch_asks_for_what_the_plan_says(run):
@@ -29,9 +30,6 @@ def test_launch_asks_for_what_the_plan_says(run):
     for tagged in asked["TagSpecifications"]:
         tags = {tag["Key"]: tag["Value"] for tag in tagged["Tags"]}
         assert tags == {"Name": "smallpayroll-web", "gonogo:plan": "smallpayroll", "gonogo:run": run.name}
-
-
-STORE = PLAN.target.volume.model_copy(update={"kind": "instance-store", "size_gib": 69})
 
 
 def test_an_instance_store_asks_for_no_volume(run):
