@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 import sysconfig
@@ -37,48 +38,127 @@ def breaches(folder, forbidden, allowed=()):
     ]
 
 
-def test_fixtures_know_neither_steps_nor_checks():
-    assert not breaches("fixtures", {"steps", "checks", "reports", "tests"})
+def room(name):
+    """The room that a module of ours lies in."""
+    top, *rest = name.split(".")
+    if top in ("checks", "reports"):
+        return top
+    if top == "steps":
+        return (
+            rest[0]
+            if rest[:1] in (["engine"], ["tools"], ["cli"], ["step"])
+            else "cli"
+            if rest == ["__main__"]
+            else "phases"
+        )
+    return rest[0] if rest and (ROOT / "fixtures" / rest[0]).is_dir() else "plain"
 
 
-def test_only_the_plugin_imports_pytest():
-    assert not breaches(
-        "fixtures",
-        {"pytest", "_pytest"},
-        allowed=[path.relative_to(ROOT).as_posix() for path in modules("fixtures/plugin")],
-    )
+PLAIN = {"plain"}
+RUN = PLAIN | {"plan", "run"}
+FACTS = RUN | {"connect", "policy", "facts"}
+KNOWS = {
+    "plain": set(),
+    "plan": PLAIN,
+    "run": PLAIN | {"plan"},
+    "connect": RUN,
+    "policy": RUN,
+    "facts": RUN | {"connect", "policy"},
+    "sameness": FACTS,
+    "discovery": FACTS - {"policy"},
+    "plugin": RUN | {"connect", "policy", "sameness"},
+    "lab": RUN | {"connect"},
+    "checks": FACTS | {"sameness"},
+    "reports": PLAIN | {"run"},
+    "step": PLAIN | {"plan", "connect"},
+    "engine": RUN | {"connect", "policy", "step"},
+    "tools": FACTS,
+    "phases": FACTS | {"sameness", "step", "engine", "tools"},
+    "cli": RUN | {"connect", "policy", "discovery", "lab", "step", "engine", "phases"},
+}
+"""Room -> the rooms that it may import, as docs/architecture.md has it. What is not here is a mistake on one side."""
+OURS = ("checks", "fixtures", "reports", "steps")
 
 
-def test_steps_never_import_pytest_checks_or_reports():
-    assert not breaches("steps", {"pytest", "checks", "reports", "tests"})
+def known():
+    """Room -> the rooms that its modules do import, and by which of them."""
+    found = {name: {} for name in KNOWS}
+    for folder in FOLDERS:
+        for path in modules(folder):
+            if "smallpayroll" in path.parts:
+                continue
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            for name in imports(path):
+                if name.split(".")[0] in OURS and room(name) != room(module):
+                    found[room(module)].setdefault(room(name), []).append(f"{path.relative_to(ROOT)} imports {name}")
+    return found
 
 
-def test_checks_import_pytest_and_fixtures_only():
-    assert not breaches("checks", {"steps", "reports", "tests"})
+def test_each_room_knows_what_it_may_and_needs_what_it_may():
+    found = known()
+    for name, may in KNOWS.items():
+        more = [line for other, lines in found[name].items() if other not in may for line in lines]
+        assert not more, f"{name} may not know that"
+        assert set(found[name]) == may, f"nothing in {name} needs {may - set(found[name])}: take the leave away"
 
 
-def test_reports_import_the_evidence_schema_only():
-    assert not breaches("reports", {"steps", "checks", "tests", "pytest"})
-    found = {name for path in modules("reports") for name in imports(path) if name.startswith("fixtures")}
-    assert {name for name in found if not name.startswith("fixtures.run")} <= {"fixtures.errors"}
-    assert "fixtures.run.run" not in found
+def test_no_room_knows_itself_by_a_detour():
+    def below(name, above=()):
+        assert name not in above, f"a circle: {' -> '.join((*above, name))}"
+        for other in KNOWS[name]:
+            below(other, (*above, name))
+
+    for name in KNOWS:
+        below(name)
 
 
-def test_nothing_but_the_lab_command_knows_the_lab():
-    found = [
-        b
-        for f in ("steps", "checks", "reports")
-        for p in modules(f)
-        for b in imports(p)
-        if b.startswith("fixtures.lab")
-    ]
-    users = {
-        p.name
-        for f in ("steps", "checks", "reports")
-        for p in modules(f)
-        if any(b.startswith("fixtures.lab") for b in imports(p))
+def test_the_page_and_the_picture_name_every_room():
+    page, picture = ((ROOT / "docs" / name).read_text() for name in ("architecture.md", "architecture.svg"))
+    for name in KNOWS.keys() - {"plain", "phases", "step"}:
+        assert f"/{name}/`" in page or f"`{name}/`" in page, name
+        assert f">{name}<" in picture, name
+
+
+def test_only_the_plugin_and_checks_import_pytest():
+    for folder in ("fixtures", "steps", "reports"):
+        allowed = [path.relative_to(ROOT).as_posix() for path in modules("fixtures/plugin")]
+        assert not breaches(folder, {"pytest", "_pytest"}, allowed=allowed)
+
+
+def test_policy_is_pure():
+    reaching = {
+        "boto3",
+        "dns",
+        "fabric",
+        "paramiko",
+        "psycopg2",
+        "requests",
+        "socket",
+        "subprocess",
+        "testinfra",
+        "urllib3",
     }
-    assert not found or users == {"lab.py", "lab_drill.py"}
+    assert not breaches("fixtures/policy", reaching)
+
+
+def test_the_engine_knows_no_step_by_name():
+    names = {name for path in modules("steps") for name in re.findall(r"(?s)@step\(.*?\ndef (\w+)", path.read_text())}
+    assert len(names) > 30
+    texts = [
+        node.value
+        for path in modules("steps/engine")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert not names & set(texts)
+
+
+def test_nothing_but_its_commands_knows_the_lab():
+    users = {
+        path.name for folder in ("steps", "checks", "reports") for path in modules(folder)
+        if any(name.startswith("fixtures.lab") for name in imports(path))
+    }  # fmt: skip
+    assert users == {"lab.py", "lab_drill.py"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
