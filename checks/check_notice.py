@@ -5,6 +5,7 @@ import pytest
 from fixtures import wording
 from fixtures.connect.web import Web
 from fixtures.errors import NoGo
+from fixtures.facts import notice
 from fixtures.plan import Channel, Command, Mail, Page, Plan
 from fixtures.policy import notices
 from fixtures.run.records import Delivery, Notices
@@ -103,7 +104,7 @@ def check_mail_server_took_it_for_everyone(mail_channel: Mail, plan: Plan, run: 
 def check_readers_see_it(seen_channel: Mail | Command, plan: Plan, run: Run) -> None:
     """The notice is where its readers look: the plan's own command finds it there."""
     delivery = _delivery(seen_channel, plan, run)
-    output = notices.seen(plan, seen_channel.seen_by)
+    output = notice.seen(plan, seen_channel.seen_by)
     text = notices.render(plan, seen_channel.audience)
     own = delivery.message_id if delivery else ""
     seen = (bool(own) and own in output) or notices.said_in(output, text)

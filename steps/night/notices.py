@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from fixtures import wording
 from fixtures.connect.host import Host
 from fixtures.errors import GonogoError, Refused, StepFailed
+from fixtures.facts import notice
 from fixtures.plan import Channel, Command, Mail, Page, Plan
 from fixtures.plan.waivers import load_signed
 from fixtures.policy import notices
@@ -218,7 +219,7 @@ def _settle(plan: Plan, channel: Mail, delivery: Delivery) -> None:
     arrived = f"{delivery.message_id} arrived"
     missing = f"{delivery.message_id} did not arrive"
     signed = load_signed(plan, now().astimezone().date())
-    if (channel.seen_by and delivery.message_id in notices.seen(plan, channel.seen_by)) or signed.newest(arrived):
+    if (channel.seen_by and delivery.message_id in notice.seen(plan, channel.seen_by)) or signed.newest(arrived):
         delivery.accepted, delivery.published = list(channel.to), now()
     elif signed.newest(missing):
         delivery.published = None
@@ -238,7 +239,7 @@ def _settle(plan: Plan, channel: Mail, delivery: Delivery) -> None:
 def _command(plan: Plan, channel: Command, delivery: Delivery, book: Book) -> None:
     if delivery.published is not None:
         return
-    if not notices.said_in(notices.seen(plan, channel.seen_by), delivery.text):
+    if not notices.said_in(notice.seen(plan, channel.seen_by), delivery.text):
         what = f"the command {channel.command[0]}"
         try:
             done = subprocess.run(
