@@ -101,7 +101,7 @@ def unit(*paths: str) -> str:
 
 def words() -> str:
     """Reports read fields, not words."""
-    return unit("tests/unit/reports/test_fields.py")
+    return unit("tests/unit/test_reports.py")
 
 
 def rules() -> str:
