@@ -28,6 +28,9 @@ from fixtures.sameness.tables import LARGE_OBJECTS
 
 pytestmark = pytest.mark.accepted
 
+NO_ADDRESS = (
+    "see that the zone has the record (dns.records in the plan), and that the resolver reaches its name servers"
+)
 FINISH = "`gonogo run` takes it away; see the remedy of the first error it prints"
 
 
@@ -45,11 +48,12 @@ def check_resolver_names_the_target(record: Record, resolver: Server, plan: Plan
     answer = _until_forgotten(plan, run, dns, resolver, record.name, record.type)
     expected = run.records(TargetFacts).address(record.type)
     if answer.values != (expected,):
+        held = f"{', '.join(answer.values)}, held for {answer.ttl} more seconds"
         raise NoGo(
             f"{record} through {resolver.name}",
             expected=expected,
-            found=f"{', '.join(answer.values) or 'no record'}, held for {answer.ttl} more seconds",
-            remedy=f"wait {answer.ttl} seconds, or have its cache flushed",
+            found=held if answer.values else "no record",
+            remedy=f"wait {answer.ttl} seconds, or have the resolver's cache flushed" if answer.values else NO_ADDRESS,
         )
 
 
@@ -58,21 +62,21 @@ def check_login_works_through_public_dns(resolver: Server, plan: Plan, run: Run,
     answer = _until_forgotten(plan, run, dns, resolver, web.hostname, "A")
     if not answer.values:
         raise CouldNotVerify(
-            web.hostname, expected=f"an address from {resolver.name}", found="none", remedy="mend the zone"
+            f"{web.hostname} through {resolver.name}", expected="an address", found="none", remedy=NO_ADDRESS
         )
     failed = web.unbrowsable(answer.values[0], plan.smoke, plan.web.pages)
     if failed:
         raise NoGo(
             f"{web.hostname} as {resolver.name} finds it ({answer.values[0]})",
             expected="login and every page of the plan",
-            found=f"not: {', '.join(failed)}",
+            found=f"failed: {', '.join(failed)}",
             remedy="see the application's log on the target",
         )
 
 
 def check_users_reach_the_target(plan: Plan, source: Host, target: Host) -> None:
     """Users have moved: the target's access log grows by them, and the old one does not outrun it."""
-    # Our own requests say who they are. With nobody about, both stand still, and that is all there is to see.
+    # Our own requests carry our name and are not counted. Without any user, neither log grows, and that passes.
     deadline = time.monotonic() + plan.dns.ttl + 10
     log = str(plan.web.access_log)
     while True:
@@ -91,15 +95,15 @@ def check_users_reach_the_target(plan: Plan, source: Host, target: Host) -> None
 
 
 def check_production_fell_silent(run: Run) -> None:
-    """After the change nobody asked the old host any more, and every resolver of the plan named the target."""
+    """After the change no user's request reached the old host any more, and every resolver of the plan named the target."""
     moved = run.records(UsersMoved)
-    asked = ", ".join(moved.clients) or "clients that its access log names"
     if not moved.silent:
         raise NoGo(
             "requests on the old host",
             expected="none any more",
-            found=f"{moved.requests.get('source', 0)} since the change, silent for {moved.silent_seconds:.0f} s; by {asked}",
-            remedy="find out who has the old address written down; `gonogo run` follows again, a waiver accepts them",
+            found=f"{moved.requests.get('source', 0)} since the change, silent for {moved.silent_seconds:.0f} s; "
+            f"from {', '.join(moved.clients) or 'addresses that its access log has'}",
+            remedy="find out where the old address is written down; `gonogo run` looks again, a waiver accepts what is left",
         )
 
 
@@ -108,7 +112,7 @@ def _requests(host: Host, log: str) -> int:
 
 
 def check_old_host_takes_no_writes(run: Run, plan: Plan, source_db: Database, say: Say) -> None:
-    """Production's old database still holds exactly what was copied: no write went there any more."""
+    """Production's old database still holds exactly what was copied: no write went there since."""
     copied = run.records(DataCopy)
     with closing(open_reading(source_db, plan, "production", method=method_of(copied.tables), say=say)) as reading:
         found = reading.digests()
@@ -117,14 +121,14 @@ def check_old_host_takes_no_writes(run: Run, plan: Plan, source_db: Database, sa
         raise unread[0]
     live = {name: digest.copy_record() for name, digest in found.items() if isinstance(digest, Digest)}
     objects = live.pop(LARGE_OBJECTS).digest
-    told = differences.differences(copied.tables, live)
+    changed = differences.differences(copied.tables, live)
     if objects != copied.large_objects_digest:
-        told = "; ".join(filter(None, [told, "large objects"]))
-    if told:
+        changed = "; ".join(filter(None, [changed, "large objects"]))
+    if changed:
         raise NoGo(
             "the old host's database",
             expected="as it was copied",
-            found=told,
+            found=changed,
             remedy="those writes are not on the target: carry them over by hand, and find who made them",
         )
 
@@ -155,4 +159,6 @@ def check_no_work_of_ours_runs(source: Host, target: Host) -> None:
     ours = units.listed("--state=running", f"{UNITS}*")
     running = [f"{unit} on {host.name}" for host in (source, target) for unit in ask(host, ours)]
     if running:
-        raise NoGo("units of gonogo", expected="none running", found=", ".join(running), remedy=FINISH)
+        raise NoGo(
+            "units of gonogo on source and target", expected="none running", found=", ".join(running), remedy=FINISH
+        )

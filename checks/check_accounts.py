@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ssh_ready
 
 
 def check_no_other_account_has_a_password(target: Host, plan: Plan) -> None:
-    """No account beside the image's own user has a password, or none to ask for."""
+    """No account beside the image's own user has a password, or lets people in without one."""
     found = [name for name in ask(target, WITH_PASSWORD) if name != plan.target.user]
     if found:
         raise NoGo(
@@ -29,11 +29,14 @@ def check_no_stranger_is_let_in(target: Host, plan: Plan) -> None:
     path = plan.resolve(plan.target.key_file)
     try:
         ours = {paramiko.PKey.from_path(path).get_base64()}
-    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType):
+    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
         raise CouldNotVerify(
-            f"the private key {path}", expected="readable", found="not", remedy="correct target.key_file"
+            f"the private key {path}",
+            expected="a private key that can be read",
+            found=type(error).__name__,
+            remedy="correct target.key_file in the plan",
         ) from None
-    found = sorted({one.file for one in ask(target, AUTHORIZED_KEYS) if one.key not in ours})
+    found = sorted({line.file for line in ask(target, AUTHORIZED_KEYS) if line.key not in ours})
     if found:
         raise NoGo(
             "authorized keys on the target",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.fact import ask
@@ -81,10 +82,9 @@ def check_inspection_was_of_this_image(ami: MachineImage, run: Run) -> None:
     known = run.records(AmiFacts)
     expected = (known.image_id, known.owner, known.created)
     found = (ami.id, ami.owner, ami.created)
-    if found != expected:
-        raise NoGo(
-            "the inspected image (id, owner, creation)",
-            expected=expected,
-            found=found,
-            remedy="run the same command again: it inspects the image anew",
-        )
+    must_equal(
+        "the inspected image (id, owner, creation)",
+        expected=expected,
+        found=found,
+        remedy="run the same command again: it inspects the image anew",
+    )

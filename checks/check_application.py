@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import in_words, must_equal
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.application_running
 
 @pytest.fixture(scope="session")
 def console(target: Host, plan: Plan) -> Console:
-    """What the application says of itself on its console; starting it takes seconds, so that happens once."""
+    """What the application's console shows; starting it takes seconds, so that happens once."""
     return ask(target, pack.console(plan))
 
 
@@ -53,13 +54,13 @@ def check_every_port_answers(pack_unit: str, plan: Plan, target: Host) -> None:
     answer = ask(target, pack.health(port, plan.application.health, plan.web.hostnames[0]))
     own = ask(target, machine.HOSTNAME)
     expected = {"status": 200, "server": own, "database": "ok"}
-    # Only what the page tells is compared: another application's may tell less.
+    # Only what the page holds is compared: another application's may hold less.
     found = {"status": answer.status, **{k: v for k, v in answer.facts.items() if k in expected and k != "status"}}
     if found != {name: expected[name] for name in found}:
         raise NoGo(
             f"port {port} of the target ({pack_unit})",
-            expected=expected,
-            found=found if answer.status else "the port is closed",
+            expected=in_words(expected),
+            found=in_words(found) if answer.status else "the port is closed",
             remedy=f"see `journalctl -u {pack_unit}` and the application's log on the target",
         )
 
@@ -71,7 +72,7 @@ def check_console_is_in_production_mode(console: Console) -> None:
             "the application's console on the target",
             expected="production",
             found=console.environment,
-            remedy="set RAILS_ENV in the environment file",
+            remedy="set RAILS_ENV=production in the environment file (application.environment_file) on production and target",
         )
 
 
@@ -89,24 +90,23 @@ def check_console_finds_nothing_to_migrate(console: Console) -> None:
 def check_application_uses_its_own_database(console: Console, plan: Plan, target_db: Database) -> None:
     """The application on the target is connected to the target's database, not to production's."""
     expected = (plan.database.name, target_db.identity())
-    if (console.database, console.cluster) != expected:
-        raise NoGo(
-            "the database (name, cluster) that the application on the target uses",
-            expected=expected,
-            found=(console.database, console.cluster),
-            remedy=f"mend host and name of the database in {plan.application.environment_file} on the target",
-        )
+    must_equal(
+        "the database (name, cluster) that the application on the target uses",
+        expected=expected,
+        found=(console.database, console.cluster),
+        remedy=f"correct host and name of the database in {plan.application.environment_file} on the target",
+    )
 
 
 def check_nothing_on_the_target_talks_to_the_source(plan: Plan, run: Run, target: Host) -> None:
     """No program on the target has a connection open to production, copying aside."""
     own = plan.source.addresses
     established = ask(target, listeners.ESTABLISHED)
-    talking = [one for one in established if one.address in own and 22 not in (one.port, one.own_port)]
-    if talking:
+    open_ones = [c for c in established if c.address in own and 22 not in (c.port, c.own_port)]
+    if open_ones:
         raise NoGo(
             f"connections from the target {run.records(TargetFacts).instance_id} to production",
             expected="none",
-            found="; ".join(map(str, talking[:3])),
+            found="; ".join(map(str, open_ones[:3])),
             remedy="find the setting that names production's address and make it name the target's own",
         )

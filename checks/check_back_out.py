@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.connections import Connections
 from fixtures.connect.database import Database
@@ -44,7 +45,7 @@ def check_login_works_on_production(plan: Plan, web: Web) -> None:
         raise NoGo(
             f"{web.hostname} at {plan.source.public_address}",
             expected="login and every page of the plan",
-            found=f"not: {', '.join(failed)}",
+            found=f"failed: {', '.join(failed)}",
             remedy=f"see the application's log on production; {BACK}",
         )
 
@@ -53,8 +54,7 @@ def check_roles_may_log_in_as_before(run: Run, plan: Plan, source_db: Database) 
     """Every role of production's database may log in exactly if it could before it was closed."""
     before = run.records(SourceClosure).logins if run.has(SourceClosure) else {plan.database.role: True}
     found = ask(source_db, logins(before))
-    if found != before:
-        raise NoGo("roles of production's database (role: may log in)", expected=before, found=found, remedy=BACK)
+    must_equal("roles of production's database (role: may log in)", expected=before, found=found, remedy=BACK)
 
 
 def check_password_is_accepted(plan: Plan, source_db: Database) -> None:
@@ -96,15 +96,13 @@ def _runs_as_before(unit: str, run: Run, source: Host) -> None:
     found = (ask(source, units.states(unit)) == ["active"], ask(source, units.enabled(unit))[unit])
     ran = unit in run.records(SourceClosure).stopped_units if run.has(SourceClosure) else found[0]
     expected = (ran, run.records(Survey).units.get(unit, False))
-    if found != expected:
-        raise NoGo(f"{unit} on production (runs, starts at boot)", expected=expected, found=found, remedy=BACK)
+    must_equal(f"{unit} on production (runs, starts at boot)", expected=expected, found=found, remedy=BACK)
 
 
 def check_cron_is_back(cron_file: PurePosixPath, run: Run, source: Host) -> None:
     """Cron files that were moved aside are in place again."""
-    held = str(cron_file) in run.records(SourceClosure).held_files if run.has(SourceClosure) else False
-    back = ask(source, files.status(str(cron_file))) is not None or not held
-    if not back:
+    held = run.has(SourceClosure) and str(cron_file) in run.records(SourceClosure).held_files
+    if held and ask(source, files.status(str(cron_file))) is None:
         raise NoGo(f"{cron_file} on production", expected="in place", found="not there", remedy=BACK)
 
 
@@ -131,13 +129,8 @@ def check_dns_names_production(record: Record, name_server: Server, run: Run, pl
         expected: tuple[list[str], int | None] = (sorted(before.records[str(record)]), before.ttls[str(record)])
     else:
         expected = ([str(plan.source.address_for(record.type))], answer.ttl)
-    if (list(answer.values), answer.ttl) != expected:
-        raise NoGo(
-            f"{record} on {name_server.name} (values, TTL)",
-            expected=expected,
-            found=(list(answer.values), answer.ttl),
-            remedy=BACK,
-        )
+    found = (list(answer.values), answer.ttl)
+    must_equal(f"{record} on {name_server.name} (values, TTL)", expected=expected, found=found, remedy=BACK)
 
 
 def check_target_is_closed_to_users(run: Run, plan: Plan, cloud: Cloud) -> None:
@@ -153,8 +146,8 @@ def check_target_is_closed_to_users(run: Run, plan: Plan, cloud: Cloud) -> None:
     if open_to:
         raise NoGo(
             f"the security group {plan.target.security_group}",
-            expected="no user",
-            found=", ".join(open_to),
+            expected="lets no user in",
+            found=f"lets in {', '.join(open_to)}",
             remedy=BACK,
         )
 

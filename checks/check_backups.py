@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from checks.equality import in_words, must_equal
 from fixtures.connect.cloud import PLAN_TAG, Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
@@ -48,8 +49,7 @@ def newest(store: Store) -> Manifest:
 def check_bucket_is_ours(store: Store, plan: Plan) -> None:
     """The backups lie in a bucket of the plan's account that gonogo made for this plan."""
     found = store.tags().get(PLAN_TAG)
-    if found != plan.name:
-        raise NoGo(f"the tag {PLAN_TAG} of {store.name}", expected=plan.name, found=found or "none", remedy=AGAIN)
+    must_equal(f"the tag {PLAN_TAG} of {store.name}", expected=plan.name, found=found, remedy=AGAIN)
 
 
 @pytest.mark.backed_up
@@ -60,7 +60,10 @@ def check_bucket_is_closed_to_the_public(store: Store) -> None:
     opened = [name for name in expected if not found.get(name)]
     if opened:
         raise NoGo(
-            f"public access to {store.name}", expected="blocked", found=f"without {', '.join(opened)}", remedy=AGAIN
+            f"public access to {store.name}",
+            expected="blocked",
+            found=f"not blocked: {', '.join(opened)}",
+            remedy=AGAIN,
         )
 
 
@@ -68,10 +71,7 @@ def check_bucket_is_closed_to_the_public(store: Store) -> None:
 def check_bucket_encrypts(store: Store, plan: Plan) -> None:
     """The bucket encrypts what is put into it as the plan says."""
     expected, found = (plan.backup.encryption, plan.backup.kms_key or ""), store.encryption()
-    if found != expected:
-        raise NoGo(
-            f"the default encryption of {store.name} (algorithm, key)", expected=expected, found=found, remedy=AGAIN
-        )
+    must_equal(f"the default encryption of {store.name} (algorithm, key)", expected=expected, found=found, remedy=AGAIN)
 
 
 @pytest.mark.backed_up
@@ -86,7 +86,7 @@ def check_bucket_forgets_old_backups(store: Store, plan: Plan) -> None:
         raise NoGo(
             f"the lifecycle of {store.name}/{store.prefix}/",
             expected=f"{plan.backup.keep_days} days",
-            found=f"{days or 'no rule'}",
+            found=f"{in_words(days)} days" if days else "no rule",
             remedy=AGAIN,
         )
 
@@ -107,17 +107,13 @@ def check_newest_backup_is_recent(newest: Manifest, plan: Plan) -> None:
 @pytest.mark.backed_up
 def check_newest_backup_is_whole_and_encrypted(newest: Manifest, store: Store, plan: Plan) -> None:
     """Every part of the newest backup lies in the bucket, as large as its manifest says, and encrypted."""
-    found = store.objects(newest)
+    found, method = store.objects(newest), plan.backup.encryption
     wrong = [f"{name}: {found[name][0]} bytes" for name, part in newest.objects.items() if found[name][0] != part.bytes]
-    wrong += [
-        f"{name}: encrypted with {how or 'nothing'}"
-        for name, (_, how) in found.items()
-        if how != plan.backup.encryption
-    ]
+    wrong += [f"{name}: encrypted with {how or 'nothing'}" for name, (_, how) in found.items() if how != method]
     if wrong:
         raise NoGo(
             f"the parts of the backup {newest.name}",
-            expected=f"those of its manifest, encrypted with {plan.backup.encryption}",
+            expected=f"as large as in its manifest, encrypted with {method}",
             found="; ".join(wrong),
             remedy=BACK_UP,
         )
@@ -148,10 +144,7 @@ def check_backups_are_scheduled(target: Host, plan: Plan) -> None:
     times = ask(target, units.calendar(f"{UNIT}.timer"))
     expected = (["active", "enabled", "yes", "no"], [plan.backup.schedule])
     found = ([shown.get(name, "") for name in names], times)
-    if found != expected:
-        raise NoGo(
-            f"{UNIT}.timer on the target ({', '.join(names)}; times)", expected=expected, found=found, remedy=AGAIN
-        )
+    must_equal(f"{UNIT}.timer on the target ({', '.join(names)}; times)", expected=expected, found=found, remedy=AGAIN)
 
 
 @pytest.mark.backed_up
@@ -159,13 +152,7 @@ def check_last_backup_succeeded(target: Host) -> None:
     """The backup that ran last on the target did not fail."""
     shown = ask(target, units.shown(f"{UNIT}.service", "LoadState", "Result"))
     found = (shown.get("LoadState"), shown.get("Result"))
-    if found != ("loaded", "success"):
-        raise NoGo(
-            f"{UNIT}.service on the target",
-            expected="loaded, success",
-            found=", ".join(map(str, found)),
-            remedy=BACK_UP,
-        )
+    must_equal(f"{UNIT}.service on the target", expected=("loaded", "success"), found=found, remedy=BACK_UP)
 
 
 @pytest.mark.restore_tested
@@ -177,7 +164,7 @@ def check_restored_backup_was_what_was_backed_up(run: Run) -> None:
             f"the restored backup {tested.backup}",
             expected="no difference",
             found="; ".join(tested.differences),
-            remedy="run `gonogo run --until restore_tested` again; if it stays: see the backup's journal on the target",
+            remedy="run `gonogo run --until restore_tested` again; if it stays so: see the backup's journal on the target",
         )
 
 
@@ -215,7 +202,10 @@ def check_restore_left_nothing(target_db: Database) -> None:
     found = ask(target_db, server.databases(f"{SCRATCH}%"))
     if found:
         raise NoGo(
-            "databases of restore tests on the target", expected="none", found=", ".join(found), remedy="drop them"
+            "databases of restore tests on the target",
+            expected="none",
+            found=", ".join(found),
+            remedy=f"when no restore test runs, as postgres on the target: {'; '.join(f'dropdb {name}' for name in found)}",
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures import wording
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
@@ -87,7 +88,7 @@ def check_nobody_is_logged_in(plan: Plan, run: Run, source_db: Database) -> None
             f"sessions in {plan.database.name} on production",
             expected="none but gonogo's",
             found="; ".join(found),
-            remedy=f"end it (pg_terminate_backend on production), or {CLOSE}",
+            remedy=f"end them on production (SELECT pg_terminate_backend(PID)), or {CLOSE}",
         )
 
 
@@ -99,7 +100,7 @@ def check_no_prepared_transaction_waits(source_db: Database) -> None:
             "prepared transactions on production",
             expected="none",
             found=count,
-            remedy="commit or roll them back (pg_prepared_xacts), then copy again",
+            remedy="see pg_prepared_xacts on production; COMMIT PREPARED or ROLLBACK PREPARED each, then copy again: `gonogo run`",
         )
 
 
@@ -112,13 +113,12 @@ def check_nothing_writes(source_db: Database) -> None:
     before = source_db.rows(query)[0]
     time.sleep(WATCHED_SECONDS)
     after = source_db.rows(query)[0]
-    if after != before:
-        raise NoGo(
-            f"production's database over {WATCHED_SECONDS:g} s (rows written, sequences)",
-            expected=f"no change from {before}",
-            found=after,
-            remedy="find the writer in pg_stat_activity on production, stop it, and copy again",
-        )
+    must_equal(
+        f"production's database over {WATCHED_SECONDS:g} s (rows written, sum of sequences)",
+        expected=before,
+        found=after,
+        remedy="find the writer in pg_stat_activity on production, stop it, and copy again: `gonogo run`",
+    )
 
 
 def check_pack_is_stopped(pack_unit: str, source: Host) -> None:
@@ -142,7 +142,7 @@ def check_cron_is_held(cron_file: PurePosixPath, run: Run, source: Host) -> None
     """Cron runs nothing of the application on production; its file is kept for a back-out."""
     kept = held(cron_file)
     was_there = str(cron_file) in run.records(SourceClosure).held_files
-    found = tuple(ask(source, files.status(str(one))) is not None for one in (cron_file, kept))
+    found = tuple(ask(source, files.status(str(path))) is not None for path in (cron_file, kept))
     if found != (False, was_there):
         raise NoGo(
             f"{cron_file} on production",
@@ -153,7 +153,7 @@ def check_cron_is_held(cron_file: PurePosixPath, run: Run, source: Host) -> None
 
 
 def check_ports_are_closed(pack_unit: str, plan: Plan, source: Host) -> None:
-    """Nothing answers on the ports of production's pack, started by hand or otherwise."""
+    """Nothing answers on the ports of production's pack, not even a server that was started by hand."""
     port = plan.application.ports[plan.application.pack.index(pack_unit)]
     status = ask(source, health(port, plan.application.health, plan.web.hostnames[0])).status
     if status != 0:

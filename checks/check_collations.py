@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 def check_encoding_and_locale_match(both: tuple[Session, Session]) -> None:
     """The database has production's encoding and locale."""
     expected, found = (collations.read_locale(session) for session in both)
-    told = differences(expected, found)
-    if told:
-        raise NoGo("the target's database", expected="production's locale", found=told, remedy=AGAIN)
+    differing = differences(expected, found)
+    if differing:
+        raise NoGo("the target's database", expected="production's locale", found=differing, remedy=AGAIN)
 
 
 def check_collation_versions_are_current(both: tuple[Session, Session]) -> None:
@@ -27,21 +27,22 @@ def check_collation_versions_are_current(both: tuple[Session, Session]) -> None:
             "collations on the target",
             expected="the library's version",
             found="; ".join(stale),
-            remedy="REINDEX what uses them, then ALTER DATABASE or COLLATION ... REFRESH VERSION",
+            remedy="on the target: REINDEX DATABASE of the application's, then ALTER DATABASE ... REFRESH COLLATION VERSION or, for one of"
+            " its own, ALTER COLLATION ... REFRESH VERSION",
         )
 
 
 def check_text_sorts_alike(both: tuple[Session, Session]) -> None:
-    """Telling words come in production's order, by the default collation and by every other one in use."""
+    """Words that show the order come in production's order, by the default collation and by every other one in use."""
     names = [collations.DEFAULT, *collations.used_collations(both[0])]
     expected, found = (
         {name: "\n".join(map(repr, collations.sorted_words(session, name))) for name in names} for session in both
     )
-    told = unified(expected, found, most=30)
-    if told:
+    differing = unified(expected, found, most=30)
+    if differing:
         raise NoGo(
             "the order of text on the target",
             expected="production's",
-            found=f"\n{told}",
-            remedy="where the hosts' libraries sort otherwise, see that users and the application may; otherwise copy again",
+            found=f"\n{differing}",
+            remedy="where the two hosts' libraries sort differently, see that users and the application can live with it, and waive; else copy again",
         )

@@ -24,11 +24,11 @@ def check_comparison_matches(comparison: Comparison, copied: DataCopy, side: Sid
             remedy=AGAIN,
         )
     found = read_comparisons(side.reading.session, [comparison])[comparison.name]
-    told = unified({comparison.name: "\n".join(expected.shown)}, {comparison.name: "\n".join(found.shown)})
+    lines = unified({comparison.name: "\n".join(expected.shown)}, {comparison.name: "\n".join(found.shown)})
     if (found.rows, found.sha256) != (expected.rows, expected.sha256):
         raise NoGo(
             f"the comparison {comparison.name} on {side.name}",
             expected=f"{expected.rows} rows, SHA-256 {expected.sha256[:16]}",
-            found=f"{found.rows} rows, SHA-256 {found.sha256[:16]}" + (f"\n{told}" if told else ""),
+            found=f"{found.rows} rows, SHA-256 {found.sha256[:16]}" + (f"\n{lines}" if lines else ""),
             remedy=AGAIN,
         )

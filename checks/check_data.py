@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import in_words
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
@@ -37,8 +38,8 @@ def recorded(table: str, copied: DataCopy) -> TableCopy:
     raise CouldNotVerify(
         f"rows of {table} in the copied snapshot",
         expected="every row to be read and written as text",
-        found=copied.unproven.get(table, "a table that was not there"),
-        remedy="mend what the server names on production, then copy again",
+        found=copied.unproven.get(table, "a table that production did not have"),
+        remedy="mend on production what is named above, then copy again: `gonogo run`",
     )
 
 
@@ -73,17 +74,17 @@ def check_rows_match(
     if expected == found:
         return
     show = [name.removeprefix(f"{table}.") for name in plan.proof.show_values if name.startswith(f"{table}.")]
-    told = f"digest {found.digest[:16]}"
+    detail = f"digest {found.digest[:16]}"
     if not run.happened(TargetOpened):
         try:
             buckets = kept_buckets(run.directory, expected)
-            told = explain(buckets, request.getfixturevalue("production"), side, table, show)
+            detail = explain(buckets, request.getfixturevalue("production"), side, table, show)
         except CouldNotVerify as error:
-            told += f"; which rows it is could not be seen: {error.found}"
+            detail += f"; which rows differ could not be found out: {error.found}"
     raise NoGo(
         f"content of {table} on {side.name}",
         expected=f"the {expected.rows} rows of the copied snapshot, digest {expected.digest[:16]}",
-        found=told,
+        found=detail,
         remedy=_remedy(table, side),
     )
 
@@ -96,7 +97,7 @@ def check_no_other_tables(copied: DataCopy, target_db: Database, run: Run) -> No
         raise NoGo(
             "the tables on the target",
             expected=f"the {len(expected)} of the copied snapshot",
-            found=f"missing: {sorted(expected - found) or 'none'}; more: {sorted(found - expected) or 'none'}",
+            found=f"missing: {in_words(sorted(expected - found))}; more: {in_words(sorted(found - expected))}",
             remedy=AGAIN,
         )
     # The checks of rows are one for each table of the survey.
@@ -132,19 +133,22 @@ def check_copy_came_from_production(run: Run, copied: DataCopy, target_db: Datab
     if not (found == expected != found[::-1]):
         raise NoGo(
             "identifiers of the clusters (source, target) in the copy's record",
-            expected=expected,
-            found=found,
+            expected=in_words(expected),
+            found=in_words(found),
             remedy=AGAIN,
         )
 
 
 def check_no_dump_is_left(plan: Plan, source: Host, target: Host) -> None:
-    """The copy left no dump in the places where dumps are left."""
+    """The copy left no dump of the database on either host."""
     argv = [*_DUMPS, plan.database.name, str(MEMORY), str(STATE_DIRECTORY)]
     found = [f"{path} on {host.name}" for host in (source, target) for path in host.check(argv).split()]
     if found:
         raise NoGo(
-            "dumps of the database", expected="none: it is streamed", found=", ".join(found), remedy="remove them"
+            "dumps of the database",
+            expected="none: it is streamed",
+            found=", ".join(found),
+            remedy="see whose they are, keep a backup of somebody else's elsewhere, then `rm FILE` on that host",
         )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import server
@@ -47,10 +48,9 @@ def check_encoding_and_collation_are_productions(target_db: Database, plan: Plan
     survey = run.records(Survey)
     expected = Locale(survey.encoding, survey.collation, survey.ctype, plan.database.role)
     found = ask(target_db, server.LOCALES).get(plan.database.name)
-    if found != expected:
-        raise NoGo(
-            f"the database {plan.database.name} on the target",
-            expected=expected,
-            found=found or "no such database",
-            remedy=MEND,
-        )
+    must_equal(
+        f"the database {plan.database.name} on the target",
+        expected=expected,
+        found=found or "no such database",
+        remedy=MEND,
+    )

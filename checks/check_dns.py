@@ -30,13 +30,13 @@ def check_record_names_the_target(record: Record, name_server: Server, run: Run,
 def check_no_other_family_names_production(hostname: str, name_server: Server, plan: Plan, dns: Dns) -> None:
     """No record of the other address family still leads the site's names to production."""
     moved = {record.type for record in plan.dns.records if record.name.rstrip(".") == hostname.rstrip(".")}
-    left = [v for kind in {"A", "AAAA"} - moved for v in dns.ask(name_server, hostname, kind).values]
+    left = [value for kind in {"A", "AAAA"} - moved for value in dns.ask(name_server, hostname, kind).values]
     if left:
         raise NoGo(
             f"{hostname} on {name_server.name}",
             expected="no address besides the records of the plan",
             found=", ".join(left),
-            remedy="list that record in dns.records, or delete it: users with that address family go to the old host",
+            remedy="list that record in dns.records, or delete it: users of that address family still reach the old host",
         )
 
 

@@ -27,10 +27,13 @@ def check_files_match(upload: Upload, run: Run, target: Host, say: Say) -> None:
     kept = kept_manifest(run.directory, run.records(FilesCopy).manifests.get(path, "of no directory"))
     with scratch(run.directory) as into:
         found = read_manifest(list_directory(target, path, into, say), into, tell=say)
-        told = compare(kept, found, whole=False)
-    if told:
+        differing = compare(kept, found, whole=False)
+    if differing:
         raise NoGo(
-            f"{path} on the target", expected=f"the {kept.entries} entries that were copied", found=told, remedy=AGAIN
+            f"{path} on the target",
+            expected=f"the {kept.entries} entries that were copied",
+            found=differing,
+            remedy=AGAIN,
         )
 
 
@@ -56,11 +59,11 @@ def check_file_counts_match(upload: Upload, run: Run, source: Host, target: Host
 @pytest.mark.final_files_copied
 def check_no_uploads_by_strangers(upload: Upload, target: Host) -> None:
     """Every file belongs to a user and a group that the target knows by name."""
-    stranger = ask(target, files.nameless(str(upload.path)))
-    if stranger:
+    path = ask(target, files.nameless(str(upload.path)))
+    if path:
         raise NoGo(
-            f"owners in {upload.path}",
+            f"owners in {upload.path} on the target",
             expected="users and groups of the target",
-            found=f"a number without a name at {stranger}",
-            remedy="create that user or group on the target, then copy again",
+            found=f"a number without a name at {path}",
+            remedy="create that user or group on the target, then copy again: `gonogo run`",
         )

@@ -23,8 +23,7 @@ from fixtures.sameness.tables import LARGE_OBJECTS
 def made_after_closing(subject: str, copied: DataCopy | FilesCopy | RedisCopy, run: Run) -> None:
     """Assert that a copy is a final one, made after the run closed production."""
     closed = run.records(SourceClosure).closed
-    after = copied.final and copied.recorded > closed
-    if not after:
+    if not copied.final or copied.recorded <= closed:
         raise NoGo(
             subject,
             expected=f"made after production closed at {closed:%H:%M:%S} UTC",
@@ -48,18 +47,20 @@ def check_production_still_equals_the_copy(table: str, copied: DataCopy, product
             f"{table} on closed production",
             expected=f"as copied: {expected.rows} rows, digest {expected.digest[:16]}",
             found=f"{found.rows} rows, digest {found.digest[:16]}",
-            remedy="find who wrote there (pg_stat_activity, the server's log), then copy again",
+            remedy="find who wrote there (pg_stat_activity, the server's log), then copy again: `gonogo run`",
         )
 
 
 @pytest.mark.final_data_copied
 def check_production_sequences_still_equal_the_copy(copied: DataCopy, production: Side) -> None:
     """Closed production's sequences and large objects still stand as they were copied."""
-    told = differences(copied.sequences, read_sequences(production.reading.session))
+    changed = differences(copied.sequences, read_sequences(production.reading.session))
     if production.table(LARGE_OBJECTS).digest != copied.large_objects_digest:
-        told = f"{told} large objects differ".strip()
-    if told:
-        raise NoGo("sequences and large objects of closed production", expected="as copied", found=told, remedy=AGAIN)
+        changed = f"{changed} large objects differ".strip()
+    if changed:
+        raise NoGo(
+            "sequences and large objects of closed production", expected="as copied", found=changed, remedy=AGAIN
+        )
 
 
 @pytest.mark.final_files_copied
@@ -88,7 +89,7 @@ def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host
         # Once users write on the target, only closed production stands still.
         if not run.happened(TargetOpened):
             sides.append((target, kept_manifest(run.directory, copy.arrived.get(path, "of no directory"))))
-        words = at_once([partial(unlike, host, earlier) for host, earlier in sides])
-    told = [f"{host.name}: {found}" for (host, _), found in zip(sides, words, strict=True) if found]
-    if told:
-        raise NoGo(path, expected=f"the {kept.entries} entries that were copied", found="; ".join(told), remedy=AGAIN)
+        differing = at_once([partial(unlike, host, earlier) for host, earlier in sides])
+    found = [f"{host.name}: {lines}" for (host, _), lines in zip(sides, differing, strict=True) if lines]
+    if found:
+        raise NoGo(path, expected=f"the {kept.entries} entries that were copied", found="; ".join(found), remedy=AGAIN)

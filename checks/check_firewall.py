@@ -12,7 +12,7 @@ from fixtures.run.run import Run
 
 pytestmark = pytest.mark.firewall_ready
 
-MEND = "take it out of the security group, or run the step again with `gonogo run`"
+MEND = "remove that rule from the security group (EC2 console, inbound rules), or run `gonogo run` again"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def ingress(cloud: Cloud, plan: Plan) -> frozenset[Ingress]:
 def _wanted(plan: Plan, run: Run) -> frozenset[Ingress]:
     if run.happened(Accepted):
         return when_accepted(plan)
-    # Between the two the executor opens the group, and back-out closes it: what the run says is what must be.
+    # From the opening to acceptance the executor opens the group and back-out closes it: the journal decides.
     return when_open(plan) if run.happened(TargetOpened) else before_opening(plan)
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.gems_installed
 
 @pytest.fixture(scope="session")
 def bundle(target: Host, plan: Plan, run: Run) -> Bundle:
-    """The target's bundle, every gem of production's loaded as the application's user; done once, it takes a second."""
+    """The target's bundle, with every gem of production loaded as the application's user; done once, it takes a second."""
     survey = run.records(Survey)
     wanted = {gem: (version, survey.features.get(gem, "")) for gem, version in survey.gems.items()}
     return ask(target, bundles.bundle(plan, wanted))
@@ -32,7 +32,7 @@ def check_gem_loads(gem: str, bundle: Bundle, run: Run) -> None:
             f"the gem {gem} on the target",
             expected=f"{expected}, and it loads",
             found=(found.error or found.version or "absent") if found else "absent",
-            remedy="run `gonogo run --until gems_installed`; if it stays away: put it on application.gem_source, or the library "
+            remedy="run `gonogo run --until gems_installed`; if it is still missing: put it on application.gem_source, or the library "
             "that it names into application.packages",
         )
 

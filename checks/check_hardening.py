@@ -21,7 +21,7 @@ def check_no_security_update_is_pending(target: Host) -> None:
             "security updates of the target",
             expected="none pending",
             found=f"{len(found)} pending: {', '.join(found[:10])}",
-            remedy="apt-get upgrade (dnf upgrade --security) on the target; restart what it names",
+            remedy="`apt-get upgrade` (or `dnf upgrade --security`) on the target; restart the services that it names",
         )
 
 
@@ -36,7 +36,7 @@ def check_no_application_file_is_open_to_all(target: Host, plan: Plan) -> None:
             f"files under {', '.join(places)} on the target",
             expected="none that everybody may write",
             found=", ".join(found[:5]),
-            remedy="chmod o-w on the target, and find out who made them so on production",
+            remedy="`chmod o-w FILE` on the target, and find out who made them so on production",
         )
 
 
@@ -47,7 +47,7 @@ def check_secrets_are_readable_by_nobody_else(target: Host, plan: Plan) -> None:
     current = plan.application.current
     secrets = [
         str(plan.application.environment_file),
-        *(str(one.key) for one in plan.web.certificates),
+        *(str(pair.key) for pair in plan.web.certificates),
         *(f"{current}/{name}" for name in ("config/master.key", "config/credentials/production.key", ".env")),
     ]
     found = ask(target, files.readable(NOBODY, *secrets))
@@ -56,7 +56,7 @@ def check_secrets_are_readable_by_nobody_else(target: Host, plan: Plan) -> None:
             "secrets on the target",
             expected=f"not readable by {NOBODY}",
             found=f"readable: {', '.join(found)}",
-            remedy="chmod o-r on both hosts; whoever could log in to production may have read them: change them",
+            remedy="`chmod o-r FILE` on both hosts; whoever could log in to production may have read them: change them",
         )
 
 
@@ -65,7 +65,7 @@ def check_secrets_are_readable_by_nobody_else(target: Host, plan: Plan) -> None:
 def check_no_listener_beside_the_planned_ones(target: Host, plan: Plan) -> None:
     """From outside the machine nothing listens but SSH and the ports that the plan opens."""
     planned = {22, *(rule.port for rule in [*plan.target.public, *plan.target.copying])}
-    found = [one for one in ask(target, listeners.LISTENERS) if one.public and one.port not in planned]
+    found = [socket for socket in ask(target, listeners.LISTENERS) if socket.public and socket.port not in planned]
     if found:
         raise NoGo(
             "listeners on the target that are not bound to the loopback",

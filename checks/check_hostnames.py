@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from checks.check_acceptance import NO_ADDRESS
+from checks.equality import must_equal
 from fixtures.connect.nameservers import Dns
 from fixtures.connect.tls import shown
 from fixtures.connect.web import Web
@@ -34,10 +36,7 @@ def sides(plan: Plan, run: Run) -> tuple[str, str]:
 def check_name_answers_as_on_production(hostname: str, plan: Plan, web: Web, sides: tuple[str, str]) -> None:
     """The target answers under every name as production does: the same status, the same redirects."""
     paths = ("/", plan.smoke.login_page, plan.application.health, plan.web.static[0])
-    expected, found = (
-        [_first_answer(web, path, address, hostname) for path in paths]  # one line for each path
-        for address in sides
-    )
+    expected, found = ([_first_answer(web, path, address, hostname) for path in paths] for address in sides)
     differing = [pair for pair in zip(paths, expected, found, strict=True) if pair[1] != pair[2]]
     if differing:
         raise NoGo(
@@ -58,13 +57,12 @@ def check_security_headers_are_productions(hostname: str, plan: Plan, web: Web, 
     """HSTS and the other headers that protect users are production's, on pages and on static files."""
     for path in (plan.smoke.login_page, plan.web.static[0]):
         expected, found = (_security_headers(web, path, address, hostname) for address in sides)
-        if found != expected:
-            raise NoGo(
-                f"headers of {hostname}{path} at {sides[1]}",
-                expected=f"as on production: {expected}",
-                found=found,
-                remedy=f"see add_header in {plan.web.site} on the target, and the application's configuration",
-            )
+        must_equal(
+            f"headers of {hostname}{path} at {sides[1]}, as on production",
+            expected=expected,
+            found=found,
+            remedy=f"see add_header in {plan.web.site} on the target, and the application's configuration",
+        )
 
 
 def _security_headers(web: Web, path: str, address: str, hostname: str) -> dict[str, str]:
@@ -76,17 +74,17 @@ def _security_headers(web: Web, path: str, address: str, hostname: str) -> dict[
 def check_name_works_through_public_dns(
     hostname: str, resolver: Server, plan: Plan, run: Run, dns: Dns, web: Web
 ) -> None:
-    """Who asks public DNS for any name of the site reaches the target, over HTTPS with a certificate they accept."""
+    """Whoever asks public DNS for any name of the site reaches the target, over HTTPS with a certificate that is accepted."""
     facts = run.records(TargetFacts)
     own = {facts.address(record.type) for record in plan.dns.records}
     for address in _addresses(hostname, resolver, plan, dns):
         refused = shown(hostname, address, web.context).refused if plan.web.scheme == "https" else None
-        said = refused or web.get(plan.application.health, address, host=hostname).status_code
-        if address not in own or said != 200:
+        outcome = refused or web.get(plan.application.health, address, host=hostname).status_code
+        if address not in own or outcome != 200:
             raise NoGo(
                 f"{plan.web.scheme}://{hostname}{plan.application.health} as {resolver.name} finds it",
                 expected=f"status 200 from {' or '.join(sorted(own))}",
-                found=f"{said} from {address}",
+                found=f"{outcome} from {address}",
                 remedy=f"see {plan.web.site} on the target",
             )
 
@@ -96,6 +94,6 @@ def _addresses(hostname: str, resolver: Server, plan: Plan, dns: Dns) -> list[st
     found = [address for kind in kinds for address in dns.ask(resolver, hostname, kind).values]
     if not found:
         raise CouldNotVerify(
-            hostname, expected=f"an address from {resolver.name}", found="none", remedy="mend the zone"
+            f"{hostname} through {resolver.name}", expected="an address", found="none", remedy=NO_ADDRESS
         )
     return found

@@ -14,17 +14,17 @@ from fixtures.run.records import TargetFacts
 
 @pytest.mark.rehearsed
 def check_no_hosts_entry_hides_a_host(machine: str, connections: Connections) -> None:
-    """Nobody's hosts file leads production's names elsewhere: what was tested was what was meant."""
-    _clean(machine, connections, ours_are_fine=True)
+    """No hosts file leads production's names elsewhere: the tests reached the hosts that they were meant for."""
+    _no_entry_left(machine, connections, ours_are_fine=True)
 
 
 @pytest.mark.accepted
 def check_no_hosts_entry_is_forgotten(machine: str, connections: Connections) -> None:
     """No entry for production's names is left in any hosts file, gonogo's own block included."""
-    _clean(machine, connections, ours_are_fine=False)
+    _no_entry_left(machine, connections, ours_are_fine=False)
 
 
-def _clean(machine: str, connections: Connections, *, ours_are_fine: bool) -> None:
+def _no_entry_left(machine: str, connections: Connections, *, ours_are_fine: bool) -> None:
     text, own = _hosts_file(machine, connections)
     try:
         lines = hostsfile.lines_about(text, connections.plan)
@@ -33,16 +33,16 @@ def _clean(machine: str, connections: Connections, *, ours_are_fine: bool) -> No
             f"{hostsfile.PATH} of the {machine}",
             expected="gonogo's block with a BEGIN and an END line",
             found=str(error),
-            remedy="mend the marks by hand",
+            remedy="correct gonogo's BEGIN and END lines in that file by hand",
         ) from None
     stale = hostsfile.stale(lines, own, ours_are_fine=ours_are_fine)
     if stale:
         raise NoGo(
             f"{hostsfile.PATH} of the {machine}",
             expected="no entry for the plan's names but the host's own"
-            + (", and gonogo's block" if ours_are_fine else " (gonogo's block belongs to the time before)"),
+            + (", and gonogo's block" if ours_are_fine else " (gonogo's block must be gone by now)"),
             found="; ".join(map(str, stale)),
-            remedy="take the lines out; gonogo's own: `gonogo hosts remove`",
+            remedy="take these lines out of the file; gonogo's own block: `gonogo hosts remove`",
         )
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures import states
 from fixtures.connect.cloud import PLAN_TAG, RUN_TAG, Cloud
 from fixtures.errors import NoGo
@@ -37,8 +38,7 @@ def check_image_is_tagged(image: MachineImage | None, plan: Plan, run: Run) -> N
     """The image says which plan and run it belongs to."""
     expected = {PLAN_TAG: plan.name, RUN_TAG: run.name}
     found = {name: value for name, value in image.tags.items() if name in expected} if image else {}
-    if found != expected:
-        raise NoGo(f"the tags of {run.records(Image).image_id}", expected=expected, found=found or "none", remedy=AGAIN)
+    must_equal(f"the tags of {run.records(Image).image_id}", expected=expected, found=found or "none", remedy=AGAIN)
 
 
 def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Run) -> None:
@@ -56,8 +56,7 @@ def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Ru
 def check_image_is_of_this_target(run: Run) -> None:
     """The image was made of this run's target."""
     expected, found = run.records(TargetFacts).instance_id, run.records(Image).instance_id
-    if found != expected:
-        raise NoGo("the image's instance", expected=expected, found=found, remedy=AGAIN)
+    must_equal("the image's instance", expected=expected, found=found, remedy=AGAIN)
 
 
 def check_image_is_recent(plan: Plan, run: Run) -> None:
@@ -100,7 +99,7 @@ def check_instance_of_the_image_is_as_built(run: Run) -> None:
     found = (
         "not tried"
         if boot is None
-        else f"{boot.verdict.value}, {boot.checks} checks: {'; '.join(one.id for one in boot.failed)}"
+        else f"{boot.verdict.value}, {boot.checks} checks: {'; '.join(check.id for check in boot.failed)}"
     )
     if boot is None or boot.verdict is not Verdict.GO or boot.checks <= 0 or boot.failed:
         raise NoGo(
@@ -109,14 +108,14 @@ def check_instance_of_the_image_is_as_built(run: Run) -> None:
 
 
 def check_image_holds_no_keys(run: Run) -> None:
-    """On an instance of the image there was no SSH, host or AWS key, nothing below the data mount; the quarantine held."""
+    """On an instance of the image there was no SSH, host or AWS key and nothing below the data mount, and the quarantine held."""
     known = run.records(Image)
     boot = known.scratch
     found = ["it was not tried"] if boot is None else boot.leftovers
     if found:
         raise NoGo(
             f"a scratch instance of {known.image_id}",
-            expected="nothing of that",
+            expected="no key, no data, and the quarantine held",
             found="; ".join(found),
-            remedy=f"take it off the target, then {AGAIN}",
+            remedy=f"remove it from the target, then {AGAIN}",
         )

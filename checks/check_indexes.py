@@ -31,12 +31,11 @@ def check_indexes_are_sound(copied: DataCopy) -> None:
             found=verified.unavailable if verified else "a copy that was not finished",
             remedy="add the package with amcheck (postgresql-contrib) to postgresql.packages in the plan, then copy again",
         )
-    told = [f"{name}: {words}" for name, words in sorted(verified.broken.items())]
-    if told:
+    broken = [f"{name}: {words}" for name, words in sorted(verified.broken.items())]
+    if broken:
         raise NoGo(
             "the indexes on the target",
             expected="sound, all of them",
-            found="; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else ""),
-            remedy="REINDEX them; where a function of an index is not IMMUTABLE in truth, mend that on production first. "
-            + AGAIN,
+            found="; ".join(broken[:5]) + (f"; and {len(broken) - 5} more" if len(broken) > 5 else ""),
+            remedy=f"REINDEX them; where an index uses a function that is wrongly marked IMMUTABLE, mend that on production first. {AGAIN}",
         )

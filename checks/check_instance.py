@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.cloud import Cloud, Instance, kernel_name
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.fact import ask
@@ -12,7 +13,10 @@ from fixtures.run.run import Run
 
 pytestmark = pytest.mark.instance_running
 
-AGAIN = "terminate it if it is surely not needed, and run `gonogo run` again"
+AGAIN = (
+    "never terminate it once the target was opened: it holds users' data. Before that: if nobody needs it, terminate it in the EC2"
+    " console and run `gonogo run`; otherwise correct [target] in the plan"
+)
 
 
 @pytest.fixture
@@ -34,7 +38,10 @@ def check_instance_is_this_runs(instance: Instance, run: Run) -> None:
     expected = run.records(TargetFacts).instance_id
     if (instance.id, instance.state) != (expected, "running"):
         raise NoGo(
-            "the instance", expected=f"{expected}, running", found=f"{instance.id}, {instance.state}", remedy=AGAIN
+            "the instance of the plan",
+            expected=f"{expected}, running",
+            found=f"{instance.id}, {instance.state}",
+            remedy=AGAIN,
         )
 
 
@@ -43,8 +50,7 @@ def check_instance_is_as_planned(instance: Instance, plan: Plan) -> None:
     target = plan.target
     expected = (target.image, target.instance_type, target.key_name, target.subnet, [target.security_group])
     found = (instance.image, instance.type, instance.key_name, instance.subnet, [*instance.security_groups.values()])
-    if found != expected:
-        raise NoGo(f"{instance.id} (image, type, key, subnet, groups)", expected=expected, found=found, remedy=AGAIN)
+    must_equal(f"{instance.id} (image, type, key, subnet, groups)", expected=expected, found=found, remedy=AGAIN)
 
 
 def check_address_is_fixed(instance: Instance, run: Run, cloud: Cloud) -> None:
@@ -69,7 +75,7 @@ def check_ipv6_address_is_recorded(instance: Instance, plan: Plan, run: Run) -> 
             f"the IPv6 address of {instance.id}",
             expected=expected or "none to be recorded",
             found=recorded or "none recorded",
-            remedy="give the subnet an IPv6 range before the launch; the address must stay the recorded one",
+            remedy="give the subnet an IPv6 range before the launch; then the address must stay the recorded one",
         )
 
 
@@ -89,7 +95,7 @@ def check_data_volume_outlives_the_instance(
         raise NoGo(
             f"{ebs_device} of {instance.id}",
             expected=f"{facts.volume_id}, DeleteOnTermination off",
-            found=f"{found[0]}, DeleteOnTermination {'on' if found[1] else 'off'}" if found else "no volume",
+            found=f"{found.volume}, DeleteOnTermination {'on' if found[1] else 'off'}" if found else "no volume",
             remedy="attach the volume, and switch DeleteOnTermination off in the EC2 console",
         )
 

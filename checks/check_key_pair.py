@@ -21,7 +21,10 @@ def check_private_key_is_ours_alone(plan: Plan) -> None:
     found = stat.filemode(path.stat().st_mode) if path.exists() else "no such file"
     if found != "-rw-------":
         raise NoGo(
-            f"the private key {plan.target.key_file}", expected="-rw-------", found=found, remedy=f"chmod 600 {path}"
+            f"the private key {plan.target.key_file}",
+            expected="-rw-------",
+            found=found,
+            remedy=f"chmod 600 {path}" if path.exists() else "run `gonogo run --until key_pair_present`",
         )
 
 

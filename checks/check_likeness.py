@@ -1,4 +1,4 @@
-"""Fact by fact the target says what production said, or what a deviation of the plan expects instead."""
+"""Each listed fact is on the target what it is on production, or what a deviation of the plan expects instead."""
 
 import pytest
 
@@ -13,36 +13,36 @@ from fixtures.run.run import Run
 
 @pytest.fixture(scope="session")
 def on_target(target: Host, target_db: Database, plan: Plan, run: Run) -> dict[str, str]:
-    """What the target says to every fact that the survey lists."""
+    """Every fact that the survey lists, as it is on the target."""
     return likeness.of_target(target, target_db, likeness.Subject.of(plan), run.records(Survey).facts)
 
 
 @pytest.mark.build_finished
 def check_fact_is_productions(fact: str, run: Run, plan: Plan, on_target: dict[str, str]) -> None:
-    """The target says what production says to each listed fact, or what the plan's deviation expects."""
+    """Each listed fact is on the target what it is on production, or what the plan's deviation expects."""
     listed = run.records(Survey).facts[fact]
-    other = likeness.deviation(plan, fact)
-    if other is not None and other.source != listed:
+    planned = likeness.deviation(plan, fact)
+    if planned is not None and planned.source != listed:
         raise NoGo(
             f"the plan's deviation {fact}",
-            expected=f"production's word: {listed}",
-            found=other.source,
+            expected=f"production's value: {listed}",
+            found=planned.source,
             remedy="correct the deviation in the plan, or survey anew: `gonogo run --new`",
         )
-    expected = other.expected if other else listed
+    expected = planned.expected if planned else listed
     if on_target[fact] != expected:
         raise NoGo(
             f"{fact} on the target ({likeness.reason(fact)})",
-            expected=f"{expected} ({f'deviation: {other.reason}' if other else 'as on production'})",
+            expected=f"{expected} ({f'deviation: {planned.reason}' if planned else 'as on production'})",
             found=on_target[fact],
-            remedy="run `gonogo run --until build_finished`; what it cannot carry over, set on the target (a unit's drop-in, a"
+            remedy="run `gonogo run --until build_finished`; what that cannot carry over: set it on the target (a unit's drop-in, a"
             " package, a log's rotation: application.also_copy or packages), or list it as a [[deviation]] with its reason",
         )
 
 
 @pytest.mark.source_surveyed
 def check_listed_facts_are_the_surveyed_ones(run: Run, source: Host, source_db: Database, plan: Plan) -> None:
-    """Production still says to every listed fact what it said when it was surveyed."""
+    """Every listed fact of production is still what it was when it was surveyed."""
     listed = run.records(Survey).facts
     found = likeness.read(source, source_db, likeness.Subject.of(plan))
     changed = [
@@ -66,7 +66,7 @@ def check_deviations_are_of_listed_facts(run: Run, plan: Plan) -> None:
     if wrong:
         raise NoGo(
             "the plan's deviations",
-            expected="listed facts, with production's own word",
+            expected="listed facts, with production's own value",
             found="; ".join(wrong),
             remedy="correct them in the plan; `facts` in the run's records/survey.json lists every fact",
         )

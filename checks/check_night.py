@@ -1,10 +1,11 @@
-"""The checklist is written, what the night stands on is recent, and every named risk is signed."""
+"""The checklist is written, survey, rehearsal and drill are recent, and every named risk is signed."""
 
 import hashlib
 from datetime import date, datetime, timedelta
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.errors import NoGo
 from fixtures.plan import Plan, digest
 from fixtures.plan.risks import Risk
@@ -17,23 +18,22 @@ pytestmark = pytest.mark.night_prepared
 
 
 def _today() -> date:
-    """The operator's own date: people sign with it."""
+    """The date where the operator is: people sign with it."""
     return now().astimezone().date()
 
 
 def check_checklist_is_of_this_plan(plan: Plan, run: Run) -> None:
-    """The night's document is there as it was written, and it was written from this very plan."""
+    """The checklist is there as it was written, and it was written from this very plan."""
     record = run.records(Checklist)
     path = run.directory / "checklist.md"
     written = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
     expected, found = (digest(plan.path), record.sha256), (record.plan, written)
-    if found != expected:
-        raise NoGo(
-            f"{path} (the plan's SHA-256, its own)",
-            expected=expected,
-            found=found,
-            remedy="restore it from a backup, or begin anew with `gonogo run --new`",
-        )
+    must_equal(
+        f"{path} (SHA-256 of the plan, and of the checklist)",
+        expected=expected,
+        found=found,
+        remedy="restore it from a backup, or begin anew with `gonogo run --new`",
+    )
 
 
 def check_survey_is_recent(plan: Plan, run: Run) -> None:
@@ -89,6 +89,6 @@ def check_risk_is_signed(risk: Risk, plan: Plan) -> None:
             f"the risk {risk.name}: {risk.meaning}",
             expected="who takes it on, when, and why",
             found="nobody signed",
-            remedy=f"change the plan so that it is gone, or put a [[risk]] with name, who, when, reason into "
+            remedy=f"change the plan so that the risk is gone, or put a [[risk]] with name, who, when, reason into "
             f"{waivers_path(plan).name} beside the plan",
         )

@@ -1,4 +1,4 @@
-"""Users and internal users were told in time when production will be closed, in words that nobody misreads."""
+"""The notice says in time when production will be closed, in words that nobody misreads."""
 
 import pytest
 
@@ -13,11 +13,11 @@ from fixtures.run.run import Run
 
 pytestmark = pytest.mark.notice_published
 
-TELL = "`gonogo run --until notice_published` tells them; whoever was told already is not told again"
+PUBLISH = "`gonogo run --until notice_published` publishes it; nobody gets it twice"
 
 
 def _delivery(channel: Channel, plan: Plan, run: Run) -> Delivery | None:
-    """How the notice of this plan went through this channel; None where the step never came so far."""
+    """How the notice of this plan was sent through this channel; None where that was never begun."""
     text = notices.render(plan, channel.audience)
     return run.records(Notices).deliveries.get(notices.delivery_key(channel, text))
 
@@ -30,7 +30,7 @@ def check_notice_says_what_readers_need(audience: notices.Audience, plan: Plan) 
             f"the notice to {audience}",
             expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
             found="; ".join(mistakes),
-            remedy="mend notice.text, or [notice] in the plan",
+            remedy="correct notice.text, or [notice] in the plan",
         )
 
 
@@ -44,19 +44,19 @@ def check_outage_page_says_the_same(plan: Plan) -> None:
             "the page during the outage",
             expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
             found="; ".join(mistakes),
-            remedy="mend operator.contact and web.hostnames in the plan: the other words are gonogo's own",
+            remedy="correct operator.contact and web.hostnames in the plan: the other words are gonogo's own",
         )
 
 
 def check_window_begins_at_a_time_that_exists(plan: Plan) -> None:
-    """The window begins at a time that the readers' clocks show: no change of the clocks stands in the way."""
+    """The window begins at a time that the readers' clocks show, not in an hour that a change of the clocks skips."""
     mistake = notices.mistaken_start(plan)
     if mistake is not None:
         raise NoGo(
             "notice.starts in the plan",
             expected=f"the offset that {plan.notice.zone} has then, or UTC's",
             found=mistake,
-            remedy="mend its offset, or choose another hour",
+            remedy="correct its offset, or choose another hour",
         )
 
 
@@ -64,13 +64,14 @@ def check_notice_was_in_time(channel: Channel, plan: Plan, run: Run) -> None:
     """The notice went out as long before the window as the plan promises."""
     delivery = _delivery(channel, plan, run)
     out = delivery.published if delivery else None
-    late = out is None or (plan.notice.lead.total_seconds() > 0 and out > notices.due(plan))
-    if late:
+    if out is None or (plan.notice.lead.total_seconds() > 0 and out > notices.due(plan)):
         raise NoGo(
             f"the notice by {channel.name}",
             expected=f"out by {wording.moment(notices.due(plan), plan.notice.zone)}: notice.lead before notice.starts",
             found=f"out since {wording.moment(out, plan.notice.zone)}" if out else "not out yet",
-            remedy="move notice.starts in the plan to a later night, and begin anew" if out else TELL,
+            remedy="move notice.starts in the plan to a later time, and begin anew: `gonogo run --new`"
+            if out
+            else PUBLISH,
         )
 
 
@@ -84,7 +85,7 @@ def check_users_see_the_page(page_channel: Page, plan: Plan, web: Web) -> None:
             f"{web.hostname}{page_channel.shown_at} at {plan.source.public_address}",
             expected="status 200 with the notice",
             found=f"status {answer.status_code}, and {'another text' if answer.status_code == 200 else 'no notice'}",
-            remedy=f"have the site show {page_channel.file} there; {TELL}",
+            remedy=f"have the site show {page_channel.file} there; {PUBLISH}",
         )
 
 
@@ -97,7 +98,7 @@ def check_mail_server_took_it_for_everyone(mail_channel: Mail, plan: Plan, run: 
             f"the notice through {mail_channel.server}",
             expected=f"taken for {', '.join(mail_channel.to)}",
             found=f"not taken for {', '.join(missing)}",
-            remedy=TELL,
+            remedy=PUBLISH,
         )
 
 
@@ -113,5 +114,5 @@ def check_readers_see_it(seen_channel: Mail | Command, plan: Plan, run: Run) -> 
             f"what `{seen_channel.seen_by[0]}` prints of the {seen_channel.name}",
             expected=f"the notice{f' {own}' if own else ''}",
             found=f"{len(output)} characters without it",
-            remedy=f"see whether it was delivered; {TELL}",
+            remedy=f"see in that channel whether it was delivered; {PUBLISH}",
         )

@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
@@ -29,8 +30,7 @@ def check_opening_is_in_the_journal(run: Run) -> None:
     opened = run.records(Opening).instance_id
     expected = run.records(TargetFacts).instance_id
     found = opened if run.happened(TargetOpened) else "no entry target_open in the journal"
-    if found != expected:
-        raise NoGo("the opening of the target", expected=expected, found=found, remedy=OPEN)
+    must_equal("the opening of the target", expected=expected, found=found, remedy=OPEN)
 
 
 def check_target_knows_it_is_open(run: Run, target: Host) -> None:

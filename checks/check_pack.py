@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import units
@@ -27,10 +28,9 @@ def check_unit_can_start(pack_unit: str, target: Host, plan: Plan) -> None:
     shown = ask(target, units.shown(pack_unit, "LoadState", "User", "NeedDaemonReload"))
     there = bool(ask(target, units.program(pack_unit)))
     found = (shown.get("LoadState"), shown.get("User"), there, shown.get("NeedDaemonReload"))
-    if found != ("loaded", plan.application.user, True, "no"):
-        raise NoGo(
-            f"{pack_unit} on the target (state, user, its program is there, stale)",
-            expected=("loaded", plan.application.user, True, "no"),
-            found=found,
-            remedy="run `gonogo run --until pack_configured`",
-        )
+    must_equal(
+        f"{pack_unit} on the target (state, user, its program is there, changed since systemd read it)",
+        expected=("loaded", plan.application.user, True, "no"),
+        found=found,
+        remedy="run `gonogo run --until pack_configured`",
+    )

@@ -16,7 +16,7 @@ from fixtures.sameness.replay import Comparison
 
 AGAIN = "rehearse again: `gonogo rehearse`"
 SEE = "see the page on both hosts; what may differ (a date, a number of its own) is declared in pages.normalise"
-NAMED = 4
+MOST_LISTED = 4
 
 
 @pytest.fixture(scope="session")
@@ -47,12 +47,15 @@ def of_the_latest_sample(run: Run) -> PagesReplayed:
 
 @pytest.mark.pages_sampled
 def check_only_allowed_pages_are_asked(plan: Plan, sampled: PagesSampled) -> None:
-    """Production was asked only for pages that the plan names or allows."""
+    """Only pages that the plan names or allows were requested from production."""
     own = {*plan.web.static, *plan.web.cached, *plan.web.pages, replay.ABSENT}
     other = [page.url for page in sampled.pages if page.url not in own and not accesslog.allowed(page.url, plan.pages)]
     if other:
         raise NoGo(
-            "pages asked for on production", expected="those of pages.allow and [web]", found=_few(other), remedy=AGAIN
+            "pages requested from production",
+            expected="those of pages.allow and [web]",
+            found=_listed(other),
+            remedy=AGAIN,
         )
 
 
@@ -62,7 +65,7 @@ def check_every_page_was_recorded(plan: Plan, sampled: PagesSampled) -> None:
     seen = {page.url for page in sampled.pages if page.print is not None}
     missing = sorted({*plan.web.static, *plan.web.cached, *plan.web.pages, replay.ABSENT} - seen)
     if missing:
-        raise NoGo("pages recorded", expected="all of [web]", found=f"not {_few(missing)}", remedy=AGAIN)
+        raise NoGo("pages recorded", expected="all of [web]", found=f"missing: {_listed(missing)}", remedy=AGAIN)
 
 
 @pytest.mark.pages_sampled
@@ -110,7 +113,7 @@ def check_headers_match(compared: Comparison, run: Run) -> None:
         raise NoGo(
             "headers on the target",
             expected=f"those of production; on {len(compared.equal)} pages they are",
-            found=_few(found),
+            found=_listed(found),
             remedy="see the site's configuration on the target; a header that may differ is left out of pages.headers",
         )
     _some_are_equal([*compared.equal, *(one.page for one in compared.differing)], "headers", compared, run)
@@ -125,7 +128,7 @@ def _match(kind: str, compared: Comparison, run: Run, remedy: str) -> None:
         raise NoGo(
             f"pages on the target ({kind})",
             expected=f"as on production; {len(equal)} are",
-            found=_few(found),
+            found=_listed(found),
             remedy=remedy,
         )
     _some_are_equal(equal, f"pages ({kind})", compared, run, kind)
@@ -134,7 +137,7 @@ def _match(kind: str, compared: Comparison, run: Run, remedy: str) -> None:
         raise CouldNotVerify(
             f"pages on the target ({kind})",
             expected=f"bodies of at most {pages.LONGEST} bytes, compared to their end",
-            found=f"equal as far as they were read, and longer: {_few(cut)}",
+            found=f"equal as far as they were read, and longer: {_listed(cut)}",
             remedy="leave them out of pages.allow and [web] in the plan, and compare them by hand",
         )
 
@@ -147,8 +150,8 @@ def _some_are_equal(equal: list[ReplayedPage], what: str, compared: Comparison, 
     raise CouldNotVerify(
         f"{what} on the target",
         expected="at least one that production itself left unchanged since it was copied",
-        found=f"it changed {_few([_name(page) for page in changed if kind in ('', page.kind)]) or 'none, none was asked'}",
-        remedy="declare in pages.normalise what is new every time, or allow pages that rest, then rehearse again",
+        found=f"it changed {_listed([_name(page) for page in changed if kind in ('', page.kind)]) or 'none: none was requested'}",
+        remedy="declare in pages.normalise what is new every time, or allow pages that do not change, then rehearse again: `gonogo rehearse`",
     )
 
 
@@ -156,6 +159,8 @@ def _name(page: ReplayedPage) -> str:
     return page.url if page.method == "GET" else f"{page.method} {page.url}"
 
 
-def _few(found: list[str]) -> str:
+def _listed(found: list[str]) -> str:
     words = list(dict.fromkeys(found))  # a page that visitors and users are shown alike is named once
-    return "; ".join(words[:NAMED]) + (f"; and {len(words) - NAMED} more" if len(words) > NAMED else "")
+    return "; ".join(words[:MOST_LISTED]) + (
+        f"; and {len(words) - MOST_LISTED} more" if len(words) > MOST_LISTED else ""
+    )

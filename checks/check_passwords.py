@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import server
@@ -47,14 +48,14 @@ def check_rules_in_force_are_the_files(target_db: Database) -> None:
             "pg_hba.conf on the target",
             expected="no wrong line",
             found="; ".join(wrong),
-            remedy="mend the line and reload",
+            remedy="correct the line on the target, then `systemctl reload postgresql`",
         )
     if ask(target_db, STALE):
         raise NoGo(
             "pg_hba.conf on the target",
             expected="loaded since its last change",
             found="changed later",
-            remedy="systemctl reload postgresql",
+            remedy="`systemctl reload postgresql` on the target",
         )
 
 
@@ -66,7 +67,7 @@ def check_wrong_password_is_refused(target_db: Database, plan: Plan) -> None:
         raise NoGo(
             f"{plan.database.role} on the target, over TCP, with a wrong password",
             expected="refused",
-            found="let in" if answer is None else answer,
+            found="let in" if answer is None else f"SQLSTATE {answer}",
             remedy=MEND,
         )
 
@@ -74,15 +75,8 @@ def check_wrong_password_is_refused(target_db: Database, plan: Plan) -> None:
 @pytest.mark.passwords_required
 def check_passwords_are_stored_as_planned(target_db: Database, plan: Plan) -> None:
     """New passwords are stored in a form that the plan's method can use."""
-    found = ask(target_db, server.setting("password_encryption"))
-    wanted = plan.database.authentication
-    if found != wanted:
-        raise NoGo(
-            "password_encryption on the target",
-            expected=wanted,
-            found=found,
-            remedy=MEND,
-        )
+    found, expected = ask(target_db, server.setting("password_encryption")), plan.database.authentication
+    must_equal("password_encryption on the target", expected=expected, found=found, remedy=MEND)
 
 
 @pytest.mark.data_copied

@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
@@ -21,14 +22,12 @@ def _unit(plan: Plan) -> str:
 @pytest.mark.database_installed
 def check_server_is_the_planned_version(target_db: Database, plan: Plan) -> None:
     """The server that runs is of the version the plan asks for."""
-    major = ask(target_db, server.VERSION)
-    if major != str(plan.postgresql.version):
-        raise NoGo(
-            "PostgreSQL on the target",
-            expected=plan.postgresql.version,
-            found=major,
-            remedy="mend postgresql.packages in the plan",
-        )
+    must_equal(
+        "the version of PostgreSQL on the target",
+        expected=str(plan.postgresql.version),
+        found=ask(target_db, server.VERSION),
+        remedy="correct postgresql.packages or postgresql.version in the plan",
+    )
 
 
 @pytest.mark.database_installed
@@ -53,10 +52,10 @@ def check_development_files_are_there(target: Host) -> None:
     """The client's development files are there: the database driver can be built."""
     if not ask(target, server.HEADER):
         raise NoGo(
-            "PostgreSQL's development files",
+            "PostgreSQL's development files on the target",
             expected="libpq-fe.h",
             found="absent",
-            remedy="add libpq-dev to postgresql.packages",
+            remedy="add libpq-dev to postgresql.packages in the plan",
         )
 
 
@@ -84,7 +83,7 @@ def check_link_points_at_the_data(target: Host, plan: Plan) -> None:
         raise NoGo(
             f"{plan.data_directory} on the target",
             expected=f"a link to {plan.data_on_mount}",
-            found=found,
+            found=found or "no link",
             remedy=ON_MOUNT,
         )
 
@@ -112,7 +111,7 @@ def check_data_is_the_servers_alone(target: Host, plan: Plan) -> None:
     if found not in {"postgres 700", "postgres 750"}:
         raise NoGo(
             f"{plan.data_directory} on the target",
-            expected="postgres 700",
+            expected="postgres 700 (or 750)",
             found=found,
-            remedy=f"chmod 700 {plan.data_on_mount}",
+            remedy=f"`chown postgres {plan.data_on_mount}; chmod 700 {plan.data_on_mount}` on the target",
         )

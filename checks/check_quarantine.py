@@ -1,4 +1,4 @@
-"""While the target holds production's data without being production, it acts on nobody."""
+"""While the target holds production's data without being production, it sends nothing to other systems and runs no job."""
 
 from pathlib import PurePosixPath
 
@@ -32,7 +32,7 @@ def attempts(target: Host, plan: Plan) -> dict[tuple[str, int], str]:
     argv = [*script(__file__, "connect_as_application.sh"), application.user, str(application.environment_file)]
     argv += [text(__file__, "connect.pl"), *words]
     lines = [line.split() for line in target.check(argv).splitlines()]
-    return {(host, int(port)): said for host, port, said in lines}
+    return {(host, int(port)): outcome for host, port, outcome in lines}
 
 
 @pytest.mark.parametrize("port", MAIL_PORTS)
@@ -43,7 +43,7 @@ def check_mail_cannot_leave(port: int, attempts: dict[tuple[str, int], str], pla
         raise NoGo(
             f"a connection from the target to port {port}",
             expected="refused by the target's own filter",
-            found=", ".join(f"{own}: {said}" for own, said in found.items()),
+            found=", ".join(f"{own}: {outcome}" for own, outcome in found.items()),
             remedy=MEND,
         )
 
@@ -56,7 +56,7 @@ def check_production_cannot_be_reached(attempts: dict[tuple[str, int], str], pla
         raise NoGo(
             "connections from the target to production",
             expected="refused by the target's own filter",
-            found=", ".join(f"{own} port {port}: {said}" for (own, port), said in found.items()),
+            found=", ".join(f"{own} port {port}: {outcome}" for (own, port), outcome in found.items()),
             remedy=MEND,
         )
 
@@ -64,13 +64,13 @@ def check_production_cannot_be_reached(attempts: dict[tuple[str, int], str], pla
 def check_other_systems_cannot_be_reached(attempts: dict[tuple[str, int], str], plan: Plan) -> None:
     """The systems that the application's settings name cannot be reached, but for those the plan lists."""
     listed = {(str(rule.source.network_address), rule.port) for rule in plan.rehearsal.egress}
-    reached = {pair: said for pair, said in attempts.items() if pair not in listed and said != "filtered"}
+    reached = {pair: outcome for pair, outcome in attempts.items() if pair not in listed and outcome != "filtered"}
     if reached:
         raise NoGo(
             "connections from the target as the application's user",
             expected="refused by the target's own filter",
-            found=", ".join(f"{host} port {port}: {said}" for (host, port), said in sorted(reached.items())),
-            remedy=f"{MEND}; what is harmless belongs into rehearsal.egress",
+            found=", ".join(f"{host} port {port}: {outcome}" for (host, port), outcome in sorted(reached.items())),
+            remedy=f"{MEND}; list what is harmless in rehearsal.egress",
         )
 
 
@@ -95,7 +95,7 @@ def check_filter_is_the_plans(target: Host, plan: Plan) -> None:
         raise NoGo(
             f"the filter {EGRESS_TABLE} on the target",
             expected="the plan's rules, each once, in their order",
-            found=f"otherwise: {'; '.join(other) or 'another order'}" if found else "no such filter",
+            found=f"differing: {'; '.join(other) or 'their order'}" if found else "no such filter",
             remedy=MEND,
         )
 

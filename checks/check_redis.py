@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from checks.check_final_copy import made_after_closing
+from checks.equality import in_words, must_equal
 from fixtures.connect.host import Host
 from fixtures.connect.redis import KEPT_SETTINGS, RedisRefusal, clock, lengths, opened, settings
 from fixtures.errors import CouldNotVerify, NoGo
@@ -26,7 +27,7 @@ USUAL_PORT = 6379
 def planned(plan: Plan) -> Planned:
     """What the plan says of Redis."""
     if plan.redis is None:
-        raise CouldNotVerify("[redis] in the plan", expected="Redis", found="none", remedy="run `gonogo run`")
+        raise CouldNotVerify("[redis] in the plan", expected="there", found="none", remedy="add [redis] to the plan")
     return plan.redis
 
 
@@ -41,7 +42,7 @@ def check_plan_knows_of_redis(plan: Plan, source: Host) -> None:
             f"Redis on production, port {port}",
             expected="listening, as [redis] in the plan says" if plan.redis else "none: the plan has no [redis]",
             found="listening" if listening else "nobody listens",
-            remedy="mend [redis] in the plan",
+            remedy="correct [redis] in the plan: add it, take it out, or set redis.port",
         )
 
 
@@ -50,18 +51,17 @@ def check_plan_knows_of_redis(plan: Plan, source: Host) -> None:
 def check_redis_runs_and_starts_at_boot(redis_unit: str, target: Host) -> None:
     """Redis runs, and does so again after a reboot."""
     found = (ask(target, units.states(redis_unit)) == ["active"], ask(target, units.enabled(redis_unit))[redis_unit])
-    if found != (True, True):
-        raise NoGo(
-            f"{redis_unit} on the target (runs, starts at boot)", expected=(True, True), found=found, remedy=AGAIN
-        )
+    must_equal(f"{redis_unit} on the target (runs, starts at boot)", expected=(True, True), found=found, remedy=AGAIN)
 
 
 @pytest.mark.redis_copied
 @pytest.mark.final_redis_copied
 def check_redis_listens_on_the_loopback_alone(redis_unit: str, planned: Planned, target: Host) -> None:
     """Nobody outside of the target can reach its Redis."""
-    found = [one for one in ask(target, LISTENERS) if (one.protocol, one.port) == ("tcp", planned.port)]
-    outside = [one.address for one in found if one.public]
+    found = [
+        listener for listener in ask(target, LISTENERS) if (listener.protocol, listener.port) == ("tcp", planned.port)
+    ]
+    outside = [listener.address for listener in found if listener.public]
     if outside or not found:
         raise NoGo(
             f"{redis_unit} on the target, port {planned.port}",
@@ -77,13 +77,12 @@ def check_redis_takes_the_plans_password(redis_unit: str, planned: Planned, targ
     """Redis takes the plan's password, and where the plan has one, nobody without it."""
     found = (_admitted(target, planned, anonymous=False), _admitted(target, planned, anonymous=True))
     expected = ("let in", "NOAUTH" if planned.password else "let in")
-    if found != expected:
-        raise NoGo(
-            f"{redis_unit} on the target (with the plan's password, without one)",
-            expected=expected,
-            found=found,
-            remedy=AGAIN,
-        )
+    must_equal(
+        f"{redis_unit} on the target (with the plan's password, without one)",
+        expected=expected,
+        found=found,
+        remedy=AGAIN,
+    )
 
 
 def _admitted(target: Host, planned: Planned, *, anonymous: bool) -> str:
@@ -106,9 +105,11 @@ def check_redis_keeps_data_as_production_does(
         expected = settings(session, *KEPT_SETTINGS)
     with opened(target, planned) as session:
         found = settings(session, *KEPT_SETTINGS)
-    told = {name: (value, found[name]) for name, value in expected.items() if found[name] != value}
-    if told:
-        raise NoGo(f"settings of {redis_unit} (production's, the target's)", expected="equal", found=told, remedy=AGAIN)
+    differing = {key: f"{found[key]}, not {value}" for key, value in expected.items() if found[key] != value}
+    if differing:
+        raise NoGo(
+            f"settings of {redis_unit} on the target", expected="production's", found=in_words(differing), remedy=AGAIN
+        )
 
 
 @pytest.mark.redis_copied
@@ -127,12 +128,12 @@ def check_redis_holds_what_was_copied(
     else:
         with opened(target, planned) as session:
             found, now = read_keys(session), clock(session)
-    told = unlike(expected, found, now, whole=copied.final or copied.mode == "drained")
-    if told:
+    differing = unlike(expected, found, now, whole=copied.final or copied.mode == "drained")
+    if differing:
         raise NoGo(
             f"{redis_unit} on the target",
             expected=f"the {len(expected)} keys that were copied" if copied.mode == "copied" else "empty",
-            found=f"{len(told)} differ: {'; '.join(told[:4])}",
+            found=f"{len(differing)} differ: {'; '.join(differing[:4])}",
             remedy=AGAIN,
         )
 
@@ -141,9 +142,7 @@ def check_redis_holds_what_was_copied(
 @pytest.mark.final_redis_copied
 def check_redis_copy_is_of_the_planned_kind(redis_unit: str, planned: Planned, run: Run) -> None:
     """Redis was copied, or left empty because production's queues are drained, as the plan says."""
-    found = run.records(RedisCopy).mode
-    if found != planned.mode:
-        raise NoGo(f"the copy for {redis_unit}", expected=planned.mode, found=found, remedy=AGAIN)
+    must_equal(f"the copy for {redis_unit}", expected=planned.mode, found=run.records(RedisCopy).mode, remedy=AGAIN)
 
 
 @pytest.mark.source_closed
@@ -171,11 +170,11 @@ def check_closed_redis_still_equals_the_copy(copied_redis: str, planned: Planned
     """Closed production's Redis still holds, key by key, what was copied: nobody wrote there since."""
     copied = run.records(RedisCopy)
     with opened(source, planned) as session:
-        told = unlike(kept_keys(run.directory, copied.copied), read_keys(session), clock(session), whole=True)
-    if told:
+        differing = unlike(kept_keys(run.directory, copied.copied), read_keys(session), clock(session), whole=True)
+    if differing:
         raise NoGo(
             f"{copied_redis} on closed production",
             expected="as copied",
-            found="; ".join(told[:4]),
-            remedy="find who wrote there (redis-cli CLIENT LIST), then copy again",
+            found="; ".join(differing[:4]),
+            remedy="find who wrote there (redis-cli CLIENT LIST), then copy again: `gonogo run`",
         )

@@ -1,9 +1,10 @@
-"""The rehearsal was of this copy, and nothing on the target acted in production's name meanwhile."""
+"""The rehearsal was of this copy, and no worker and no cron job ran on the target meanwhile."""
 
 from pathlib import PurePosixPath
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts.fact import ask
@@ -24,14 +25,13 @@ def check_rehearsal_was_of_this_copy(run: Run) -> None:
     rehearsal = run.records(Rehearsal)
     expected = (run.records(TargetFacts).instance_id, run.records(DataCopy).snapshot)
     found = (rehearsal.instance_id, rehearsal.snapshot)
-    if found != expected:
-        raise NoGo(
-            "the rehearsal (instance, snapshot)", expected=expected, found=found, remedy="rehearse again: `gonogo run`"
-        )
+    must_equal(
+        "the rehearsal (instance, snapshot)", expected=expected, found=found, remedy="rehearse again: `gonogo run`"
+    )
 
 
 def check_pages_come_as_fast_as_production(run: Run, plan: Plan) -> None:
-    """The same pages come from the target about as fast as from production: half of them, and 95 of 100."""
+    """The same pages come from the target about as fast as from production: in the median, and at the 95th percentile."""
     times = run.records(ResponseTimes)
     slow = parity.too_slow(plan.parity, times.source, times.target)
     if slow:
@@ -39,7 +39,7 @@ def check_pages_come_as_fast_as_production(run: Run, plan: Plan) -> None:
             f"response times of the target, over {times.target.n} requests",
             expected=f"p50 and p95 at most {plan.parity.slower:g} times production's, or {plan.parity.slack_ms} ms more",
             found="; ".join(slow),
-            remedy="see what it waits for (CPU, disk, missing cache or statistics); a larger instance type may be the answer",
+            remedy="see what the target waits for (CPU, disk, missing cache or statistics); a larger instance type may be the answer",
         )
 
 
@@ -51,7 +51,7 @@ def check_worker_never_ran(worker_unit: str, target: Host) -> None:
             f"{worker_unit} on the target",
             expected="never started: the target is in quarantine",
             found=f"started {len(started)} times, first at {' '.join(started[0].split()[:1])}",
-            remedy="find what it did (its journal, the mail log), copy the data again, rehearse on a new instance",
+            remedy="find out what it did (its journal, the mail log), copy the data again, and rehearse on a new instance",
         )
 
 
@@ -62,6 +62,6 @@ def check_cron_never_ran(cron_file: PurePosixPath, plan: Plan, target: Host) -> 
         raise NoGo(
             f"{cron_file} on the target",
             expected=f"no job of {plan.application.user}: the target is in quarantine",
-            found=f"{len(ran)} jobs, the last: {ran[-1] if ran else ''}",
-            remedy="find what they did, copy the data again, rehearse on a new instance",
+            found=f"{len(ran)} jobs, the last: {ran[-1]}",
+            remedy="find out what they did, copy the data again, and rehearse on a new instance",
         )

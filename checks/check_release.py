@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, release
@@ -52,8 +53,7 @@ def check_secrets_are_productions(source: Host, target: Host, plan: Plan) -> Non
         f"{status.owner}:{status.group} {status.mode}" if (status := ask(host, files.status(path))) else "absent"
         for host in (source, target)
     )
-    if found != expected:
-        raise NoGo(f"owner and mode of {path} on the target", expected=expected, found=found, remedy=MEND)
+    must_equal(f"owner and mode of {path} on the target", expected=expected, found=found, remedy=MEND)
     if ask(source, files.digests(path)) != ask(target, files.digests(path)):
         raise NoGo(f"{path} on the target", expected="production's values", found="other values", remedy=MEND)
 
@@ -62,13 +62,7 @@ def check_user_is_there(source: Host, target: Host, plan: Plan) -> None:
     """The application's user is there, with production's home, shell and groups, and no password."""
     user = plan.application.user
     expected, found = ask(source, account(user)), ask(target, account(user))
-    if found != expected:
-        raise NoGo(
-            f"the user {user} on the target (home, shell, groups)",
-            expected=expected or "absent",
-            found=found or "absent",
-            remedy=MEND,
-        )
+    must_equal(f"the user {user} on the target", expected=expected or "absent", found=found or "absent", remedy=MEND)
 
 
 def check_further_files_arrived(source: Host, target: Host, plan: Plan) -> None:
@@ -80,6 +74,6 @@ def check_further_files_arrived(source: Host, target: Host, plan: Plan) -> None:
         raise NoGo(
             "files of application.also_copy on the target",
             expected="as on production",
-            found=f"other: {', '.join(sorted(differing))}",
+            found=f"differing: {', '.join(sorted(differing))}",
             remedy=MEND,
         )

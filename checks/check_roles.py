@@ -34,25 +34,36 @@ def check_roles_match(plan: Plan, run: Run, source_db: Database, target_db: Data
     # Where production's hash is of another form, the same password must open the new one.
     if anew and opens(found[own].password, own, password):
         expected[own] = replace(expected[own], password=found[own].password)
-    told = {name: differing(role, found.get(name)) for name, role in expected.items()}
-    different = "; ".join(f"{name}: {', '.join(how)}" for name, how in told.items() if how)
-    absent = sorted(set(wanted) - set(expected))
-    words = different or (f"production has no role {', '.join(absent)}" if absent else "")
-    if words:
-        raise NoGo("roles on the target", expected="as on production", found=words, remedy=AGAIN)
+    differences_of = {name: differing(role, found.get(name)) for name, role in expected.items()}
+    different = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in differences_of.items() if parts)
+    if different:
+        raise NoGo("roles on the target", expected="as on production", found=different, remedy=AGAIN)
+    absent = ", ".join(sorted(set(wanted) - set(expected)))
+    if absent:
+        raise NoGo(
+            "roles on production",
+            expected="every role that the plan names",
+            found=f"no role {absent}",
+            remedy="correct database.role or database.other_roles in the plan",
+        )
 
 
 def check_settings_match(plan: Plan, source_db: Database, target_db: Database) -> None:
-    """What roles and database have set for themselves is set on the target too."""
+    """The settings of roles and database are set on the target too."""
     own = role_settings(names(plan), plan.database.name)
-    expected, found = (told_settings(ask(db, own)) for db in (source_db, target_db))
-    told = differences(expected, found)
-    if told:
-        raise NoGo("ALTER ROLE and ALTER DATABASE settings", expected="production's", found=told, remedy=AGAIN)
+    expected, found = (readable_settings(ask(db, own)) for db in (source_db, target_db))
+    different = differences(expected, found)
+    if different:
+        raise NoGo(
+            "ALTER ROLE and ALTER DATABASE settings on the target",
+            expected="production's",
+            found=different,
+            remedy=AGAIN,
+        )
 
 
-def told_settings(settings: Sequence[Setting]) -> dict[str, str]:
-    """Each setting in words -> its value. One with a dot is the application's own and may be a secret: a hash stands for it."""
+def readable_settings(settings: Sequence[Setting]) -> dict[str, str]:
+    """Each setting, role and database named -> its value. One with a dot is the application's own and may be a secret: a hash stands for it."""
     return {
         f"{name} of {one.role or 'all roles'} in {one.database or 'all databases'}": (
             f"(hidden) {hashlib.sha256(_SALT + value.encode()).hexdigest()[:16]}" if "." in name else value

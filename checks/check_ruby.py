@@ -1,4 +1,4 @@
-"""Ruby is there for whoever asks for it, at the planned version."""
+"""Every login shell, cron job and unit finds Ruby, at the planned version."""
 
 import pytest
 
@@ -30,13 +30,13 @@ def _wrong(found: Ruby | None, plan: Plan) -> str:
 def check_ruby_is_the_planned_one(target: Host, plan: Plan) -> None:
     """Every login shell, cron, units and sudo find Ruby, at the planned version and from the planned place."""
     ways = ruby.ways(plan.target.user)
-    wrong = {way: said for way, fact in ways.items() if (said := _wrong(ask(target, fact), plan))}
+    wrong = {way: mistake for way, fact in ways.items() if (mistake := _wrong(ask(target, fact), plan))}
     if wrong:
         raise NoGo(
             "Ruby on the target",
             expected=f"{plan.ruby.version}" + (f" below {plan.ruby.tarball.prefix}" if plan.ruby.tarball else ""),
-            found="; ".join(f"{way}: {said}" for way, said in wrong.items()),
-            remedy=f"{MEND}; another Ruby in /usr/bin belongs into ruby.remove",
+            found="; ".join(f"{way}: {mistake}" for way, mistake in wrong.items()),
+            remedy=f"{MEND}; list another Ruby in /usr/bin in ruby.remove",
         )
 
 
@@ -70,7 +70,7 @@ def check_native_gems_can_be_built(target: Host) -> None:
     missing = [tool for tool in ask(target, ruby.LACKING) if tool in NATIVE]
     if missing:
         raise NoGo(
-            "what native gems are built with",
+            "what native gems are built with, on the target",
             expected="gcc, make, ruby.h",
             found=f"without {', '.join(missing)}",
             remedy=MEND,
@@ -83,7 +83,7 @@ def check_rubygems_is_there(target: Host) -> None:
     found = [tool for tool in ask(target, ruby.LACKING) if tool not in NATIVE]
     if found:
         raise NoGo(
-            "RubyGems on the target", expected="gem and bundle run", found=f"not: {', '.join(found)}", remedy=MEND
+            "RubyGems on the target", expected="gem and bundle run", found=f"failing: {', '.join(found)}", remedy=MEND
         )
 
 

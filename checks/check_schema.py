@@ -21,9 +21,9 @@ MAINTAIN = 170000
 
 def check_schema_matches(schema_kind: str, both: tuple[Session, Session]) -> None:
     """Every object of this kind is on the target as production defines it, and none is there that production lacks."""
-    told = schema.schema_differences(schema_kind, *both)
-    if told:
-        raise NoGo(f"{schema_kind} on the target", expected="as on production", found=f"\n{told}", remedy=AGAIN)
+    differing = schema.schema_differences(schema_kind, *both)
+    if differing:
+        raise NoGo(f"{schema_kind} on the target", expected="as on production", found=f"\n{differing}", remedy=AGAIN)
 
 
 def check_owners_and_grants_match(both: tuple[Session, Session]) -> None:
@@ -31,9 +31,9 @@ def check_owners_and_grants_match(both: tuple[Session, Session]) -> None:
     expected, found = (catalog.read_grants(session) for session in both)
     if min(session.server_version for session in both) < MAINTAIN:
         expected, found = catalog.without_maintain(expected), catalog.without_maintain(found)
-    told = differences.unified(expected, found)
-    if told:
-        raise NoGo("owners and grants on the target", expected="production's", found=f"\n{told}", remedy=AGAIN)
+    differing = differences.unified(expected, found)
+    if differing:
+        raise NoGo("owners and grants on the target", expected="production's", found=f"\n{differing}", remedy=AGAIN)
 
 
 def check_extensions_match(plan: Plan, run: Run, target_db: Database) -> None:
@@ -44,18 +44,18 @@ def check_extensions_match(plan: Plan, run: Run, target_db: Database) -> None:
     if plan.postgresql.version > int(survey.server_version.split(".")[0]):
         later = [name for name in expected if name in found and is_later(found[name], expected[name])]
         expected |= {name: found[name] for name in later}
-    told = differences.differences(expected, found)
-    if told:
+    differing = differences.differences(expected, found)
+    if differing:
         raise NoGo(
             "extensions on the target",
             expected="as surveyed on production",
-            found=told,
+            found=differing,
             remedy="add their packages to postgresql.packages in the plan, then copy again",
         )
 
 
 def is_later(version: str, than: str) -> bool:
-    """Whether a version as extensions have it, numbers between dots, is a later one; other words are never later."""
+    """Whether a version as extensions have it, numbers between dots, is a later one; one with other characters is never later."""
     numbers = [[int(part) if part.isdigit() else -1 for part in text.split(".")] for text in (version, than)]
     return all(-1 not in part for part in numbers) and numbers[0] > numbers[1]
 

@@ -17,17 +17,20 @@ pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 def check_sequences_match(copied: DataCopy, side: Side) -> None:
     """Every sequence stands where production's stood while it was copied: no number is given twice."""
     found = catalog.read_sequences(side.reading.session)
-    # A closed production's stand still; a live one's may have moved while the dump ran, and the dump saw some moment of it.
+    # Closed production's sequences stand still; live ones may have moved while the dump ran, and any value between is right.
     nearest = {
         name: found[name]
         if name in found and _between(found[name], before, copied.sequences_after.get(name, before))
         else before
         for name, before in copied.sequences.items()
     }
-    told = differences.differences(nearest, found)
-    if told:
+    differing = differences.differences(nearest, found)
+    if differing:
         raise NoGo(
-            f"sequences on {side.name}", expected="last_value and is_called as on production", found=told, remedy=AGAIN
+            f"sequences on {side.name}",
+            expected="last_value and is_called as on production",
+            found=differing,
+            remedy=AGAIN,
         )
 
 
@@ -46,5 +49,5 @@ def check_sequences_are_ahead(target_db: Database) -> None:
             "sequences on the target",
             expected="ahead of the columns that they number",
             found="; ".join(behind[:5]) + (f"; and {len(behind) - 5} more" if len(behind) > 5 else ""),
-            remedy="find out whether production's stand so too: then set them there (setval), and copy again",
+            remedy="see whether production's are behind too: if so, set them there (setval); then copy again: `gonogo run`",
         )

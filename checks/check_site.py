@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from requests import Response
 
+from checks.equality import must_equal
 from fixtures.connect.host import Host
 from fixtures.connect.web import Session, Web
 from fixtures.errors import NoGo
@@ -75,15 +77,20 @@ def check_every_hostname_is_served(hostname: str, plan: Plan, web: Web, address:
 
 
 def check_static_file_is_served_by_nginx(static_path: str, web: Web, address: str) -> None:
-    """Static files come from nginx itself and never trouble the pack."""
+    """Static files come from nginx itself, never from the pack."""
     answer = web.get(static_path, address)
-    by_pack = [name for name in MADE_BY_THE_PACK if name in answer.headers]
-    if (answer.status_code, by_pack) != (200, []):
+    remedy = "see root and try_files in the site's configuration on the target"
+    _came_from_nginx(answer, f"{static_path} at {address}", remedy)
+
+
+def _came_from_nginx(answer: Response, subject: str, remedy: str) -> None:
+    by_pack = ", ".join(name for name in MADE_BY_THE_PACK if name in answer.headers)
+    if answer.status_code != 200 or by_pack:
         raise NoGo(
-            f"{static_path} at {address}",
+            subject,
             expected="status 200, without a header of the pack",
-            found=f"status {answer.status_code}, {', '.join(by_pack) or 'no such header'}",
-            remedy="see root and try_files in the site's configuration on the target",
+            found=f"status {answer.status_code}, {by_pack or 'no such header'}",
+            remedy=remedy,
         )
 
 
@@ -95,33 +102,26 @@ def check_static_file_equals_the_release(static_path: str, plan: Plan, web: Web,
     answer = web.get(static_path, address, headers={"Accept-Encoding": "gzip"})
     expected = ("gzip" if ready else "", str(status.bytes) if status else "a file of the release")
     found = (answer.headers.get("Content-Encoding", ""), answer.headers.get("Content-Length", "none"))
-    if found != expected:
-        raise NoGo(
-            f"{static_path} at {address}, asked with Accept-Encoding: gzip (encoding, length)",
-            expected=expected,
-            found=found,
-            remedy="switch gzip_static on in the site's configuration on the target",
-        )
+    must_equal(
+        f"{static_path} at {address}, asked with Accept-Encoding: gzip (encoding, length)",
+        expected=expected,
+        found=found,
+        remedy="switch gzip_static on in the site's configuration on the target",
+    )
 
 
 def check_cached_page_is_served_by_nginx(cached_page: str, web: Web, address: str) -> None:
     """A page-cached action is served by nginx from its .html file."""
     web.get(cached_page, address)  # the first request may be the one that fills the cache
     answer = web.get(cached_page, address)
-    by_pack = [name for name in MADE_BY_THE_PACK if name in answer.headers]
-    if (answer.status_code, by_pack) != (200, []):
-        raise NoGo(
-            f"{cached_page} at {address}",
-            expected="status 200, without a header of the pack",
-            found=f"status {answer.status_code}, {', '.join(by_pack) or 'no such header'}",
-            remedy="see try_files ($uri.html) in the site's configuration, and that the pack may write its page cache",
-        )
+    remedy = "see try_files ($uri.html) in the site's configuration, and that the pack may write its page cache"
+    _came_from_nginx(answer, f"{cached_page} at {address}", remedy)
 
 
 def check_headers_reach_the_pack(
     landing: tuple[Session, str, int], plan: Plan, web: Web, target: Host, address: str
 ) -> None:
-    """The pack sees the name that was asked for, and the user's own address."""
+    """The pack sees the host name of the request, and the user's own address."""
     own = str(plan.operator.address)
     if plan.web.headers_page is None:
         names = ("Host", "X-Real-IP", "X-Forwarded-For")
@@ -133,19 +133,23 @@ def check_headers_reach_the_pack(
         )
         missing = [name for name in names if name not in passed_on]
         if missing:
-            raise NoGo("nginx on the target", expected=names, found=f"no {missing}", remedy=HEADERS)
+            raise NoGo(
+                "headers that nginx on the target passes on",
+                expected=", ".join(names),
+                found=f"without {', '.join(missing)}",
+                remedy=HEADERS,
+            )
         return
     answer = landing[0].get(plan.web.headers_page, headers={"Accept": "application/json"})
-    told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+    seen = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
     expected = {"host": web.hostname, "x_real_ip": own, "x_forwarded_for": own}
-    found = {name: told.get(name) for name in expected}
-    if found != expected:
-        raise NoGo(
-            f"Host, X-Real-IP and X-Forwarded-For as the pack at {address} sees them",
-            expected=expected,
-            found=found,
-            remedy=HEADERS,
-        )
+    found = {name: seen.get(name) for name in expected}
+    must_equal(
+        f"Host, X-Real-IP and X-Forwarded-For as the pack at {address} sees them",
+        expected=expected,
+        found=found,
+        remedy=HEADERS,
+    )
 
 
 def check_unknown_page_is_404(plan: Plan, web: Web, target: Host, address: str) -> None:
@@ -153,13 +157,12 @@ def check_unknown_page_is_404(plan: Plan, web: Web, target: Host, address: str) 
     answer = web.get("/gonogo-there-is-no-such-page", address)
     own = ask(target, files.text(f"{plan.application.current}/public/404.html"))
     found = (answer.status_code, "the 404 page" if answer.text.strip() == own.strip() else "another page")
-    if found != (404, "the 404 page"):
-        raise NoGo(
-            f"a page that does not exist, at {address}",
-            expected="404 with public/404.html",
-            found=found,
-            remedy="see error_page in the site's configuration on the target",
-        )
+    must_equal(
+        f"a page that does not exist, at {address}",
+        expected=(404, "the 404 page"),
+        found=found,
+        remedy="see error_page in the site's configuration on the target, and public/404.html of the release",
+    )
 
 
 def check_login_is_asked_for(plan: Plan, web: Web, address: str) -> None:

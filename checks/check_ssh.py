@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from checks.equality import in_words, must_equal
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.ssh_ready
 
 
 def check_host_key_is_the_consoles(run: Run, cloud: Cloud, target: Host) -> None:
-    """The host key that we log in under stood on the instance's console, and is the host's own."""
+    """The host key that gonogo trusts stood on the instance's console, and is the host's own."""
     known = run.records(TargetFacts)
     # A console forgets its beginning; what it still shows must be what was recorded when it was new.
     shown = set(cloud.console_host_keys(known.instance_id)) or set(known.host_keys)
@@ -27,8 +28,8 @@ def check_host_key_is_the_consoles(run: Run, cloud: Cloud, target: Host) -> None
         raise NoGo(
             f"the host key of {known.instance_id}",
             expected="the same on the console, in the run's record, and on the host",
-            found=f"{pinned[:40]}...: on the console {pinned in shown}, on the host {pinned in own}",
-            remedy="do not log in; find out who answers at this address",
+            found=f"{pinned[:40]}...: on the console {in_words(pinned in shown)}, on the host {in_words(pinned in own)}",
+            remedy="do not log in; find out which host answers at this address",
         )
 
 
@@ -36,16 +37,18 @@ def check_target_is_this_runs_host(run: Run, target: Host) -> None:
     """The host that we are logged in to bears this run's marker, and is not the source."""
     expected = places.marker(run, run.records(TargetFacts))
     found = ask(target, files.text(str(places.MARKER)))
-    if found != expected:
-        raise NoGo(
-            f"{places.MARKER} on the target",
-            expected=expected,
-            found=found or "nothing",
-            remedy="this is another run's host",
-        )
+    must_equal(
+        f"{places.MARKER} on the target",
+        expected=expected,
+        found=found or "nothing",
+        remedy="change nothing on it: it belongs to another run. Correct [target] in the plan, or see `gonogo status`",
+    )
     if ask(target, machine.MACHINE_ID) == run.records(Survey).machine_id:
         raise NoGo(
-            "the machine id of the target", expected="its own", found="the source's", remedy="mend [source] or [target]"
+            "the machine id of the target",
+            expected="its own",
+            found="the source's",
+            remedy="correct [source] or [target] in the plan: both lead to one machine",
         )
 
 
@@ -73,14 +76,21 @@ def check_password_logins_are_off(target: Host) -> None:
 def check_time_zone_is_productions(run: Run, target: Host) -> None:
     """The target's time zone is production's."""
     expected, found = run.records(Survey).time_zone, ask(target, machine.TIME_ZONE)
-    if found != expected:
-        raise NoGo(
-            "the target's time zone", expected=expected, found=found, remedy=f"timedatectl set-timezone {expected}"
-        )
+    must_equal(
+        "the target's time zone",
+        expected=expected,
+        found=found,
+        remedy=f"on the target: `timedatectl set-timezone {expected}`",
+    )
 
 
 def check_clock_is_right(target: Host) -> None:
     """The target's clock agrees with the operator's to a few seconds."""
     apart = abs(float(target.check(["date", "+%s.%N"])) - time.time())
     if apart >= 5:
-        raise NoGo("the target's clock", expected="within 5 s", found=f"{apart:.1f} s apart", remedy="see timedatectl")
+        raise NoGo(
+            "the target's clock",
+            expected="within 5 s",
+            found=f"{apart:.1f} s apart",
+            remedy="on the target: `timedatectl set-ntp true`; see that the operator's own clock is right too",
+        )

@@ -21,14 +21,18 @@ def check_pack_unit_is_stopped(pack_unit: str, target: Host) -> None:
 
 
 def check_nobody_listens_for_the_pack(plan: Plan, target: Host) -> None:
-    """Nothing listens on the pack's ports, started by hand or otherwise."""
-    found = [one for one in ask(target, LISTENERS) if one.protocol == "tcp" and one.port in plan.application.ports]
+    """Nothing listens on the pack's ports, not even a server that was started by hand."""
+    found = [
+        socket
+        for socket in ask(target, LISTENERS)
+        if socket.protocol == "tcp" and socket.port in plan.application.ports
+    ]
     if found:
         raise NoGo(
             "the pack's ports on the target",
             expected="closed",
             found=", ".join(map(str, found)),
-            remedy="stop that process",
+            remedy="find the process with `ss -ltnp` on the target, and stop it",
         )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import in_words, must_equal
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
@@ -21,18 +22,14 @@ def check_survey_is_of_this_production(run: Run, source: Host, source_db: Databa
     survey = run.records(Survey)
     found = (ask(source, machine.MACHINE_ID), source_db.identity())
     expected = (survey.machine_id, survey.system_identifier)
-    if found != expected:
-        raise NoGo(
-            "production (machine id, PostgreSQL system identifier)", expected=expected, found=found, remedy=AGAIN
-        )
+    must_equal("production (machine id, PostgreSQL system identifier)", expected=expected, found=found, remedy=AGAIN)
 
 
 def check_release_is_the_surveyed_one(run: Run, source: Host, plan: Plan) -> None:
     """Production still runs the release that was surveyed: nobody deployed since."""
     expected = run.records(Survey).release
     found = ask(source, files.real(str(plan.application.current)))
-    if found != expected:
-        raise NoGo(f"{plan.application.current} on the source", expected=expected, found=found, remedy=AGAIN)
+    must_equal(f"{plan.application.current} on the source", expected=expected, found=found, remedy=AGAIN)
 
 
 def check_code_and_settings_are_the_surveyed_ones(run: Run, source: Host, plan: Plan) -> None:
@@ -62,7 +59,7 @@ def check_tables_are_the_surveyed_ones(run: Run, source_db: Database) -> None:
         raise NoGo(
             "production's tables",
             expected="those of the survey",
-            found=f"new: {sorted(found - expected) or 'none'}, gone: {sorted(expected - found) or 'none'}",
+            found=f"new: {in_words(sorted(found - expected))}; gone: {in_words(sorted(expected - found))}",
             remedy=AGAIN,
         )
 

@@ -1,4 +1,4 @@
-"""HTTPS before anyone is sent there: by SNI, at the target's own address, while public DNS still names production."""
+"""HTTPS works before DNS sends anyone there: asked by SNI, at the target's own address, while public DNS still names production."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from checks.equality import must_equal
 from fixtures.connect.host import Host
 from fixtures.connect.tls import Shown, shown
 from fixtures.connect.web import Web
@@ -26,7 +27,7 @@ Look = Callable[[str, str], Shown]
 
 @pytest.fixture(scope="session")
 def look(web: Web) -> Look:
-    """Looks once at what an address shows for a name."""
+    """Asks once which certificate an address shows for a name."""
     return cache(lambda hostname, address: shown(hostname, address, web.context))
 
 
@@ -44,8 +45,8 @@ def check_certificate_is_accepted(tls_name: str, address: str, look: Look) -> No
         raise NoGo(
             f"the certificate for {tls_name} at {address}",
             expected="one that a browser accepts",
-            found=f"{found.refused} ({_words(found.certificate)})",
-            remedy=f"mend the certificate on production or supply another, then {COPY}",
+            found=f"{found.refused} ({_described(found.certificate)})",
+            remedy=f"renew the certificate on production or supply another, then {COPY}",
         )
 
 
@@ -92,13 +93,13 @@ def check_certificate_will_be_renewed(copied_certificate: Certificate, source: H
     """What renews the certificate on production renews it on the target too."""
     found = ask(source, renewal.renewal(copied_certificate))
     there = ask(target, renewal.PRESENT)
-    missing = [one for one in found if one not in there]
+    missing = [part for part in found if part not in there]
     if missing:
         raise NoGo(
             f"the renewal of {copied_certificate.certificate} on the target",
             expected=f"as on production: {', '.join(found)}",
             found=f"without {', '.join(missing)}",
-            remedy="install it (web.packages) and copy its files (application.also_copy); or waive, with who renews it and when",
+            remedy="install it (web.packages) and copy its files (application.also_copy); or waive this check, saying who renews it and when",
         )
 
 
@@ -113,26 +114,25 @@ def check_certificate_is_the_one_users_know(tls_name: str, address: str, look: L
     if found not in expected:
         raise NoGo(
             f"the certificate for {tls_name} at {address}",
-            expected=" or ".join(map(_words, expected)),
-            found=_words(found),
+            expected=" or ".join(map(_described, expected)),
+            found=_described(found),
             remedy=f"see ssl_certificate in {plan.web.site}; {COPY}",
         )
 
 
 @pytest.mark.rehearsed
 def check_plain_http_answers_as_on_production(tls_name: str, address: str, plan: Plan, web: Web) -> None:
-    """Who comes by plain HTTP is sent on to HTTPS where production does so, and answered as there."""
+    """Whoever comes by plain HTTP is sent on to HTTPS where production does so, and answered as there."""
     expected, found = (
         _answer(web, f"http://{tls_name}{plan.smoke.login_page}", where)
         for where in (str(plan.source.public_address), address)
     )
-    if found != expected:
-        raise NoGo(
-            f"http://{tls_name}{plan.smoke.login_page} at {address} (status, location)",
-            expected=f"as on production: {expected}",
-            found=found,
-            remedy=f"see the servers on port 80 in {plan.web.site} on the target",
-        )
+    must_equal(
+        f"http://{tls_name}{plan.smoke.login_page} at {address} (status, location), as on production",
+        expected=expected,
+        found=found,
+        remedy=f"see the servers on port 80 in {plan.web.site} on the target",
+    )
 
 
 def _answer(web: Web, url: str, address: str) -> tuple[int, str]:
@@ -140,7 +140,7 @@ def _answer(web: Web, url: str, address: str) -> tuple[int, str]:
     return answer.status_code, answer.headers.get("Location", "")
 
 
-def _words(certificate: x509.Certificate) -> str:
+def _described(certificate: x509.Certificate) -> str:
     """What tells a certificate from others."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

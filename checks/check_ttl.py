@@ -24,12 +24,11 @@ def check_ttl_is_the_plans(record: Record, name_server: Server, plan: Plan, dns:
     _low(record, name_server, plan, dns, plan.dns.ttl, f"{plan.dns.ttl} (dns.ttl)")
 
 
-def _low(record: Record, name_server: Server, plan: Plan, dns: Dns, limit: int, told: str) -> None:
+def _low(record: Record, name_server: Server, plan: Plan, dns: Dns, limit: int, shown_limit: str) -> None:
     answer = dns.ask(name_server, record.name, record.type)
-    low = answer.ttl is not None and answer.ttl <= limit
-    if not low:
+    if answer.ttl is None or answer.ttl > limit:
         raise NoGo(
-            f"DNS TTL is {answer.ttl}, must be <= {told}: {record} on {name_server.name}",
+            f"DNS TTL is {answer.ttl}, must be <= {shown_limit}: {record} on {name_server.name}",
             expected=f"a TTL of {plan.dns.ttl}, as in the plan",
             found=f"{answer.ttl} seconds" if answer.ttl is not None else "no such record",
             remedy="`gonogo run --until ttl_lowered` lowers it; a secondary must take the zone from the primary",
@@ -58,17 +57,17 @@ def check_no_other_family_is_forgotten(record: Record, name_server: Server, plan
             f"{record.name} on {name_server.name}",
             expected="no address besides the records of the plan",
             found=f"{'; '.join(forgotten)}, forgotten in dns.records",
-            remedy="list that record in dns.records (AAAA with source.ipv6_address), or delete it well before the night",
+            remedy="list that record in dns.records (AAAA with source.ipv6_address), or delete it well before the window",
         )
 
 
 def check_what_dns_said_is_recorded(record: Record, run: Run) -> None:
-    """What DNS said before gonogo touched it is recorded: a back-out restores it."""
+    """Values and TTLs that DNS had before gonogo changed them are recorded: a back-out restores them."""
     before = run.records(DnsBefore)
     known = bool(before.records.get(str(record))) and before.ttls.get(str(record), 0) > 0
     if not known:
         raise NoGo(
-            f"the record of DNS before the move: {record}",
+            f"what the run recorded of {record} before the move",
             expected="its values and TTL",
             found="nothing",
             remedy="run `gonogo run --until ttl_lowered` again",

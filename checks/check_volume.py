@@ -25,20 +25,20 @@ def check_data_mount_is_the_volume(target: Host, plan: Plan, run: Run) -> None:
             f"{volume.mount} on the target",
             expected=f"a mount of the disk of {disk}: {volume.filesystem}, UUID {filesystem_uuid(disk)}",
             found=" ".join(map(str, found)) if found else "no mount",
-            remedy=f"mount {volume.mount}, or run `gonogo run --until data_mounted`",
+            remedy=f"`mount {volume.mount}` on the target, or run `gonogo run --until data_mounted`",
         )
 
 
 def check_fstab_mounts_it_at_boot(target: Host, plan: Plan, run: Run) -> None:
     """Fstab mounts the data volume's file system by UUID, and the host boots without it (nofail)."""
     mount, uuid = str(plan.target.volume.mount), filesystem_uuid(data_disk(run.records(TargetFacts)))
-    found = [one for one in ask(target, mounts.FSTAB) if one.target == mount]
+    found = [line for line in ask(target, mounts.FSTAB) if line.target == mount]
     good = len(found) == 1 and found[0].source == f"UUID={uuid}" and "nofail" in found[0].options
     if not good:
         raise NoGo(
-            f"{mount} in fstab",
+            f"{mount} in fstab on the target",
             expected=f"one line: UUID={uuid}, with nofail",
-            found="; ".join(f"{one.source}, {','.join(one.options)}" for one in found) or "no line",
+            found="; ".join(f"{line.source}, {','.join(line.options)}" for line in found) or "no line",
             remedy="run `gonogo run --until data_mounted`",
         )
 
@@ -52,5 +52,5 @@ def check_data_mount_has_room(target: Host, plan: Plan) -> None:
             f"{mount} on the target",
             expected="at most 90 % used",
             found=f"{space} % of space, {inodes} % of inodes",
-            remedy="enlarge target.volume.size_gib",
+            remedy=f"delete what nobody needs under {mount}, or enlarge the volume (target.volume.size_gib in the plan)",
         )

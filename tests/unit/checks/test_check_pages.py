@@ -133,7 +133,7 @@ def test_a_log_without_an_allowed_page_could_not_verify(walked, run, plan, web):
     walked(text="5 0 5 0\n")
     with pytest.raises(CouldNotVerify, match="5 of no known format"):
         check_pages.check_log_was_sampled(Path("/log"), run.records(PagesSampled))
-    with pytest.raises(CouldNotVerify, match="none was asked"):
+    with pytest.raises(CouldNotVerify, match="none was requested"):
         check_pages.check_sampled_pages_match(Path("/log"), compared(run, plan, web), run)
     with pytest.raises(CouldNotVerify, match="awk"):
         walked(text="")

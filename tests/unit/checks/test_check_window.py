@@ -29,7 +29,7 @@ def test_the_clock_is_red_until_the_old_ttl_has_run_out(plan, run):
     assert "UTC" in text
     clock = observe(low_since(plan, NOW), places(plan)[0], 86400, low=60, at=NOW, before=3600)
     save_clock(clock_file(plan, run), clock)
-    assert "86400 s when it was last asked" in red(*ask)
+    assert "86400 s when the server was last asked" in red(*ask)
     save_clock(clock_file(plan, run), low_since(plan, NOW - timedelta(hours=2)))
     check_window.check_old_ttl_has_run_out(record, server, plan, run)
 
