@@ -3,38 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from fixtures.run import journal
 from fixtures.run.evidence import PASS, CheckResult, GateResult, Occasion, Problem, Verdict
-from fixtures.run.journal import (
-    Accepted,
-    AlreadyTrue,
-    BackedOut,
-    BackOutStarted,
-    CatalogueMade,
-    Entry,
-    GateJudged,
-    Happened,
-    Interrupted,
-    OfStep,
-    Resumed,
-    RunStarted,
-    StepFailed,
-    StepFinished,
-    StepStarted,
-    WaiverUsed,
-)
-from reports.models import (
-    Attempt,
-    CheckRow,
-    Event,
-    GateRow,
-    Outcome,
-    ProblemRow,
-    StateRow,
-    Status,
-    StepRow,
-    TermsRow,
-    Trouble,
-)  # fmt: skip
+from reports import models
+from reports.models import Outcome, Status
 from reports.stored import Stored
 
 WORST = (Verdict.NO_GO, Verdict.COULD_NOT_VERIFY, Verdict.WAIVED, Verdict.GO)
@@ -54,21 +26,21 @@ EVENTS = {
 """Journal kind -> what the timeline calls it."""
 
 
-def trouble(where: str, title: str, problem: Problem | None, verdict: Verdict | None = None) -> Trouble:
+def trouble(where: str, title: str, problem: Problem | None, verdict: Verdict | None = None) -> models.Trouble:
     """What stopped the run, of a check, step or gate, with its four parts where they were left."""
-    return Trouble(where=where, title=title, verdict=verdict, problem=_row(problem))
+    return models.Trouble(where=where, title=title, verdict=verdict, problem=_row(problem))
 
 
-def _row(problem: Problem | None) -> ProblemRow | None:
-    return ProblemRow(**dict(problem)) if problem else None
+def _row(problem: Problem | None) -> models.ProblemRow | None:
+    return models.ProblemRow(**dict(problem)) if problem else None
 
 
-def events(stored: Stored) -> list[Event]:
+def events(stored: Stored) -> list[models.Event]:
     """The moments that a reader looks for, oldest first."""
-    return [Event(at=e.at, kind=e.kind, words=EVENTS[e.kind]) for e in stored.entries if e.kind in EVENTS]
+    return [models.Event(at=e.at, kind=e.kind, words=EVENTS[e.kind]) for e in stored.entries if e.kind in EVENTS]
 
 
-def find_gate(stored: Stored, entry: GateJudged) -> GateResult | None:
+def find_gate(stored: Stored, entry: journal.GateJudged) -> GateResult | None:
     """The stored result of the gate that a journal entry speaks of."""
     return next((g for g in stored.gates if (g.number, g.occasion) == (entry.number, entry.occasion)), None)
 
@@ -77,17 +49,17 @@ class _Walk:
     """Goes through the journal and keeps which step is under way, and which gates were asked ahead of theirs."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, StepRow] = {}
+        self.rows: dict[str, models.StepRow] = {}
         self.ahead: list[GateResult] = []
-        self.open: StepRow | None = None
-        self.last_sign: Happened | None = None
+        self.open: models.StepRow | None = None
+        self.last_sign: journal.Happened | None = None
 
-    def begin(self, entry: OfStep, outcome: Outcome) -> None:
+    def begin(self, entry: journal.OfStep, outcome: Outcome) -> None:
         started = entry.at
         if outcome is Outcome.ALREADY_TRUE and self.ahead:
             started = min(self.ahead[0].started, entry.at)
-        attempt = Attempt(started=started, ended=entry.at, outcome=outcome)
-        row = self.rows.setdefault(entry.step, StepRow(name=entry.step, attempts=[]))
+        attempt = models.Attempt(started=started, ended=entry.at, outcome=outcome)
+        row = self.rows.setdefault(entry.step, models.StepRow(name=entry.step, attempts=[]))
         row.attempts.append(attempt)
         for gate in self.ahead:
             if gate.step == row.name and gate.number not in row.gates:
@@ -102,22 +74,22 @@ class _Walk:
         elif self.open.name == gate.step:
             self.open.gates.append(gate.number)
 
-    def end(self, entry: OfStep, outcome: Outcome) -> None:
+    def end(self, entry: journal.OfStep, outcome: Outcome) -> None:
         if self.open is None or self.open.name != entry.step:
-            self.cut(entry)
+            self.cut_short(entry)
             self.begin(entry, Outcome.RUNNING)
         assert self.open is not None
-        self.open.attempts[-1] = Attempt(
+        self.open.attempts[-1] = models.Attempt(
             started=self.open.attempts[-1].started, ended=max(entry.at, self.open.attempts[-1].started),
-            outcome=outcome, problem=_row(entry.problem) if isinstance(entry, StepFailed) else None,
+            outcome=outcome, problem=_row(entry.problem) if isinstance(entry, journal.StepFailed) else None,
         )  # fmt: skip
         self.open = None
 
-    def doubt(self, previous: Happened) -> None:
+    def note_start(self, previous: journal.Happened) -> None:
         """Every executor that starts notes the catalogue: if the step never ends, its process died before this."""
         self.last_sign = self.last_sign or previous
 
-    def cut(self, previous: Happened) -> None:
+    def cut_short(self, previous: journal.Happened) -> None:
         if self.open:
             last = self.open.attempts[-1]
             ended = (self.last_sign or previous).at
@@ -127,45 +99,45 @@ class _Walk:
         self.open = None
 
 
-_ENDS: dict[type[OfStep], Outcome] = {
-    StepFinished: Outcome.FINISHED, StepFailed: Outcome.FAILED, Interrupted: Outcome.INTERRUPTED,
+_ENDS: dict[type[journal.OfStep], Outcome] = {
+    journal.StepFinished: Outcome.FINISHED, journal.StepFailed: Outcome.FAILED, journal.Interrupted: Outcome.INTERRUPTED,
 }  # fmt: skip
 
 
-def steps(stored: Stored, *, live: bool) -> list[StepRow]:
-    """Every step with its tries, in the order in which they first ran."""
+def steps(stored: Stored, *, live: bool) -> list[models.StepRow]:
+    """Every step with its attempts, in the order in which they first ran."""
     walk = _Walk()
-    previous: Entry | None = None
+    previous: journal.Entry | None = None
     for entry in stored.entries:
         match entry:
-            case GateJudged():
+            case journal.GateJudged():
                 gate = find_gate(stored, entry)
                 if gate:
                     walk.gate(gate)
-            case StepStarted() | AlreadyTrue():
-                walk.cut(previous or entry)
-                walk.begin(entry, Outcome.RUNNING if isinstance(entry, StepStarted) else Outcome.ALREADY_TRUE)
-            case StepFinished() | StepFailed() | Interrupted():
+            case journal.StepStarted() | journal.AlreadyTrue():
+                walk.cut_short(previous or entry)
+                walk.begin(entry, Outcome.RUNNING if isinstance(entry, journal.StepStarted) else Outcome.ALREADY_TRUE)
+            case journal.StepFinished() | journal.StepFailed() | journal.Interrupted():
                 walk.end(entry, _ENDS[type(entry)])
-            case Resumed() | RunStarted() | BackOutStarted():
-                walk.cut(previous or entry)
+            case journal.Resumed() | journal.RunStarted() | journal.BackOutStarted():
+                walk.cut_short(previous or entry)
                 walk.ahead = []
-            case CatalogueMade():
-                walk.doubt(previous or entry)
+            case journal.CatalogueMade():
+                walk.note_start(previous or entry)
         previous = entry
     if previous and walk.open:
         if live:
             running = walk.open.attempts[-1]
             walk.open.attempts[-1] = running.model_copy(update={"ended": max(running.started, previous.at)})
         else:
-            walk.cut(previous)
+            walk.cut_short(previous)
     return list(walk.rows.values())
 
 
-def gates(stored: Stored) -> list[GateRow]:
+def gates(stored: Stored) -> list[models.GateRow]:
     """Every gate that was run, oldest first."""
     return [
-        GateRow(
+        models.GateRow(
             number=g.number, before=g.occasion is Occasion.GIVEN_BEFORE, occasion=g.occasion.value, states=g.states,
             verdict=g.verdict, reason=g.reason, started=g.started, finished=max(g.started, g.finished),
             checks=len(g.results), not_go=[r.id for r in g.results if r.outcome is not Verdict.GO], step=g.step,
@@ -174,31 +146,31 @@ def gates(stored: Stored) -> list[GateRow]:
     ]  # fmt: skip
 
 
-def _telling(stored: Stored) -> Iterator[GateResult]:
-    """The gates whose results count: one that asked ahead of a step, and heard no, says nothing against the run."""
+def _counting(stored: Stored) -> Iterator[GateResult]:
+    """The gates whose results count: one that was asked ahead of a step, and was not go, says nothing against the run."""
     return (gate for gate in stored.gates if gate.occasion is not Occasion.GIVEN_BEFORE or gate.verdict in PASS)
 
 
-def last_words(stored: Stored) -> list[tuple[GateResult, CheckResult]]:
+def last_results(stored: Stored) -> list[tuple[GateResult, CheckResult]]:
     """The last result of every check, and the gate it comes from."""
-    found = {result.id: (gate, result) for gate in _telling(stored) for result in gate.results}
+    found = {result.id: (gate, result) for gate in _counting(stored) for result in gate.results}
     return list(found.values())
 
 
-def states(stored: Stored) -> list[StateRow]:
+def states(stored: Stored) -> list[models.StateRow]:
     """Every state that a gate asked for or a check claims, in the order in which they were first asked."""
-    last_asked = {state: gate for gate in _telling(stored) for state in gate.covers}
-    checks: dict[str, list[CheckRow]] = {state: [] for state in last_asked}
-    for gate, result in last_words(stored):
-        row = CheckRow(
+    last_asked = {state: gate for gate in _counting(stored) for state in gate.covers}
+    checks: dict[str, list[models.CheckRow]] = {state: [] for state in last_asked}
+    for gate, result in last_results(stored):
+        row = models.CheckRow(
             id=result.id, claim=result.claim, states=result.states, verdict=result.outcome,
-            problem=_row(result.problem), waiver=TermsRow(**dict(result.waiver)) if result.waiver else None,
+            problem=_row(result.problem), waiver=models.TermsRow(**dict(result.waiver)) if result.waiver else None,
             seconds=result.seconds, gate=gate.number,
         )  # fmt: skip
         for state in result.states:
             checks.setdefault(state, []).append(row)
     return [
-        StateRow(
+        models.StateRow(
             name=state, checks=rows, verdict=_verdict(last_asked.get(state), rows),
             reason=last_asked[state].reason if state in last_asked else "",
         )
@@ -206,7 +178,7 @@ def states(stored: Stored) -> list[StateRow]:
     ]  # fmt: skip
 
 
-def _verdict(asked: GateResult | None, rows: list[CheckRow]) -> Verdict:
+def _verdict(asked: GateResult | None, rows: list[models.CheckRow]) -> Verdict:
     found = worst([row.verdict for row in rows])
     if asked and asked.reason and found in PASS:
         return Verdict.COULD_NOT_VERIFY
@@ -222,7 +194,7 @@ def results(stored: Stored, state: str, since: datetime) -> list[CheckResult]:
     """The last result of every check of a state, from gates that began at `since` or later."""
     found = {
         result.id: result
-        for gate in _telling(stored)
+        for gate in _counting(stored)
         if gate.started >= since
         for result in gate.results
         if state in result.states
@@ -231,13 +203,13 @@ def results(stored: Stored, state: str, since: datetime) -> list[CheckResult]:
 
 
 def proven(stored: Stored, state: str, since: datetime) -> bool:
-    """Whether the last gate that asked for the state passed, after `since`, and every check of it said go, none waived."""
-    asked = [gate for gate in _telling(stored) if state in gate.covers and gate.started >= since]
+    """Whether the last gate of the state since `since` passed, with every check go and none waived."""
+    asked = [gate for gate in _counting(stored) if state in gate.covers and gate.started >= since]
     outcomes = [r.outcome for r in asked[-1].results if state in r.states] if asked else []
     return bool(outcomes) and asked[-1].verdict in PASS and set(outcomes) == {Verdict.GO}
 
 
-Stop = tuple[Status, list[Trouble]]
+Stop = tuple[Status, list[models.Trouble]]
 """How a run stands that was stopped, and by what."""
 
 
@@ -245,12 +217,12 @@ def standing(stored: Stored, *, live: bool) -> Stop:
     """How the run stands, and what stopped it. Accepted and backed out need the word of a gate beside the journal's."""
     if not stored.entries:
         return Status.NOT_BEGUN, []
-    claimed, stopped = _last_word(stored)
+    claimed, stopped = _claimed_and_stopped(stored)
     if stopped:
         return stopped
-    proofs = [gate.verdict in PASS for gate in _telling(stored) if claimed and claimed.kind in gate.covers]
+    proofs = [gate.verdict in PASS for gate in _counting(stored) if claimed and claimed.kind in gate.covers]
     if claimed and proofs[-1:] == [True]:
-        return Status.ACCEPTED if isinstance(claimed, Accepted) else Status.BACKED_OUT, []
+        return Status.ACCEPTED if isinstance(claimed, journal.Accepted) else Status.BACKED_OUT, []
     if live:
         return Status.UNDER_WAY, []
     if claimed:
@@ -261,32 +233,32 @@ def standing(stored: Stored, *, live: bool) -> Stop:
             remedy="run the same command again, or restore the run's directory from a backup",
         )
         return Status.COULD_NOT_VERIFY, [trouble("journal", "An end without its proof", missing)]
-    began = [entry for entry in stored.entries if isinstance(entry, (StepStarted, AlreadyTrue, *_ENDS))]
-    return (Status.STOPPED if began and isinstance(began[-1], StepStarted) else Status.PAUSED), []
+    began = [entry for entry in stored.entries if isinstance(entry, (journal.StepStarted, journal.AlreadyTrue, *_ENDS))]
+    return (Status.STOPPED if began and isinstance(began[-1], journal.StepStarted) else Status.PAUSED), []
 
 
-def _last_word(stored: Stored) -> tuple[Accepted | BackedOut | None, Stop | None]:
+def _claimed_and_stopped(stored: Stored) -> tuple[journal.Accepted | journal.BackedOut | None, Stop | None]:
     """The end that the journal claims, and what stopped the run since anything else happened."""
-    claimed: Accepted | BackedOut | None = None
+    claimed: journal.Accepted | journal.BackedOut | None = None
     stopped: Stop | None = None
     for entry in stored.entries:
         match entry:
-            case GateJudged():
+            case journal.GateJudged():
                 gate = find_gate(stored, entry)
                 if gate and gate.occasion is not Occasion.GIVEN_BEFORE:
                     stopped = None if gate.verdict in PASS else _stopped_by(gate)
-            case StepFailed():
+            case journal.StepFailed():
                 failed = trouble(f"step {entry.step}", "The step did not finish", entry.problem)
-                stopped = stopped or (Status.FAILED, [failed])  # a gate that said no is the better reason
-            case Interrupted():
+                stopped = stopped or (Status.FAILED, [failed])  # a gate that was not go is the better reason
+            case journal.Interrupted():
                 stopped = (Status.INTERRUPTED, [])
-            case Accepted() | BackedOut():
+            case journal.Accepted() | journal.BackedOut():
                 claimed = entry
-            case WaiverUsed() | CatalogueMade():
+            case journal.WaiverUsed() | journal.CatalogueMade():
                 pass
             case _:
                 stopped = None
-                claimed = None if isinstance(entry, BackOutStarted) else claimed
+                claimed = None if isinstance(entry, journal.BackOutStarted) else claimed
     return claimed, stopped
 
 

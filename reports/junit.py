@@ -18,10 +18,11 @@ from reports.words import clean
 def merged(stored: Stored, sign: SignOff) -> JUnitXml:
     """All gates of a run as one JUnit document of the family xunit1."""
     suites: dict[str, TestSuite] = {}
-    for gate, result in history.last_words(stored):
+    for gate, result in history.last_results(stored):
         state = result.states[0] if result.states else "no state"
         if state not in suites:
-            suites[state] = _suite(state, gate.started.isoformat())
+            suites[state] = TestSuite(clean(state))
+            suites[state].timestamp = gate.started.isoformat()
         suites[state].add_testcase(_check(result))
     document = JUnitXml("gonogo")
     for suite in (*suites.values(), _gates(sign), _steps(sign)):
@@ -32,16 +33,9 @@ def merged(stored: Stored, sign: SignOff) -> JUnitXml:
 
 
 def text(stored: Stored, sign: SignOff) -> str:
-    """The same as text, with its XML declaration."""
+    """All gates of a run as the text of one JUnit file."""
     content: bytes = merged(stored, sign).tostring()  # type: ignore[no-untyped-call]  # junitparser's
     return content.decode()
-
-
-def _suite(name: str, timestamp: str = "") -> TestSuite:
-    suite = TestSuite(clean(name))
-    if timestamp:
-        suite.timestamp = timestamp
-    return suite
 
 
 def _check(result: CheckResult) -> TestCase:
@@ -60,19 +54,19 @@ def _check(result: CheckResult) -> TestCase:
         if terms:
             problem = f"waived until {terms.until} by {terms.who}: {terms.reason}\n{problem}"
         text = clean(problem)
-        said = kind(f"{clean(result.claim)}: {text.partition(chr(10))[0]}", result.outcome.value)
-        said.text = text
-        case.result = [said]
+        shown = kind(f"{clean(result.claim)}: {text.partition(chr(10))[0]}", result.outcome.value)
+        shown.text = text
+        case.result = [shown]
     return case
 
 
 def _gates(sign: SignOff) -> TestSuite:
-    suite = _suite("gates")
+    suite = TestSuite("gates")
     asked = [gate for gate in sign.gates if not gate.before]
     for gate in asked:  # properties come before cases, as the schemas of CI servers want it
         if gate.verdict not in PASS:
-            said = "; ".join(part for part in (gate.verdict.value, gate.reason, *gate.not_go) if part)
-            suite.add_property(f"gate {gate.number:04d} {'+'.join(gate.states)}", said)
+            reasons = "; ".join(part for part in (gate.verdict.value, gate.reason, *gate.not_go) if part)
+            suite.add_property(f"gate {gate.number:04d} {'+'.join(gate.states)}", reasons)
     last = {tuple(gate.states): gate for gate in asked}
     for states, gate in last.items():
         case = TestCase(", ".join(states), "gates", (gate.finished - gate.started).total_seconds())
@@ -83,7 +77,7 @@ def _gates(sign: SignOff) -> TestSuite:
 
 
 def _steps(sign: SignOff) -> TestSuite:
-    suite = _suite("steps")
+    suite = TestSuite("steps")
     for step in sign.steps:
         case = TestCase(step.name, "steps", step.seconds)
         if step.outcome not in (Outcome.FINISHED, Outcome.ALREADY_TRUE):

@@ -59,7 +59,7 @@ class ProblemRow(_Part):
 
 
 class TermsRow(_Part):
-    """Who took on a failure, until when, and why."""
+    """Who accepted a failure, until when, and why."""
 
     who: str
     until: date
@@ -99,7 +99,7 @@ class TargetRow(_Part):
 
 
 class CheckRow(_Part):
-    """The last word of one check."""
+    """The last result of one check."""
 
     id: str
     claim: str
@@ -137,7 +137,7 @@ class GateRow(_Part):
 
 
 class Attempt(_Part):
-    """One try at a step. Without an end of its own (`CUT_SHORT`), `ended` is the run's last sign of life."""
+    """One attempt at a step. Without an end of its own (`CUT_SHORT`), `ended` is the run's last sign of life."""
 
     started: Moment
     ended: Moment
@@ -146,7 +146,7 @@ class Attempt(_Part):
 
 
 class StepRow(_Part):
-    """A step: its tries, and the gates around them."""
+    """A step: its attempts, and the gates around them."""
 
     name: str
     attempts: list[Attempt]
@@ -154,17 +154,17 @@ class StepRow(_Part):
 
     @property
     def outcome(self) -> Outcome:
-        """What became of the last try."""
+        """What became of the last attempt."""
         return self.attempts[-1].outcome
 
     @property
     def seconds(self) -> float:
-        """All tries together."""
+        """How long all attempts took together."""
         return sum((a.ended - a.started).total_seconds() for a in self.attempts)
 
 
 class Event(_Part):
-    """A moment that a reader looks for."""
+    """A moment that readers look for."""
 
     at: Moment
     kind: str
@@ -268,7 +268,7 @@ class Outage(_Part):
 
 
 class WaiverRow(_Part):
-    """A failure that somebody took on."""
+    """A failed check that somebody accepted."""
 
     check: str
     claim: str
@@ -284,8 +284,8 @@ class Figure(_Part):
     note: str = ""
 
 
-class Risk(_Part):
-    """Something that stays true after the move; `signed` says who took it on, where somebody did."""
+class RiskRow(_Part):
+    """Something that stays true after the move; `signed` says who accepted it, where somebody did."""
 
     name: str
     meaning: str
@@ -325,7 +325,7 @@ class SignOff(_Part):
     speed: list[SpeedRow] = []
     pages: PagesRow | None = None
     waivers: list[WaiverRow]
-    risks: list[Risk]
+    risks: list[RiskRow]
     attestations: list[AttestationRow] = []
     not_done: list[str]
     unreadable: list[str]

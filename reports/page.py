@@ -24,7 +24,7 @@ TONES = {
 """How a run stands -> the colour of its verdict. The words are always there too."""
 REFRESH_SECONDS = 10
 
-# Wherever they stand; an underscore only at a word's edge; what begins a list or a heading only in front.
+# Escaped anywhere; an underscore only at a word's edge; what begins a list or a heading only at the start of a line.
 _MARKDOWN = re.compile(r"[\\`*\[\]|~<>&]|(?<!\w)_|_(?!\w)|^[-+#=]|(?<=^\d)[.)]")
 
 
@@ -65,5 +65,5 @@ def html(sign: SignOff) -> str:
 
 
 def markdown(sign: SignOff) -> str:
-    """The same in short, for a ticket or a mail."""
+    """The sign-off in short as Markdown, for a ticket or a mail."""
     return _environment(html=False).get_template("signoff.md.j2").render(sign=sign)

@@ -89,13 +89,10 @@ def verdict(sign: SignOff) -> str:
         case Status.INTERRUPTED:
             return f"Interrupted by the operator{after}."
         case Status.STOPPED:
-            return f"Stopped in the middle of the step {step}: nothing was heard of it again."
+            return f"Stopped in the middle of the step {step}: the journal has nothing after it."
         case Status.PAUSED:
-            return (
-                f"Not finished: {host} has come as far as the step {step}."
-                if step
-                else f"Not finished: {host} has not begun to move."
-            )
+            reached = f"has come as far as the step {step}" if step else "has not begun to move"
+            return f"Not finished: {host} {reached}."
         case Status.UNDER_WAY:
             back = "Back-out under way" if _backing_out(sign) else "Under way"
             return f"{back}: {host}, {counted(len(sign.steps), 'step')} so far, the last one {step or 'not begun'}."
@@ -112,9 +109,8 @@ def standing(sign: SignOff) -> str:
     if sign.status in (Status.ACCEPTED, Status.BACKED_OUT, Status.NOT_BEGUN):
         return ""
     seen = [event.kind for event in sign.events]
-    last = next(
-        (k for k in reversed(seen) if k in ("source_closed", "source_reopened", "target_open", "backed_out")), ""
-    )
+    ends = ("source_closed", "source_reopened", "target_open", "backed_out")
+    last = next((kind for kind in reversed(seen) if kind in ends), "")
     if last in ("source_reopened", "backed_out"):
         return f"Production is open again since {_at(sign, last)}."
     if last == "target_open":
@@ -142,11 +138,8 @@ def what_next(sign: SignOff) -> list[str]:
         if sign.plan.outage_minutes is not None:
             left = sign.plan.outage_minutes * 60 - (sign.generated - sign.outage.closed).total_seconds()
             of = f"of the outage budget of {sign.plan.outage_minutes:g} min"
-            lines.append(
-                f"{duration(left)} {of} were left."
-                if left > 0
-                else f"Nothing is left {of}: it is overdrawn by {duration(-left)}."
-            )
+            over = f"Nothing is left {of}: it is overdrawn by {duration(-left)}."
+            lines.append(f"{duration(left)} {of} were left." if left > 0 else over)
     return lines
 
 
@@ -164,46 +157,25 @@ def figures(sign: SignOff) -> list[Figure]:
             how = "as users saw it" if sign.outage.measured else "from the journal"
             found.append(Figure(label="Outage", value=duration(sign.outage.seconds), note=f"{how}; {of}".strip("; ")))
         else:
-            found.append(
-                Figure(
-                    label="Production closed",
-                    value=f"{sign.outage.closed:%H:%M:%S}",
-                    note=f"UTC (+00:00); {of}".rstrip("; "),
-                )
-            )
+            closed, note = f"{sign.outage.closed:%H:%M:%S}", f"UTC (+00:00); {of}".rstrip("; ")
+            found.append(Figure(label="Production closed", value=closed, note=note))
         if sign.outage.write_gap_seconds is not None:
-            found.append(
-                Figure(
-                    label="Write gap",
-                    value=duration(sign.outage.write_gap_seconds),
-                    note="last write there to first write here",
-                )
-            )
+            gap, note = duration(sign.outage.write_gap_seconds), "last write on the source to first write on the target"
+            found.append(Figure(label="Write gap", value=gap, note=note))
     if sign.data:
-        how = _copied(sign.data)
-        found.append(
-            Figure(
-                label="Rows", value=number(sign.data.rows), note=f"in {counted(len(sign.data.tables), 'table')}, {how}"
-            )
-        )
+        note = f"in {counted(len(sign.data.tables), 'table')}, {_copied(sign.data)}"
+        found.append(Figure(label="Rows", value=number(sign.data.rows), note=note))
     if sign.files:
-        how = _copied(sign.files)
-        found.append(Figure(label="Files", value=number(sign.files.files), note=how))
+        found.append(Figure(label="Files", value=number(sign.files.files), note=_copied(sign.files)))
     checks = {check.id: check.verdict for state in sign.states for check in state.checks}
     if checks:
-        tally = {v: sum(1 for found in checks.values() if found is v) for v in Verdict}
+        tally = {v: list(checks.values()).count(v) for v in Verdict}
         note = ", ".join(f"{count} {v.value}" for v, count in tally.items() if count)
-        found.append(
-            Figure(label="Checks", value=number(len(checks)), note=f"{note}, in {counted(len(sign.gates), 'gate')}")
-        )
+        note += f", in {counted(len(sign.gates), 'gate')}"
+        found.append(Figure(label="Checks", value=number(len(checks)), note=note))
     if sign.started and sign.last:
-        found.append(
-            Figure(
-                label="Whole run",
-                value=duration((sign.last - sign.started).total_seconds()),
-                note=counted(len(sign.steps), "step"),
-            )
-        )
+        length = duration((sign.last - sign.started).total_seconds())
+        found.append(Figure(label="Whole run", value=length, note=counted(len(sign.steps), "step")))
     return found
 
 
@@ -214,14 +186,15 @@ def not_done(sign: SignOff) -> list[str]:
     if sign.status is Status.ACCEPTED:
         ttls = sorted({row.ttl for row in sign.dns if row.ttl is not None and row.ttl != sign.plan.ttl})
         if ttls:
-            items.append(
-                f"Raise the DNS records' TTL again, before the move it was {', '.join(f'{ttl} s' for ttl in ttls)}."
-            )
-        items.append("Keep the old host, closed as it is, until nobody wants to go back to it; then switch it off.")
+            before = ", ".join(f"{ttl} s" for ttl in ttls)
+            items.append(f"Raise the DNS records' TTL again: before the move it was {before}.")
+        items.append(
+            "Keep the old host, closed as it is, for as long as somebody may want to go back to it; then switch it off."
+        )
         if not {"backed_up", "restore_tested"} <= {state.name for state in sign.states if state.verdict in PASS}:
             items.append("Set up backups on the target, and try a restore.")
     elif sign.status is Status.BACKED_OUT:
-        items.append("Find out why, then begin anew: gonogo run --new.")
+        items.append("Find out why it was backed out, then begin anew: gonogo run --new.")
         items.append("Terminate the fenced instance when its data is no longer needed.")
     else:
         items += [f"{text[0].upper()}{text[1:]}." for state, text in MILESTONES if state not in confirmed]

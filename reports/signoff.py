@@ -2,82 +2,50 @@
 
 from datetime import date, datetime, timedelta
 
+from fixtures.run import records
 from fixtures.run.evidence import CheckResult, Verdict
 from fixtures.run.journal import BackedOut, DnsChanged, Entry, GateJudged, Happened, SourceClosed, SourceReopened
-from fixtures.run.records import (
-    Checklist,
-    DataCopy,
-    DnsBefore,
-    FilesCopy,
-    Opening,
-    PagesReplayed,
-    ResponseTimes,
-    SourceClosure,
-    TargetFacts,
-    Users,
-)
-from reports import history, sentences
-from reports.models import (
-    AttestationRow,
-    ComparisonRow,
-    Data,
-    DirectoryRow,
-    DnsRow,
-    Files,
-    Outage,
-    PagesRow,
-    ProblemRow,
-    Risk,
-    SignOff,
-    SpeedRow,
-    StateRow,
-    Status,
-    TableRow,
-    TargetRow,
-    Trouble,
-    WaiverRow,
-)
+from reports import history, models, sentences
+from reports.models import Status
 from reports.stored import Stored
 from reports.words import utc
 
 FRESH = timedelta(minutes=15)
 """A run whose journal is quieter than this is not said to be under way. No gate takes longer."""
 
-RISKS = (
-    Risk(
-        name="One server only", meaning="Everything runs on one instance: when it fails, users wait until it is back."
-    ),
-    Risk(
-        name="Hardening not complete",
-        meaning="Logins, ports, files and security updates are checked; the application itself is not locked down further.",
-    ),
+ONE_SERVER = models.RiskRow(
+    name="One server only", meaning="Everything runs on one instance: when it fails, users wait until it is back."
 )
-NOT_TIMED = Risk(
+NOT_HARDENED = models.RiskRow(
+    name="Hardening not complete",
+    meaning="Logins, ports, files and security updates are checked; the application itself is not locked down further.",
+)
+NOT_TIMED = models.RiskRow(
     name="Performance not compared yet",
     meaning="Pages answer, but nobody measured whether they answer as fast as on the old host.",
 )
-EPHEMERAL = Risk(
+EPHEMERAL = models.RiskRow(
     name="Data on an ephemeral disk",
     meaning="The data lies on the instance's own disk: it is gone when the instance stops. Back it up elsewhere.",
 )
 """What the article's own closing list leaves open."""
 
 
-def build(stored: Stored, at: datetime, *, ended: bool = False) -> SignOff:
+def build(stored: Stored, at: datetime, *, ended: bool = False) -> models.SignOff:
     """The sign-off as of the moment `at`. `ended`: whoever ran the migration says that nothing is under way any more."""
     last = stored.entries[-1].at if stored.entries else None
     live = not ended and last is not None and at - last < FRESH
     status, troubles = history.standing(stored, live=live)
     states = history.states(stored)
     steps = history.steps(stored, live=live and status is Status.UNDER_WAY)
-    target = stored.record(TargetFacts)
+    target = stored.record(records.TargetFacts)
     outage, speed = _outage(stored), _speed(stored)
     if status is Status.ACCEPTED and outage and outage.lost:
         status, troubles = Status.NO_GO, [_lost(outage)]
-    draft = SignOff(
+    draft = models.SignOff(
         run=stored.directory.name, generated=at, status=status, sentence="", standing="", troubles=troubles, next=[],
         plan=stored.plan,
-        target=TargetRow(
+        target=models.TargetRow(
             instance_id=target.instance_id, public_address=target.public_address,
             private_address=target.private_address, volume_id=target.volume_id,
         ) if target else None,
@@ -106,14 +74,14 @@ def _missing_gates(stored: Stored) -> list[str]:
     ]
 
 
-def _lost(outage: Outage) -> Trouble:
-    problem = ProblemRow(
+def _lost(outage: models.Outage) -> models.Trouble:
+    problem = models.ProblemRow(
         subject="acknowledged writes", expected="all of them on the target",
         found=f"{len(outage.lost)} lost: {', '.join(outage.lost[:5])}",
         remedy="save them from the old host, which still holds its database",
     )  # fmt: skip
     title = "Writes that users were told are safe are not on the target"
-    return Trouble(where="what users saw", title=title, verdict=Verdict.NO_GO, problem=problem)
+    return models.Trouble(where="what users saw", title=title, verdict=Verdict.NO_GO, problem=problem)
 
 
 def _verdict_of(parameter: str, value: str, found: list[CheckResult], *, proven: bool) -> Verdict | None:
@@ -124,8 +92,8 @@ def _verdict_of(parameter: str, value: str, found: list[CheckResult], *, proven:
     return Verdict.GO if proven else None
 
 
-def _data(stored: Stored) -> Data | None:
-    copy = stored.record(DataCopy)
+def _data(stored: Stored) -> models.Data | None:
+    copy = stored.record(records.DataCopy)
     if copy is None:
         return None
     state = "final_data_copied" if copy.final else "data_copied"
@@ -133,20 +101,20 @@ def _data(stored: Stored) -> Data | None:
     since = utc(copy.recorded)
     found, proven = history.results(stored, state, since), history.proven(stored, state, since)
     tables = [
-        TableRow(
+        models.TableRow(
             name=name, rows=table.rows, digest=table.digest, verdict=_verdict_of("table", name, found, proven=proven)
         )
         for name, table in sorted(copy.tables.items())
     ]
     tables += [
-        TableRow(name=name, rows=0, digest="not read", verdict=_verdict_of("table", name, found, proven=False))
+        models.TableRow(name=name, rows=0, digest="not read", verdict=_verdict_of("table", name, found, proven=False))
         for name in sorted(copy.unproven)
     ]
     comparisons = [
-        ComparisonRow(name=name, rows=one.rows, verdict=_verdict_of("comparison", name, found, proven=proven))
+        models.ComparisonRow(name=name, rows=one.rows, verdict=_verdict_of("comparison", name, found, proven=proven))
         for name, one in copy.comparisons.items()
     ]
-    return Data(
+    return models.Data(
         final=copy.final, recorded=copy.recorded, seconds=copy.seconds, snapshot=copy.snapshot,
         source_identifier=copy.source_identifier, target_identifier=copy.target_identifier, tables=tables,
         rows=sum(table.rows for table in tables), bits=min((table.bits for table in copy.tables.values()), default=0),
@@ -155,8 +123,8 @@ def _data(stored: Stored) -> Data | None:
     )  # fmt: skip
 
 
-def _files(stored: Stored) -> Files | None:
-    copy = stored.record(FilesCopy)
+def _files(stored: Stored) -> models.Files | None:
+    copy = stored.record(records.FilesCopy)
     if copy is None:
         return None
     state = "final_files_copied" if copy.final else "files_copied"
@@ -164,60 +132,61 @@ def _files(stored: Stored) -> Files | None:
     since = utc(copy.recorded)
     found, proven = history.results(stored, state, since), history.proven(stored, state, since)
     directories = [
-        DirectoryRow(
+        models.DirectoryRow(
             path=path, files=count.files, links=count.links, bytes=count.bytes, manifest=copy.manifests.get(path, ""),
             verdict=_verdict_of("upload", path, found, proven=proven),
         )
         for path, count in sorted(copy.counts.items())
     ]  # fmt: skip
-    return Files(
+    return models.Files(
         final=copy.final, recorded=copy.recorded, seconds=copy.seconds, directories=directories,
         files=sum(d.files for d in directories), bytes=sum(d.bytes for d in directories), proven=proven,
     )  # fmt: skip
 
 
-def _dns(stored: Stored) -> list[DnsRow]:
-    before = stored.record(DnsBefore)
+def _dns(stored: Stored) -> list[models.DnsRow]:
+    before = stored.record(records.DnsBefore)
     if before is None:
         return []
     last = next((e for e in reversed(stored.entries) if isinstance(e, DnsChanged | BackedOut)), None)
     after = last.records if isinstance(last, DnsChanged) else {}
     return [
-        DnsRow(record=record, before=values, ttl=before.ttls.get(record), after=after.get(record, ""))
+        models.DnsRow(record=record, before=values, ttl=before.ttls.get(record), after=after.get(record, ""))
         for record, values in sorted(before.records.items())
     ]
 
 
-def _speed(stored: Stored) -> list[SpeedRow]:
-    times = stored.record(ResponseTimes)
+def _speed(stored: Stored) -> list[models.SpeedRow]:
+    times = stored.record(records.ResponseTimes)
     if times is None:
         return []
     rows = {"old host": times.source, "target, rehearsed": times.target, "target, in use": times.accepted}
-    return [SpeedRow(host=host, n=row.n, p50=row.p50, p95=row.p95) for host, row in rows.items() if row]
+    return [models.SpeedRow(host=host, n=row.n, p50=row.p50, p95=row.p95) for host, row in rows.items() if row]
 
 
-def _pages(stored: Stored) -> PagesRow | None:
-    replayed = stored.record(PagesReplayed)
+def _pages(stored: Stored) -> models.PagesRow | None:
+    replayed = stored.record(records.PagesReplayed)
     if replayed is None:
         return None
     changed = dict.fromkeys(page.url for page in replayed.changed)
-    return PagesRow(compared=len(replayed.pages), changed=list(changed))
+    return models.PagesRow(compared=len(replayed.pages), changed=list(changed))
 
 
-def _last(entries: list[Entry], *kinds: type[Happened]) -> datetime | None:
+def _last_at(entries: list[Entry], *kinds: type[Happened]) -> datetime | None:
     return next((entry.at for entry in reversed(entries) if isinstance(entry, kinds)), None)
 
 
-def _outage(stored: Stored) -> Outage | None:
-    closure, opening, users = stored.record(SourceClosure), stored.record(Opening), stored.record(Users)
-    closed = _last(stored.entries, SourceClosed) or (closure.closed if closure else None)
+def _outage(stored: Stored) -> models.Outage | None:
+    closure, opening = stored.record(records.SourceClosure), stored.record(records.Opening)
+    users = stored.record(records.Users)
+    closed = _last_at(stored.entries, SourceClosed) or (closure.closed if closure else None)
     if closed is None:
         return None
     later = [entry for entry in stored.entries if entry.at >= closed]
-    reopened = _last(later, SourceReopened, BackedOut)
-    ended = reopened or (opening.outage_ended if opening else None) or _last(later, DnsChanged)
+    reopened = _last_at(later, SourceReopened, BackedOut)
+    ended = reopened or (opening.outage_ended if opening else None) or _last_at(later, DnsChanged)
     measured = users.outage_seconds if users else None
-    outage = Outage(closed=closed, ended=ended, seconds=measured, measured=measured is not None)
+    outage = models.Outage(closed=closed, ended=ended, seconds=measured, measured=measured is not None)
     if outage.ended and measured is None:
         outage.seconds = max(0.0, (outage.ended - outage.closed).total_seconds())
     if users:
@@ -226,22 +195,22 @@ def _outage(stored: Stored) -> Outage | None:
     return outage
 
 
-def _risks(stored: Stored, target: TargetFacts | None) -> list[Risk]:
-    """What was signed for by name, as far as the run came; and what no signature covers."""
-    checklist = stored.record(Checklist)
+def _risks(stored: Stored, target: records.TargetFacts | None) -> list[models.RiskRow]:
+    """The risks that somebody signed for, once the checklist is written; and those that nobody signs for."""
+    checklist = stored.record(records.Checklist)
     if checklist is None:
-        return [*RISKS[:1], *([EPHEMERAL] if target and not target.volume_id else []), *RISKS[1:]]
+        return [ONE_SERVER, *([EPHEMERAL] if target and not target.volume_id else []), NOT_HARDENED]
     named = [
-        Risk(name=one.name, meaning=one.meaning, signed=_terms(one.who, one.when, one.reason))
+        models.RiskRow(name=one.name, meaning=one.meaning, signed=_terms(one.who, one.when, one.reason))
         for one in checklist.risks
     ]
-    return [*named, *RISKS[1:]]
+    return [*named, NOT_HARDENED]
 
 
-def _attestations(stored: Stored) -> list[AttestationRow]:
-    checklist = stored.record(Checklist)
+def _attestations(stored: Stored) -> list[models.AttestationRow]:
+    checklist = stored.record(records.Checklist)
     return [
-        AttestationRow(what=one.what, terms=_terms(one.who, one.when, one.how))
+        models.AttestationRow(what=one.what, terms=_terms(one.who, one.when, one.how))
         for one in (checklist.attestations if checklist else [])
     ]
 
@@ -250,10 +219,10 @@ def _terms(who: str, when: date | None, why: str) -> str:
     return f"{who}, {when}: {why}" if who else ""
 
 
-def _waivers(states: list[StateRow]) -> list[WaiverRow]:
+def _waivers(states: list[models.StateRow]) -> list[models.WaiverRow]:
     waived = {check.id: check for row in states for check in row.checks if check.waiver}
     return [
-        WaiverRow(check=check.id, claim=check.claim, terms=check.waiver, problem=check.problem)
+        models.WaiverRow(check=check.id, claim=check.claim, terms=check.waiver, problem=check.problem)
         for check in waived.values()
         if check.waiver
     ]

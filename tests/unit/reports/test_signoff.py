@@ -48,7 +48,7 @@ def test_an_accepted_run_says_so_in_one_sentence(made: Made) -> None:
     assert sign.dns[0].model_dump() == {
         "record": "app.smallpayroll.test A", "before": ["198.51.100.10"], "ttl": 3600, "after": "198.51.100.100",
     }  # fmt: skip
-    assert "Raise the DNS records' TTL again, before the move it was 3600 s." in sign.not_done
+    assert "Raise the DNS records' TTL again: before the move it was 3600 s." in sign.not_done
 
 
 def test_what_users_measured_goes_before_the_journals_own_moments(made: Made) -> None:
