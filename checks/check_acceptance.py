@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from checks.equality import must_be_none
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import LOCK, Host
@@ -158,7 +159,4 @@ def check_no_work_of_ours_runs(source: Host, target: Host) -> None:
     """No unit of gonogo runs on either host."""
     ours = units.listed("--state=running", f"{UNITS}*")
     running = [f"{unit} on {host.name}" for host in (source, target) for unit in ask(host, ours)]
-    if running:
-        raise NoGo(
-            "units of gonogo on source and target", expected="none running", found=", ".join(running), remedy=FINISH
-        )
+    must_be_none("units of gonogo on source and target", expected="none running", found=running, remedy=FINISH)

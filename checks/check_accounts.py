@@ -3,6 +3,7 @@
 import paramiko
 import pytest
 
+from checks.equality import must_be_none
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.accounts import AUTHORIZED_KEYS, WITH_PASSWORD
@@ -15,13 +16,11 @@ pytestmark = pytest.mark.ssh_ready
 def check_no_other_account_has_a_password(target: Host, plan: Plan) -> None:
     """No account beside the image's own user has a password, or lets people in without one."""
     found = [name for name in ask(target, WITH_PASSWORD) if name != plan.target.user]
-    if found:
-        raise NoGo(
-            "accounts with a password on the target",
-            expected="none",
-            found=", ".join(found),
-            remedy="find out who made them; lock them (passwd -l), or choose another target.image",
-        )
+    must_be_none(
+        "accounts with a password on the target",
+        found=found,
+        remedy="find out who made them; lock them (passwd -l), or choose another target.image",
+    )
 
 
 def check_no_stranger_is_let_in(target: Host, plan: Plan) -> None:

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from checks.equality import must_equal
+from checks.equality import must_be_none, must_equal
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.connections import Connections
 from fixtures.connect.database import Database
@@ -162,5 +162,4 @@ def check_target_acts_on_nobody(run: Run, plan: Plan, cloud: Cloud, connections:
     acting = [unit for unit, state in zip(ours, states, strict=True) if state in {"active", "reloading"}]
     # Workers stay enabled: the quarantine's condition keeps them from starting.
     acting += [f"{unit} (at boot)" for unit, on in ask(target, units.enabled(*plan.application.pack)).items() if on]
-    if acting:
-        raise NoGo("units on the target", expected="stopped", found=", ".join(acting), remedy=BACK)
+    must_be_none("units on the target", expected="stopped", found=acting, remedy=BACK)

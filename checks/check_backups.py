@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from checks.equality import in_words, must_equal
+from checks.equality import in_words, must_be_none, must_equal
 from fixtures.connect.cloud import PLAN_TAG, Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
@@ -110,13 +110,12 @@ def check_newest_backup_is_whole_and_encrypted(newest: Manifest, store: Store, p
     found, method = store.objects(newest), plan.backup.encryption
     wrong = [f"{name}: {found[name][0]} bytes" for name, part in newest.objects.items() if found[name][0] != part.bytes]
     wrong += [f"{name}: encrypted with {how or 'nothing'}" for name, (_, how) in found.items() if how != method]
-    if wrong:
-        raise NoGo(
-            f"the parts of the backup {newest.name}",
-            expected=f"as large as in its manifest, encrypted with {method}",
-            found="; ".join(wrong),
-            remedy=BACK_UP,
-        )
+    must_be_none(
+        f"the parts of the backup {newest.name}",
+        expected=f"as large as in its manifest, encrypted with {method}",
+        found=wrong,
+        remedy=BACK_UP,
+    )
 
 
 @pytest.mark.backed_up
@@ -200,13 +199,11 @@ def check_backups_are_still_made_that_way(run: Run, target: Host, newest: Manife
 def check_restore_left_nothing(target_db: Database) -> None:
     """The restore test left no database behind."""
     found = ask(target_db, server.databases(f"{SCRATCH}%"))
-    if found:
-        raise NoGo(
-            "databases of restore tests on the target",
-            expected="none",
-            found=", ".join(found),
-            remedy=f"when no restore test runs, as postgres on the target: {'; '.join(f'dropdb {name}' for name in found)}",
-        )
+    must_be_none(
+        "databases of restore tests on the target",
+        found=found,
+        remedy=f"when no restore test runs, as postgres on the target: {'; '.join(f'dropdb {name}' for name in found)}",
+    )
 
 
 @pytest.mark.accepted

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from checks.equality import must_equal
+from checks.equality import must_be_none, must_equal
 from fixtures import wording
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
@@ -46,13 +46,12 @@ def check_page_says_when_and_whom(plan: Plan, run: Run, web: Web) -> None:
     answer = web.get(plan.web.pages[0], str(plan.source.public_address), redirects=False)
     closed = run.records(SourceClosure).closed
     mistakes = wording.lint(notices.visible(answer.text), notices.closed_since(plan, closed))
-    if mistakes:
-        raise NoGo(
-            f"the maintenance page at {plan.source.public_address}",
-            expected=wording.plain(notices.outage_text(plan, closed)),
-            found="; ".join(mistakes),
-            remedy=f"see {plan.application.maintenance_page} on the source, and the site's error_page 503",
-        )
+    must_be_none(
+        f"the maintenance page at {plan.source.public_address}",
+        expected=wording.plain(notices.outage_text(plan, closed)),
+        found=mistakes,
+        remedy=f"see {plan.application.maintenance_page} on the source, and the site's error_page 503",
+    )
 
 
 def check_fenced_roles_may_not_log_in(run: Run, plan: Plan, source_db: Database) -> None:
@@ -83,13 +82,12 @@ def check_password_is_refused(plan: Plan, source_db: Database) -> None:
 def check_nobody_is_logged_in(plan: Plan, run: Run, source_db: Database) -> None:
     """No session is open in production's database but our own."""
     found = ask(source_db, server.sessions(plan.database.name, run.records(SourceClosure).logins))
-    if found:
-        raise NoGo(
-            f"sessions in {plan.database.name} on production",
-            expected="none but gonogo's",
-            found="; ".join(found),
-            remedy=f"end them on production (SELECT pg_terminate_backend(PID)), or {CLOSE}",
-        )
+    must_be_none(
+        f"sessions in {plan.database.name} on production",
+        expected="none but gonogo's",
+        found=found,
+        remedy=f"end them on production (SELECT pg_terminate_backend(PID)), or {CLOSE}",
+    )
 
 
 def check_no_prepared_transaction_waits(source_db: Database) -> None:

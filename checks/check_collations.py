@@ -4,6 +4,7 @@ import pytest
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 from checks.check_data import AGAIN
+from checks.equality import must_be_none
 from fixtures.errors import NoGo
 from fixtures.sameness import collations
 from fixtures.sameness.differences import differences, unified
@@ -22,14 +23,13 @@ def check_encoding_and_locale_match(both: tuple[Session, Session]) -> None:
 def check_collation_versions_are_current(both: tuple[Session, Session]) -> None:
     """Every collation in use on the target has the version that its library has now."""
     stale = collations.stale_collations(both[1])
-    if stale:
-        raise NoGo(
-            "collations on the target",
-            expected="the library's version",
-            found="; ".join(stale),
-            remedy="on the target: REINDEX DATABASE of the application's, then ALTER DATABASE ... REFRESH COLLATION VERSION or, for one of"
-            " its own, ALTER COLLATION ... REFRESH VERSION",
-        )
+    must_be_none(
+        "collations on the target",
+        expected="the library's version",
+        found=stale,
+        remedy="on the target: REINDEX DATABASE of the application's, then ALTER DATABASE ... REFRESH COLLATION VERSION or, for one of"
+        " its own, ALTER COLLATION ... REFRESH VERSION",
+    )
 
 
 def check_text_sorts_alike(both: tuple[Session, Session]) -> None:

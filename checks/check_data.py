@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.equality import in_words
+from checks.equality import in_words, must_be_none
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
@@ -143,13 +143,12 @@ def check_no_dump_is_left(plan: Plan, source: Host, target: Host) -> None:
     """The copy left no dump of the database on either host."""
     argv = [*_DUMPS, plan.database.name, str(MEMORY), str(STATE_DIRECTORY)]
     found = [f"{path} on {host.name}" for host in (source, target) for path in host.check(argv).split()]
-    if found:
-        raise NoGo(
-            "dumps of the database",
-            expected="none: it is streamed",
-            found=", ".join(found),
-            remedy="see whose they are, keep a backup of somebody else's elsewhere, then `rm FILE` on that host",
-        )
+    must_be_none(
+        "dumps of the database",
+        expected="none: it is streamed",
+        found=found,
+        remedy="see whose they are, keep a backup of somebody else's elsewhere, then `rm FILE` on that host",
+    )
 
 
 @pytest.mark.files_copied

@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_be_none
 from fixtures.connect.nameservers import Dns
 from fixtures.errors import NoGo
 from fixtures.plan import Plan, Record, Server
@@ -31,13 +32,12 @@ def check_no_other_family_names_production(hostname: str, name_server: Server, p
     """No record of the other address family still leads the site's names to production."""
     moved = {record.type for record in plan.dns.records if record.name.rstrip(".") == hostname.rstrip(".")}
     left = [value for kind in {"A", "AAAA"} - moved for value in dns.ask(name_server, hostname, kind).values]
-    if left:
-        raise NoGo(
-            f"{hostname} on {name_server.name}",
-            expected="no address besides the records of the plan",
-            found=", ".join(left),
-            remedy="list that record in dns.records, or delete it: users of that address family still reach the old host",
-        )
+    must_be_none(
+        f"{hostname} on {name_server.name}",
+        expected="no address besides the records of the plan",
+        found=left,
+        remedy="list that record in dns.records, or delete it: users of that address family still reach the old host",
+    )
 
 
 def check_servers_agree_on_the_zone(plan: Plan, dns: Dns) -> None:

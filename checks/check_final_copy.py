@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from checks.check_data import AGAIN, recorded
+from checks.equality import must_be_none
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.plan import Upload
@@ -91,5 +92,4 @@ def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host
             sides.append((target, kept_manifest(run.directory, copy.arrived.get(path, "of no directory"))))
         differing = at_once([partial(unlike, host, earlier) for host, earlier in sides])
     found = [f"{host.name}: {lines}" for (host, _), lines in zip(sides, differing, strict=True) if lines]
-    if found:
-        raise NoGo(path, expected=f"the {kept.entries} entries that were copied", found="; ".join(found), remedy=AGAIN)
+    must_be_none(path, expected=f"the {kept.entries} entries that were copied", found=found, remedy=AGAIN)

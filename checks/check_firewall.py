@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_be_none
 from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.security_group import security_group
@@ -71,10 +72,6 @@ def check_ssh_only_from_one_address(ingress: frozenset[Ingress], plan: Plan) -> 
         if (rule.protocol in {"tcp", "-1"} and rule.first <= SSH <= rule.last)
         and not rule.source.endswith(("/32", "/128"))
     )
-    if wide:
-        raise NoGo(
-            f"SSH through {plan.target.security_group}",
-            expected="from single addresses (/32)",
-            found=", ".join(map(str, wide)),
-            remedy=MEND,
-        )
+    must_be_none(
+        f"SSH through {plan.target.security_group}", expected="from single addresses (/32)", found=wide, remedy=MEND
+    )

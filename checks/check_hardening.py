@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_be_none
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, listeners, updates
@@ -66,10 +67,9 @@ def check_no_listener_beside_the_planned_ones(target: Host, plan: Plan) -> None:
     """From outside the machine nothing listens but SSH and the ports that the plan opens."""
     planned = {22, *(rule.port for rule in [*plan.target.public, *plan.target.copying])}
     found = [socket for socket in ask(target, listeners.LISTENERS) if socket.public and socket.port not in planned]
-    if found:
-        raise NoGo(
-            "listeners on the target that are not bound to the loopback",
-            expected=f"ports {', '.join(map(str, sorted(planned)))}",
-            found=", ".join(map(str, found)),
-            remedy="bind it to 127.0.0.1, or stop and disable it; a firewall alone is one mistake away from open",
-        )
+    must_be_none(
+        "listeners on the target that are not bound to the loopback",
+        expected=f"ports {', '.join(map(str, sorted(planned)))}",
+        found=found,
+        remedy="bind it to 127.0.0.1, or stop and disable it; a firewall alone is one mistake away from open",
+    )

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from checks.equality import must_be_none
 from fixtures.connect import hostsfile
 from fixtures.connect.connections import Connections
-from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.errors import CouldNotVerify
 from fixtures.facts.fact import ask
 from fixtures.facts.machine import ADDRESSES
 from fixtures.run.records import TargetFacts
@@ -36,14 +37,13 @@ def _no_entry_left(machine: str, connections: Connections, *, ours_are_fine: boo
             remedy="correct gonogo's BEGIN and END lines in that file by hand",
         ) from None
     stale = hostsfile.stale(lines, own, ours_are_fine=ours_are_fine)
-    if stale:
-        raise NoGo(
-            f"{hostsfile.PATH} of the {machine}",
-            expected="no entry for the plan's names but the host's own"
-            + (", and gonogo's block" if ours_are_fine else " (gonogo's block must be gone by now)"),
-            found="; ".join(map(str, stale)),
-            remedy="take these lines out of the file; gonogo's own block: `gonogo hosts remove`",
-        )
+    must_be_none(
+        f"{hostsfile.PATH} of the {machine}",
+        expected="no entry for the plan's names but the host's own"
+        + (", and gonogo's block" if ours_are_fine else " (gonogo's block must be gone by now)"),
+        found=stale,
+        remedy="take these lines out of the file; gonogo's own block: `gonogo hosts remove`",
+    )
 
 
 def _hosts_file(machine: str, connections: Connections) -> tuple[str, Sequence[str] | None]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from checks.equality import must_equal
+from checks.equality import must_be_none, must_equal
 from fixtures import states
 from fixtures.connect.cloud import PLAN_TAG, RUN_TAG, Cloud
 from fixtures.errors import NoGo
@@ -44,13 +44,12 @@ def check_image_is_tagged(image: MachineImage | None, plan: Plan, run: Run) -> N
 def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Run) -> None:
     """The image is of the root disk alone: the data mount is not in it."""
     found = image.further_disks if image else ("the image is absent",)
-    if found:
-        raise NoGo(
-            f"the disks of {run.records(Image).image_id}",
-            expected=f"the root alone, nothing for {plan.target.volume.mount}",
-            found=", ".join(found),
-            remedy=AGAIN,
-        )
+    must_be_none(
+        f"the disks of {run.records(Image).image_id}",
+        expected=f"the root alone, nothing for {plan.target.volume.mount}",
+        found=found,
+        remedy=AGAIN,
+    )
 
 
 def check_image_is_of_this_target(run: Run) -> None:
@@ -112,10 +111,9 @@ def check_image_holds_no_keys(run: Run) -> None:
     known = run.records(Image)
     boot = known.scratch
     found = ["it was not tried"] if boot is None else boot.leftovers
-    if found:
-        raise NoGo(
-            f"a scratch instance of {known.image_id}",
-            expected="no key, no data, and the quarantine held",
-            found="; ".join(found),
-            remedy=f"remove it from the target, then {AGAIN}",
-        )
+    must_be_none(
+        f"a scratch instance of {known.image_id}",
+        expected="no key, no data, and the quarantine held",
+        found=found,
+        remedy=f"remove it from the target, then {AGAIN}",
+    )

@@ -3,8 +3,9 @@
 import pytest
 
 from checks.check_data import AGAIN
+from checks.equality import must_be_none
 from fixtures.connect.database import Database
-from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.errors import CouldNotVerify
 from fixtures.facts import catalogue
 from fixtures.facts.fact import ask
 from fixtures.run.records import DataCopy
@@ -15,10 +16,7 @@ pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 def check_indexes_are_valid(target_db: Database) -> None:
     """Every index on the target is valid."""
     invalid = ask(target_db, catalogue.INVALID_INDEXES)
-    if invalid:
-        raise NoGo(
-            "indexes on the target", expected="all valid", found=", ".join(invalid), remedy="REINDEX them on the target"
-        )
+    must_be_none("indexes on the target", expected="all valid", found=invalid, remedy="REINDEX them on the target")
 
 
 def check_indexes_are_sound(copied: DataCopy) -> None:
@@ -32,10 +30,10 @@ def check_indexes_are_sound(copied: DataCopy) -> None:
             remedy="add the package with amcheck (postgresql-contrib) to postgresql.packages in the plan, then copy again",
         )
     broken = [f"{name}: {words}" for name, words in sorted(verified.broken.items())]
-    if broken:
-        raise NoGo(
-            "the indexes on the target",
-            expected="sound, all of them",
-            found="; ".join(broken[:5]) + (f"; and {len(broken) - 5} more" if len(broken) > 5 else ""),
-            remedy=f"REINDEX them; where an index uses a function that is wrongly marked IMMUTABLE, mend that on production first. {AGAIN}",
-        )
+    must_be_none(
+        "the indexes on the target",
+        expected="sound, all of them",
+        found=broken,
+        most=5,
+        remedy=f"REINDEX them; where an index uses a function that is wrongly marked IMMUTABLE, mend that on production first. {AGAIN}",
+    )

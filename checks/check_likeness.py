@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_be_none
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
@@ -63,10 +64,9 @@ def check_listed_facts_are_the_surveyed_ones(run: Run, source: Host, source_db: 
 def check_deviations_are_of_listed_facts(run: Run, plan: Plan) -> None:
     """Every deviation of the plan is of a fact that production has, as it is there, and expects something else."""
     wrong = likeness.wrong_deviations(plan.deviation, run.records(Survey).facts)
-    if wrong:
-        raise NoGo(
-            "the plan's deviations",
-            expected="listed facts, with production's own value",
-            found="; ".join(wrong),
-            remedy="correct them in the plan; `facts` in the run's records/survey.json lists every fact",
-        )
+    must_be_none(
+        "the plan's deviations",
+        expected="listed facts, with production's own value",
+        found=wrong,
+        remedy="correct them in the plan; `facts` in the run's records/survey.json lists every fact",
+    )

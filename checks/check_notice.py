@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_be_none
 from fixtures import wording
 from fixtures.connect.web import Web
 from fixtures.errors import NoGo
@@ -25,13 +26,12 @@ def _delivery(channel: Channel, plan: Plan, run: Run) -> Delivery | None:
 def check_notice_says_what_readers_need(audience: notices.Audience, plan: Plan) -> None:
     """The notice says when, with zone and offset, that data is safe and whom to ask, in words that nobody misreads."""
     mistakes = wording.lint(notices.render(plan, audience), notices.announced(plan))
-    if mistakes:
-        raise NoGo(
-            f"the notice to {audience}",
-            expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
-            found="; ".join(mistakes),
-            remedy="correct notice.text, or [notice] in the plan",
-        )
+    must_be_none(
+        f"the notice to {audience}",
+        expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
+        found=mistakes,
+        remedy="correct notice.text, or [notice] in the plan",
+    )
 
 
 def check_outage_page_says_the_same(plan: Plan) -> None:
@@ -39,13 +39,12 @@ def check_outage_page_says_the_same(plan: Plan) -> None:
     mistakes = wording.lint(
         notices.visible(notices.outage_page(plan, plan.notice.starts)), notices.closed_since(plan, plan.notice.starts)
     )
-    if mistakes:
-        raise NoGo(
-            "the page during the outage",
-            expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
-            found="; ".join(mistakes),
-            remedy="correct operator.contact and web.hostnames in the plan: the other words are gonogo's own",
-        )
+    must_be_none(
+        "the page during the outage",
+        expected="when, with zone and offset; that data is safe; whom to ask; no expression that misleads",
+        found=mistakes,
+        remedy="correct operator.contact and web.hostnames in the plan: the other words are gonogo's own",
+    )
 
 
 def check_window_begins_at_a_time_that_exists(plan: Plan) -> None:

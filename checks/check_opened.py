@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from checks.equality import must_equal
+from checks.equality import must_be_none, must_equal
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
@@ -44,8 +44,7 @@ def check_quarantine_is_lifted(target: Host) -> None:
     """The target's quarantine is over: it may reach mail servers and whatever else production reached."""
     left = [f"the table {EGRESS_TABLE}"] if ask(target, egress.IN_FORCE) else []
     left += [str(QUARANTINED)] if ask(target, files.status(str(QUARANTINED))) else []
-    if left:
-        raise NoGo("the quarantine of the target", expected="lifted", found=", ".join(left), remedy=OPEN)
+    must_be_none("the quarantine of the target", expected="lifted", found=left, remedy=OPEN)
 
 
 def check_worker_runs(worker_unit: str, target: Host) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.equality import must_equal
+from checks.equality import must_be_none, must_equal
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import server
@@ -43,13 +43,12 @@ def check_first_rule_asks_for_a_password(address: str, target_db: Database, plan
 def check_rules_in_force_are_the_files(target_db: Database) -> None:
     """pg_hba.conf holds no wrong line, and the server has loaded it since it was last changed."""
     wrong = ask(target_db, WRONG_LINES)
-    if wrong:
-        raise NoGo(
-            "pg_hba.conf on the target",
-            expected="no wrong line",
-            found="; ".join(wrong),
-            remedy="correct the line on the target, then `systemctl reload postgresql`",
-        )
+    must_be_none(
+        "pg_hba.conf on the target",
+        expected="no wrong line",
+        found=wrong,
+        remedy="correct the line on the target, then `systemctl reload postgresql`",
+    )
     if ask(target_db, STALE):
         raise NoGo(
             "pg_hba.conf on the target",

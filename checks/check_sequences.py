@@ -5,6 +5,7 @@ from contextlib import closing
 import pytest
 
 from checks.check_data import AGAIN
+from checks.equality import must_be_none
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.run.records import DataCopy
@@ -44,10 +45,10 @@ def check_sequences_are_ahead(target_db: Database) -> None:
     with closing(target_db.connect(statement_timeout=3600)) as session:
         pinned.pin(session)
         behind = catalog.read_sequences_behind(session)
-    if behind:
-        raise NoGo(
-            "sequences on the target",
-            expected="ahead of the columns that they number",
-            found="; ".join(behind[:5]) + (f"; and {len(behind) - 5} more" if len(behind) > 5 else ""),
-            remedy="see whether production's are behind too: if so, set them there (setval); then copy again: `gonogo run`",
-        )
+    must_be_none(
+        "sequences on the target",
+        expected="ahead of the columns that they number",
+        found=behind,
+        most=5,
+        remedy="see whether production's are behind too: if so, set them there (setval); then copy again: `gonogo run`",
+    )

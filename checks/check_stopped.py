@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_be_none
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
@@ -27,13 +28,12 @@ def check_nobody_listens_for_the_pack(plan: Plan, target: Host) -> None:
         for socket in ask(target, LISTENERS)
         if socket.protocol == "tcp" and socket.port in plan.application.ports
     ]
-    if found:
-        raise NoGo(
-            "the pack's ports on the target",
-            expected="closed",
-            found=", ".join(map(str, found)),
-            remedy="find the process with `ss -ltnp` on the target, and stop it",
-        )
+    must_be_none(
+        "the pack's ports on the target",
+        expected="closed",
+        found=found,
+        remedy="find the process with `ss -ltnp` on the target, and stop it",
+    )
 
 
 def check_no_session_of_the_application(plan: Plan, target_db: Database) -> None:

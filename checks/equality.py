@@ -1,6 +1,6 @@
 """Comparing what was found with what is expected, and putting both into words that anybody can read."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 
@@ -11,6 +11,17 @@ def must_equal(subject: str, *, expected: object, found: object, remedy: str) ->
     """Raise `NoGo`, with both values in words, unless they are equal."""
     if found != expected:
         raise NoGo(subject, expected=in_words(expected), found=in_words(found), remedy=remedy)
+
+
+def must_be_none(
+    subject: str, *, expected: str = "none", found: Collection[object], remedy: str, most: int | None = None
+) -> None:
+    """Raise `NoGo` with what was found (at most `most` of it, and how many more), unless nothing was."""
+    if found:
+        shown = [str(item) for item in found][:most]
+        more = f"; and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
+        separator = "; " if any(", " in item for item in shown) else ", "
+        raise NoGo(subject, expected=expected, found=f"{separator.join(shown)}{more}", remedy=remedy)
 
 
 def in_words(value: object) -> str:

@@ -46,7 +46,7 @@ def test_the_checklist_is_written_from_this_very_plan(plan, run):
             check_night.check_checklist_is_of_this_plan(plan, run)
     written.write_text(text)
     plan.path.write_text(EXAMPLE_TEXT + "\n# a word more\n")
-    with pytest.raises(NoGo, match="the plan's SHA-256"):
+    with pytest.raises(NoGo, match="SHA-256 of the plan"):
         check_night.check_checklist_is_of_this_plan(plan, run)
 
 
