@@ -92,14 +92,17 @@ def _verdict_of(parameter: str, value: str, found: list[CheckResult], *, proven:
     return Verdict.GO if proven else None
 
 
+def _judged(stored: Stored, copy: records.DataCopy | records.FilesCopy, state: str) -> tuple[list[CheckResult], bool]:
+    """The results of a copy's checks, and whether they prove it. Only what was compared after this very copy counts."""
+    state, since = f"final_{state}" if copy.final else state, utc(copy.recorded)
+    return history.results(stored, state, since), history.proven(stored, state, since)
+
+
 def _data(stored: Stored) -> models.Data | None:
     copy = stored.record(records.DataCopy)
     if copy is None:
         return None
-    state = "final_data_copied" if copy.final else "data_copied"
-    # Only what was compared after this very copy says anything about it.
-    since = utc(copy.recorded)
-    found, proven = history.results(stored, state, since), history.proven(stored, state, since)
+    found, proven = _judged(stored, copy, "data_copied")
     tables = [
         models.TableRow(
             name=name, rows=table.rows, digest=table.digest, verdict=_verdict_of("table", name, found, proven=proven)
@@ -127,10 +130,7 @@ def _files(stored: Stored) -> models.Files | None:
     copy = stored.record(records.FilesCopy)
     if copy is None:
         return None
-    state = "final_files_copied" if copy.final else "files_copied"
-    # Only what was compared after this very copy says anything about it.
-    since = utc(copy.recorded)
-    found, proven = history.results(stored, state, since), history.proven(stored, state, since)
+    found, proven = _judged(stored, copy, "files_copied")
     directories = [
         models.DirectoryRow(
             path=path, files=count.files, links=count.links, bytes=count.bytes, manifest=copy.manifests.get(path, ""),
