@@ -62,8 +62,7 @@ def check_architecture_fits(ami: MachineImage, plan: Plan, cloud: Cloud) -> None
 
 def check_root_is_on_ebs(ami: MachineImage) -> None:
     """The root disk is an EBS volume: it outlasts a stop, and an image can be made of it."""
-    if ami.root_type != "ebs":
-        raise NoGo(f"the root device of {ami.id}", expected="ebs", found=ami.root_type, remedy=CHOOSE)
+    must_equal(f"the root device of {ami.id}", expected="ebs", found=ami.root_type, remedy=CHOOSE)
 
 
 def check_image_brings_no_further_disk(ami: MachineImage) -> None:

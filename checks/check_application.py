@@ -67,13 +67,12 @@ def check_every_port_answers(pack_unit: str, plan: Plan, target: Host) -> None:
 
 def check_console_is_in_production_mode(console: Console) -> None:
     """The console starts, and in production mode."""
-    if console.environment != "production":
-        raise NoGo(
-            "the application's console on the target",
-            expected="production",
-            found=console.environment,
-            remedy="set RAILS_ENV=production in the environment file (application.environment_file) on production and target",
-        )
+    must_equal(
+        "the application's console on the target",
+        expected="production",
+        found=console.environment,
+        remedy="set RAILS_ENV=production in the environment file (application.environment_file) on production and target",
+    )
 
 
 def check_console_finds_nothing_to_migrate(console: Console) -> None:

@@ -29,13 +29,8 @@ BACK = "run `gonogo back-out` again: it finishes what is missing"
 def check_production_answers_under_its_name(hostname: str, plan: Plan, web: Web) -> None:
     """Production answers its users again, under every name."""
     answer = web.get(plan.application.health, str(plan.source.public_address), host=hostname)
-    if answer.status_code != 200:
-        raise NoGo(
-            f"{hostname}{plan.application.health} at {plan.source.public_address}",
-            expected="status 200",
-            found=f"status {answer.status_code}",
-            remedy=BACK,
-        )
+    subject = f"the status of {hostname}{plan.application.health} at {plan.source.public_address}"
+    must_equal(subject, expected=200, found=answer.status_code, remedy=BACK)
 
 
 def check_login_works_on_production(plan: Plan, web: Web) -> None:

@@ -30,8 +30,7 @@ def check_image_is_available(image: MachineImage | None, run: Run) -> None:
     """The image is in EC2, available."""
     known = run.records(Image)
     found = image.state if image else "absent"
-    if found != "available":
-        raise NoGo(f"the image {known.image_id}", expected="available", found=found, remedy=AGAIN)
+    must_equal(f"the image {known.image_id}", expected="available", found=found, remedy=AGAIN)
 
 
 def check_image_is_tagged(image: MachineImage | None, plan: Plan, run: Run) -> None:

@@ -113,10 +113,9 @@ def check_instance_store_is_no_volume(
 def check_metadata_needs_a_token(instance: Instance, cloud: Cloud) -> None:
     """The metadata service answers with a token only (version 2)."""
     found = ask(cloud, details(instance.id)).tokens
-    if found != "required":
-        raise NoGo(
-            f"metadata tokens of {instance.id}",
-            expected="required",
-            found=found,
-            remedy=f"aws ec2 modify-instance-metadata-options --instance-id {instance.id} --http-tokens required",
-        )
+    must_equal(
+        f"metadata tokens of {instance.id}",
+        expected="required",
+        found=found,
+        remedy=f"aws ec2 modify-instance-metadata-options --instance-id {instance.id} --http-tokens required",
+    )

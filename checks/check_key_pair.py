@@ -6,6 +6,7 @@ import pytest
 from paramiko import PKey
 from paramiko.ssh_exception import SSHException
 
+from checks.equality import must_equal
 from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.fact import ask
@@ -19,13 +20,12 @@ def check_private_key_is_ours_alone(plan: Plan) -> None:
     """The private key's file can be read and written by its owner alone."""
     path = plan.resolve(plan.target.key_file)
     found = stat.filemode(path.stat().st_mode) if path.exists() else "no such file"
-    if found != "-rw-------":
-        raise NoGo(
-            f"the private key {plan.target.key_file}",
-            expected="-rw-------",
-            found=found,
-            remedy=f"chmod 600 {path}" if path.exists() else "run `gonogo run --until key_pair_present`",
-        )
+    must_equal(
+        f"the private key {plan.target.key_file}",
+        expected="-rw-------",
+        found=found,
+        remedy=f"chmod 600 {path}" if path.exists() else "run `gonogo run --until key_pair_present`",
+    )
 
 
 def check_cloud_has_its_public_half(plan: Plan, cloud: Cloud) -> None:

@@ -36,8 +36,7 @@ def check_opening_is_in_the_journal(run: Run) -> None:
 def check_target_knows_it_is_open(run: Run, target: Host) -> None:
     """The target itself says that it was opened, and by which run: another operator's gonogo sees it too."""
     found = ask(target, files.text(str(OPENED))).strip()
-    if found != run.name:
-        raise NoGo(f"{OPENED} on the target", expected=run.name, found=found or "no such file", remedy=OPEN)
+    must_equal(f"{OPENED} on the target", expected=run.name, found=found or "no such file", remedy=OPEN)
 
 
 def check_quarantine_is_lifted(target: Host) -> None:

@@ -21,13 +21,12 @@ def check_release_is_productions(target: Host, plan: Plan, run: Run) -> None:
     """The code of the release in use is production's, byte for byte, with its modes and links."""
     survey = run.records(Survey)
     link = ask(target, files.real(str(plan.application.current)))
-    if link != survey.release:
-        raise NoGo(
-            f"{plan.application.current} on the target",
-            expected=survey.release,
-            found=link or "absent, or dangling",
-            remedy=MEND,
-        )
+    must_equal(
+        f"{plan.application.current} on the target",
+        expected=survey.release,
+        found=link or "absent, or dangling",
+        remedy=MEND,
+    )
     found = ask(target, release.digest(plan))
     if found != survey.release_digest:
         raise NoGo(

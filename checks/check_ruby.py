@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.equality import must_equal
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, ruby
@@ -101,7 +102,6 @@ def check_tarball_is_the_planned_one(tarball: Tarball, target: Host) -> None:
     """The Ruby below the prefix was installed whole, from the tarball whose SHA-256 the plan gives."""
     mark = str(tarball_mark(tarball))
     found = ask(target, files.text(mark)).strip()
-    if found != tarball.sha256:
-        raise NoGo(
-            f"{mark} on the target", expected=tarball.sha256, found=found or "absent: not installed whole", remedy=MEND
-        )
+    must_equal(
+        f"{mark} on the target", expected=tarball.sha256, found=found or "absent: not installed whole", remedy=MEND
+    )

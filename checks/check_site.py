@@ -67,13 +67,9 @@ def check_page_can_be_browsed(page: str, landing: tuple[Session, str, int], plan
 def check_every_hostname_is_served(hostname: str, plan: Plan, web: Web, address: str) -> None:
     """The target answers for every name of the site."""
     answer = web.get(plan.application.health, address, host=hostname)
-    if answer.status_code != 200:
-        raise NoGo(
-            f"{hostname}{plan.application.health} at {address}",
-            expected="status 200",
-            found=f"status {answer.status_code}",
-            remedy=f"see server_name in {plan.web.site} on the target",
-        )
+    subject = f"the status of {hostname}{plan.application.health} at {address}"
+    remedy = f"see server_name in {plan.web.site} on the target"
+    must_equal(subject, expected=200, found=answer.status_code, remedy=remedy)
 
 
 def check_static_file_is_served_by_nginx(static_path: str, web: Web, address: str) -> None:
