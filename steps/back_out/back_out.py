@@ -49,7 +49,7 @@ from fixtures.scripts import text, with_arguments
 from steps.build import quarantine
 from steps.engine import guards
 from steps.night import cutover
-from steps.night.names import restore
+from steps.night.dns import restore
 from steps.night.notices import withdraw
 from steps.provision import firewall
 from steps.rehearse.application import start_pack, stop_pack, stop_pack_if_there

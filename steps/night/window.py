@@ -11,7 +11,7 @@ from fixtures.policy import window
 from fixtures.policy.dnsclock import DnsClock, clock_file, last_to_run_out, load_clock, places
 from fixtures.run.evidence import now
 from fixtures.run.run import Run
-from steps.night.names import look_at_clock
+from steps.night.dns import look_at_clock
 from steps.step import step
 
 log = logging.getLogger(__name__)
