@@ -53,10 +53,10 @@ REHEARSE = (
 """Test with a copy of production data."""
 
 KEEP = (image.make_image, backups.schedule_backups, backups.test_restore)
-"""What must be there before the night: an image of the target, and backups."""
+"""What must be there before the cutover: an image of the target, and backups."""
 
 PREPARE = (checklist.write_checklist, dns.lower_ttl, window.await_window)
-"""What must be done a while before the night, and the wait for it."""
+"""What must be done ahead of the window, and the wait for it."""
 
 CUT_OVER = (
     cutover.close_source,

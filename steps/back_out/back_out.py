@@ -57,7 +57,7 @@ from steps.tools import fence
 from steps.tools.units import run_unit
 
 Confirm = Callable[[str, str], bool]
-"""Is given a text to show and the word that must be typed; whether it was."""
+"""Shows a text, asks for the word that must be typed, and says whether it was."""
 
 WORK = "the back-out"
 """What refusals and host locks name."""
@@ -130,13 +130,12 @@ def _open_production(connections: Connections) -> None:
     closure = run.records(SourceClosure)
     fence.unfence(connections.open_source_db, closure.logins)
     cutover.release_units(source, closure, run.records(Survey))
-    # Kept under another name: this was a page of ours, but a back-out deletes nothing.
-    kept = HELD / "maintenance.html"
-    source.check(
-        ["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(plan.application.maintenance_page), str(kept)]
-    )
-    done = cutover.CLOSURE.with_name("closure-undone.json")
-    source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(cutover.CLOSURE), str(done)])
+    # Both are gonogo's own files, but a back-out deletes nothing: they are kept under other names.
+    for path, kept in (
+        (plan.application.maintenance_page, HELD / "maintenance.html"),
+        (cutover.CLOSURE, cutover.CLOSURE.with_name("closure-undone.json")),
+    ):
+        source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(path), str(kept)])
     run.journal(SourceReopened())
 
 
@@ -151,10 +150,10 @@ def _leave_target(connections: Connections, confirm: Confirm) -> None:
         guards.prove_target(connections)
     except CouldNotVerify as error:
         if opened:
-            _ask_blindly(connections, confirm, error)
+            _accept_unknown_loss(connections, confirm, error)
         return run.journal(TargetAway(reason=error.found))
     except Refused as error:
-        # Another run's host, or nobody's: not ours to fence. Users may only have reached it through us once it opened.
+        # The host belongs to another run or to none, so this run does not fence it. Only an opened target had users.
         if opened:
             raise
         return run.journal(TargetUnknown(reason=error.found))
@@ -224,27 +223,27 @@ def _save(connections: Connections) -> None:
 
 def written_since(copied: Mapping[str, TableCopy], live: Mapping[str, TableCopy]) -> dict[str, str]:
     """Table -> what happened to it since the copy, in words; tables that are equal are left out."""
-    told: dict[str, str] = {}
+    changes: dict[str, str] = {}
     for table in sorted({*copied, *live}):
         before, after = copied.get(table), live.get(table)
         if before is None or after is None:
-            told[table] = "a new table" if after else "no longer there"
+            changes[table] = "a new table" if after else "no longer there"
         elif after.rows != before.rows:
-            told[table] = f"{after.rows - before.rows:+d} rows"
+            changes[table] = f"{after.rows - before.rows:+d} rows"
         elif after.digest != before.digest:
-            told[table] = "rows changed"
-    return told
+            changes[table] = "rows changed"
+    return changes
 
 
 def database_since(copied: DataCopy, found: Mapping[str, Digest | CouldNotVerify]) -> dict[str, str]:
     """Table, or "large objects" -> what happened to it since the copy, or why that cannot be told."""
-    live = {name: one.copy_record() for name, one in found.items() if isinstance(one, Digest)}
+    live = {name: digest.copy_record() for name, digest in found.items() if isinstance(digest, Digest)}
     objects = live.pop(LARGE_OBJECTS, None)
     written = written_since(copied.tables, live)
     if objects and objects.digest != copied.large_objects_digest:
         written[LARGE_OBJECTS] = "changed"
     written |= dict.fromkeys(copied.unproven, "not known: it could not be read when it was copied")
-    unread = {name: one.found for name, one in found.items() if isinstance(one, CouldNotVerify)}
+    unread = {name: error.found for name, error in found.items() if isinstance(error, CouldNotVerify)}
     return written | {name: f"could not be read: {why}" for name, why in unread.items()}
 
 
@@ -255,7 +254,7 @@ def files_since(copied: Mapping[str, FileCount], live: Mapping[str, FileCount]) 
 
 
 def redis_since(plan: Plan) -> dict[str, str]:
-    """What is said of the target's Redis: jobs and sessions there are neither counted nor saved."""
+    """What the operator reads about the target's Redis: jobs and sessions there are neither counted nor saved."""
     return {plan.redis.unit: "whatever was put there: not counted, and kept in Redis alone"} if plan.redis else {}
 
 
@@ -292,7 +291,7 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
     run.journal(WritesGivenUp(written=written))
 
 
-def _ask_blindly(connections: Connections, confirm: Confirm, error: CouldNotVerify) -> None:
+def _accept_unknown_loss(connections: Connections, confirm: Confirm, error: CouldNotVerify) -> None:
     """The target was open and is away: nothing can be counted or saved now."""
     plan = connections.plan
     text = (

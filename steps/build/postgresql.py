@@ -81,14 +81,14 @@ def require_passwords(plan: Plan, target: Host, source_db: Database, target_db: 
     target.check(["systemctl", "reload", server_unit(plan)])
 
 
-def hba_lines(plan: Plan, of_md5: Sequence[str]) -> list[str]:
-    """The rules that come before all others; `of_md5` are further roles of which only an md5 hash is known."""
+def hba_lines(plan: Plan, md5_roles: Sequence[str]) -> list[str]:
+    """The rules that come before all others; `md5_roles` are further roles of which production has only an md5 hash."""
     method, name = plan.database.authentication, plan.database.name
     # Such a hash cannot be turned into a SCRAM one without the password. md5 takes both kinds.
-    own = [(role, "md5") for role in of_md5] if method != "md5" else []
+    own = [(role, "md5") for role in md5_roles] if method != "md5" else []
     return [
-        f"host {name} {who} {address} {how}"
-        for who, how in [*own, ("all", method)]
+        f"host {name} {role} {address} {form}"
+        for role, form in [*own, ("all", method)]
         for address in ("127.0.0.1/32", "::1/128")
     ]
 
