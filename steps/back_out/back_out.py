@@ -14,20 +14,7 @@ from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.policy import ingress, notices
 from fixtures.policy.ingress import Ingress
-from fixtures.run.journal import (
-    BackedOut,
-    BackOutStarted,
-    DnsRestored,
-    NoticeWithdrawn,
-    SourceReopened,
-    TargetAway,
-    TargetFenced,
-    TargetOpened,
-    TargetSaved,
-    TargetUnfenced,
-    TargetUnknown,
-    WritesGivenUp,
-)
+from fixtures.run import journal
 from fixtures.run.places import HELD, STATE_DIRECTORY
 from fixtures.run.records import (
     DataCopy,
@@ -71,7 +58,7 @@ _SAVE = text(__file__, "save.sh")
 def plan_back_out(run: Run) -> list[str]:
     """What a back-out of this run would do, a sentence each, in order."""
     sentences = []
-    if run.happened(TargetOpened):
+    if run.happened(journal.TargetOpened):
         sentences += [
             "The target is fenced: its users see a maintenance page, its pack, workers and cron stop, its roles may not "
             "log in.",
@@ -107,8 +94,8 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     target then serves again as before. Raises what connections raise; what was reached by then is in the journal.
     """
     run, plan = connections.run, connections.plan
-    if not run.happened(BackOutStarted):
-        run.journal(BackOutStarted())
+    if not run.happened(journal.BackOutStarted):
+        run.journal(journal.BackOutStarted())
     if run.has(TargetFacts):
         _leave_target(connections, confirm)
     if run.has(SourceClosure):
@@ -117,12 +104,12 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     if run.has(DnsBefore):
         with guards.guarded(connections, {"cloud"} if plan.dns.provider == "route53" else set(), WORK):
             restore(plan, run.records(DnsBefore), connections.dns, connections.cloud)
-        run.journal(DnsRestored())
+        run.journal(journal.DnsRestored())
     if run.has(Notices):
         with guards.guarded(connections, {"open_source"}, WORK):
             for path in withdraw(connections.open_source, plan):
-                run.journal(NoticeWithdrawn(file=path))
-    run.journal(BackedOut())
+                run.journal(journal.NoticeWithdrawn(file=path))
+    run.journal(journal.BackedOut())
 
 
 def _open_production(connections: Connections) -> None:
@@ -136,7 +123,7 @@ def _open_production(connections: Connections) -> None:
         (cutover.CLOSURE, cutover.CLOSURE.with_name("closure-undone.json")),
     ):
         source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(path), str(kept)])
-    run.journal(SourceReopened())
+    run.journal(journal.SourceReopened())
 
 
 # --- the target ---------------------------------------------------------------------------------------------------------
@@ -145,26 +132,26 @@ def _open_production(connections: Connections) -> None:
 def _leave_target(connections: Connections, confirm: Confirm) -> None:
     """Fence the target, and where it was open save it and have its writes given up by word."""
     run, plan = connections.run, connections.plan
-    opened = run.happened(TargetOpened)
+    opened = run.happened(journal.TargetOpened)
     try:
         guards.prove_target(connections)
     except CouldNotVerify as error:
         if opened:
             _accept_unknown_loss(connections, confirm, error)
-        return run.journal(TargetAway(reason=error.found))
+        return run.journal(journal.TargetAway(reason=error.found))
     except Refused as error:
         # The host belongs to another run or to none, so this run does not fence it. Only an opened target had users.
         if opened:
             raise
-        return run.journal(TargetUnknown(reason=error.found))
+        return run.journal(journal.TargetUnknown(reason=error.found))
     with guards.locked(connections.target, run, WORK):
         if not opened:
             if stop_pack_if_there(connections.target, plan):
                 connections.target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
-            return run.journal(TargetFenced())
+            return run.journal(journal.TargetFenced())
         _fence(connections)
-        run.journal(TargetFenced())
-        if not run.happened(WritesGivenUp):
+        run.journal(journal.TargetFenced())
+        if not run.happened(journal.WritesGivenUp):
             _save(connections)
             _give_up_writes(connections, confirm)
         # The cloud's firewall too: whatever is started on the target by mistake, no user reaches it.
@@ -194,7 +181,7 @@ def _unfence(connections: Connections) -> None:
     start_pack(target, plan)
     quarantine.lift(target, plan)
     target.check(["rm", "-f", "--", str(plan.application.maintenance_page), str(FENCE)])
-    connections.run.journal(TargetUnfenced())
+    connections.run.journal(journal.TargetUnfenced())
 
 
 def operator_alone(plan: Plan) -> frozenset[Ingress]:
@@ -218,7 +205,7 @@ def _save(connections: Connections) -> None:
     plan, run = connections.plan, connections.run
     directory = saved_directory(plan, run)
     run_unit(connections.target, run, "back_out-save", save_script(plan, directory), LIMIT)
-    run.journal(TargetSaved(directory=str(directory)))
+    run.journal(journal.TargetSaved(directory=str(directory)))
 
 
 def written_since(copied: Mapping[str, TableCopy], live: Mapping[str, TableCopy]) -> dict[str, str]:
@@ -288,7 +275,7 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
             found="something else",
             remedy="nothing is lost: the target serves again; `gonogo status` shows where the run stands",
         )
-    run.journal(WritesGivenUp(written=written))
+    run.journal(journal.WritesGivenUp(written=written))
 
 
 def _accept_unknown_loss(connections: Connections, confirm: Confirm, error: CouldNotVerify) -> None:

@@ -109,7 +109,10 @@ def create_role_and_database(plan: Plan, run: Run, target: Host, target_db: Data
         sql.SQL("GRANT ALL PRIVILEGES ON DATABASE {database} TO {role}").format(**names), dbname="postgres"
     )
     if target_db.password_login(role, plan.database.password.reveal()) is not None:
-        _set_password(plan, target_db)
+        target_db.execute(
+            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(names["role"], sql.Literal(verifier(plan, target_db))),
+            dbname="postgres",
+        )
 
 
 def create_database(plan: Plan, survey: Survey) -> sql.Composed:
@@ -120,14 +123,6 @@ def create_database(plan: Plan, survey: Survey) -> sql.Composed:
         sql.Identifier(plan.database.name), sql.Identifier(plan.database.role),
         sql.Literal(survey.encoding), sql.Literal(survey.collation), sql.Literal(survey.ctype),
     )  # fmt: skip
-
-
-def _set_password(plan: Plan, target_db: Database) -> None:
-    role = plan.database.role
-    target_db.execute(
-        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier(plan, target_db))),
-        dbname="postgres",
-    )
 
 
 def verifier(plan: Plan, target_db: Database) -> str:

@@ -1,7 +1,5 @@
 """The data disk, an EBS volume or the instance's own store: formatted only when it is blank, and mounted for good."""
 
-from collections.abc import Sequence
-
 from fixtures.connect.cloud import Cloud, kernel_name
 from fixtures.connect.host import Host
 from fixtures.errors import Refused, StepFailed
@@ -108,13 +106,9 @@ def _format_if_blank(target: Host, run: Run, volume: Volume, device: str, facts:
     if not signature:
         command = format_command(volume, device, data_disk(facts))
         run_unit(target, run, "mount_data_volume-mkfs", command, 600)
-    elif not _ours(signature, volume, data_disk(facts)):
+    elif set(signature) != {filesystem_uuid(data_disk(facts)), volume.filesystem}:
         raise _refused(device, facts, "blank: no signature of any file system", " ".join(signature))
     return mounted_at
-
-
-def _ours(signature: Sequence[str], volume: Volume, disk: str) -> bool:
-    return set(signature) == {filesystem_uuid(disk), volume.filesystem}
 
 
 def _list_in_fstab(target: Host, volume: Volume, facts: TargetFacts) -> None:

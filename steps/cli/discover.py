@@ -80,7 +80,7 @@ def _say(progress: Progress, found: Discovered, undecided: int, out: Path, page_
         f"{len(app.pack)} application servers on ports {', '.join(map(str, app.ports)) or 'none'}, {len(app.workers)} workers",
         f"PostgreSQL {found.postgresql.version}, database {app.database or 'to be decided'}; Ruby {app.ruby or 'not found'},"
         f" {len(app.gems)} gems",
-        f"{sum(one.files for one in app.uploads)} files of users; {len(found.touchpoints)} touchpoints",
+        f"{sum(upload.files for upload in app.uploads)} files of users; {len(found.touchpoints)} touchpoints",
     ):
         progress.say(f"  {line}")
     for risk in found.risks:

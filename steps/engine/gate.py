@@ -208,17 +208,9 @@ def _label(states: Sequence[str]) -> str:
 # testinfra is left out: pytest must load it itself, to rewrite its assertions.
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    [
-        "pytest",
-        "boto3",
-        "botocore.httpsession",
-        "requests",
-        "psycopg2.extras",
-        "dns.resolver",
-        "paramiko",
-        "fixtures.plan",
-    ]
-)
+    ["pytest", "boto3", "botocore.httpsession", "requests", "psycopg2.extras", "dns.resolver", "paramiko",
+     "fixtures.plan"]
+)  # fmt: skip
 
 
 def _pass_on(path: Path, offset: int) -> None:

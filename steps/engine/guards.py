@@ -29,7 +29,7 @@ def guarded(
     """Let the block change what it is `handed`, once everything is proven, and keep other runs away meanwhile.
 
     `work` is what refusals and host locks name. `unopened`: it must not happen any more once the target was opened.
-    `unproven`: the target cannot be asked yet who it is. Raises `Refused`, and `CouldNotVerify` where nobody answers.
+    `unproven`: the target cannot prove its identity yet. Raises `Refused`, and `CouldNotVerify` where nobody answers.
     """
     hosts = []
     if unproven:

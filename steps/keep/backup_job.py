@@ -43,16 +43,8 @@ class Sql:
     """A psql that stays open, so that one transaction lasts as long as we need it."""
 
     def __init__(self, configuration: Facts, database: str) -> None:
-        command = [
-            "psql",
-            "-XAtq",
-            "-F",
-            "\x1f",
-            "-v",
-            "ON_ERROR_STOP=1",
-            f"--port={configuration['port']}",
-            f"--dbname={database}",
-        ]
+        command = ["psql", "-XAtq", "-F", "\x1f", "-v", "ON_ERROR_STOP=1",
+                   f"--port={configuration['port']}", f"--dbname={database}"]  # fmt: skip
         self._psql = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for name, value in configuration["settings"].items():
             self.ask(f"SELECT set_config('{name}', '{value}', false);")
@@ -300,15 +292,8 @@ def back_up(configuration: Facts, job: str) -> Facts:
     objects["globals.sql"] = bucket.stream(f"{name}/globals.sql", ["pg_dumpall", port, "--globals-only"], 0)
     entries, moments = listing(configuration["directories"])
     total = sum(facts[4] for facts in entries.values())
-    tar = [
-        "tar",
-        "--create",
-        "--directory=/",
-        "--use-compress-program=gzip -1",
-        "--acls",
-        "--xattrs",
-        "--numeric-owner",
-    ]
+    tar = ["tar", "--create", "--directory=/", "--use-compress-program=gzip -1", "--acls", "--xattrs",
+           "--numeric-owner"]  # fmt: skip
     paths = [directory.lstrip("/") for directory in configuration["directories"]]
     # 1 says that a file changed or went while it was read: on a living host that is no failure.
     objects["files.tar.gz"] = bucket.stream(f"{name}/files.tar.gz", [*tar, "--", *paths], total, good=(0, 1))
@@ -395,13 +380,8 @@ def _test_database(configuration: Facts, manifest: Facts, fetched: Callable[[str
 
 
 def _restored(configuration: Facts, manifest: Facts, fetched: Callable[[str], Any], scratch: str) -> list[str]:
-    command = [
-        "pg_restore",
-        f"--port={configuration['port']}",
-        "--exit-on-error",
-        "--single-transaction",
-        f"--dbname={scratch}",
-    ]
+    command = ["pg_restore", f"--port={configuration['port']}", "--exit-on-error", "--single-transaction",
+               f"--dbname={scratch}"]  # fmt: skip
     with fetched(configuration["dump"]) as dump, subprocess.Popen(command, stdin=subprocess.PIPE) as restore:
         assert restore.stdin is not None
         try:

@@ -61,7 +61,7 @@ def _unfinished(run: Run, cloud: Cloud) -> Image | None:
 
 
 def create_request(plan: Plan, run: Run, instance: str, name: str) -> "CreateImageRequestTypeDef":
-    """What EC2 is asked for: an image of the root disk, without a reboot, since the target was put at rest."""
+    """The request to EC2: an image of the root disk, without a reboot, since the target was put at rest."""
     tags: list[TagTypeDef] = [
         {"Key": "Name", "Value": plan.image.name},
         {"Key": PLAN_TAG, "Value": plan.name},
@@ -87,7 +87,7 @@ def secrets(plan: Plan) -> list[str]:
     """Files with the application's and TLS secrets, for a plan that keeps them out of the image."""
     if plan.image.keep_secrets:
         return []
-    return [str(plan.application.environment_file), *(str(one.key) for one in plan.web.certificates)]
+    return [str(plan.application.environment_file), *(str(item.key) for item in plan.web.certificates)]
 
 
 def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> Image:

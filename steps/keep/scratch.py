@@ -72,7 +72,7 @@ def try_image(plan: Plan, run: Run, cloud: Cloud, image: Image) -> ScratchBoot:
         states=result.states,
         verdict=result.verdict,
         checks=len(result.results),
-        failed=[one for one in result.results if one.outcome not in PASS],
+        failed=[check for check in result.results if check.outcome not in PASS],
         leftovers=leftovers,
         seconds=round(time.monotonic() - begun, 3),
     )
@@ -84,7 +84,7 @@ def name_of(plan: Plan) -> str:
 
 
 def launch_request(plan: Plan, image_id: str, group: str) -> "RunInstancesRequestTypeDef":
-    """What EC2 is asked for: no profile, no further volume, and a public address for as long as it lives."""
+    """The request to EC2: no profile, no further volume, and a public address for as long as it lives."""
     tags = _tags(plan)
     return {
         "ImageId": image_id,
@@ -181,7 +181,7 @@ def _inspect(plan: Plan, facts: TargetFacts, image: Image, key: Path) -> list[st
 def inspect_command(plan: Plan, image: Image, key: str) -> list[str]:
     """The command that prints a line for each thing on the instance that no image may hold."""
     application = plan.application
-    secret = [str(application.environment_file), *(str(one.key) for one in plan.web.certificates)]
+    secret = [str(application.environment_file), *(str(item.key) for item in plan.web.certificates)]
     return [
         *_INSPECT, key, str(plan.target.volume.mount), image.instance_id, str(places.QUARANTINED), places.EGRESS_TABLE,
         "yes" if image.secrets else "no",

@@ -33,7 +33,7 @@ def lower_ttl(plan: Plan, run: Run, dns: Dns, cloud: Cloud) -> None:
     """Lower the records' TTL on every authoritative server, so that the change is seen within minutes."""
     if not run.has(DnsBefore):
         run.record(read_before(plan, dns))
-    # Before the change, and after it: the clock must know what caches may have been told until now.
+    # Before the change, and after it: the clock must know which TTL caches may have read until now.
     look_at_clock(plan, run, dns)
     before = run.records(DnsBefore)
     provider = provider_of(plan, dns, cloud)

@@ -35,7 +35,7 @@ LIMIT = 3600.0
 # $1 unit. The configuration file that the server is started with.
 _CONFIGURATION = 'systemctl show --property=ExecStart --value -- "$1" | grep -o "[^ ]*[.]conf" | head -n 1'
 _LOAD = script(__file__, "load_redis.sh")
-# Redis ends its data with a mark, so that a stream which broke off is told from a whole one.
+# Redis ends its data with a mark, so that a stream which broke off is recognised.
 _RECEIVE = f"""umask 077; cat >{ARRIVED}.part && redis-check-rdb {ARRIVED}.part >&2 && mv -f {ARRIVED}.part {ARRIVED}"""
 
 
