@@ -3,9 +3,9 @@
 The list reads as the article's procedure; the executor walks it from top to bottom.
 """
 
-from steps.build import finish, gems, nginx, pack, postgresql, quarantine, release, ruby, volume
+from steps.build import carry_over, gems, nginx, pack, postgresql, quarantine, release, ruby, volume
 from steps.keep import backups, image
-from steps.night import acceptance, checklist, cutover, names, notices, window
+from steps.night import acceptance, checklist, cutover, dns, notices, window
 from steps.provision import ami, firewall, first_login, instance, key_pair
 from steps.rehearse import application, data, files, redis, sampling
 from steps.step import Step
@@ -38,7 +38,7 @@ BUILD = (
     gems.install_gems,
     pack.configure_pack,
     nginx.configure_nginx,
-    finish.finish_build,
+    carry_over.finish_build,
 )
 """Install what the application needs, and the application."""
 
@@ -53,10 +53,10 @@ REHEARSE = (
 """Test with a copy of production data."""
 
 KEEP = (image.make_image, backups.schedule_backups, backups.test_restore)
-"""What must be there before the night: an image of the target, and backups."""
+"""What must be there before the cutover: an image of the target, and backups."""
 
-PREPARE = (checklist.write_checklist, names.lower_ttl, window.await_window)
-"""What must be done a while before the night, and the wait for it."""
+PREPARE = (checklist.write_checklist, dns.lower_ttl, window.await_window)
+"""What must be done ahead of the window, and the wait for it."""
 
 CUT_OVER = (
     cutover.close_source,
@@ -66,7 +66,7 @@ CUT_OVER = (
     redis.copy_redis_again,
     application.start_application_again,
     cutover.open_target,
-    names.change_dns,
+    dns.change_dns,
 )
 """Turn off the old environment, copy production's data, move DNS."""
 

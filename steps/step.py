@@ -57,10 +57,10 @@ def step(
     """Make a step of a function, whose parameters are names of `HANDED_OUT`.
 
     `harmless`: when its `gives` gate is already go, the step is skipped and recorded as already true.
-    `destroys`: what it destroys, said before it runs; such a step never runs once the target was opened.
+    `destroys`: what it destroys, shown before it runs; such a step never runs once the target was opened.
     `only_with`: the part of the plan without which there is nothing to do, as in "redis".
     `writes_to_source`: what it changes on production; without it no step is handed production writable.
-    `unproven`: why the target cannot be asked yet who it is; only the cloud's word on the instance is then proven.
+    `unproven`: why the target cannot prove its identity yet; only what the cloud shows of the instance is then proven.
     `changes_checks`: what it records decides which checks there are, so they are collected anew after it.
 
     Raises KeyError for a state that fixtures/states.py does not list, and `GonogoError` for an unknown parameter, or for

@@ -14,20 +14,7 @@ from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.policy import ingress, notices
 from fixtures.policy.ingress import Ingress
-from fixtures.run.journal import (
-    BackedOut,
-    BackOutStarted,
-    DnsRestored,
-    NoticeWithdrawn,
-    SourceReopened,
-    TargetAway,
-    TargetFenced,
-    TargetOpened,
-    TargetSaved,
-    TargetUnfenced,
-    TargetUnknown,
-    WritesGivenUp,
-)
+from fixtures.run import journal
 from fixtures.run.places import HELD, STATE_DIRECTORY
 from fixtures.run.records import (
     DataCopy,
@@ -49,7 +36,7 @@ from fixtures.scripts import text, with_arguments
 from steps.build import quarantine
 from steps.engine import guards
 from steps.night import cutover
-from steps.night.names import restore
+from steps.night.dns import restore
 from steps.night.notices import withdraw
 from steps.provision import firewall
 from steps.rehearse.application import start_pack, stop_pack, stop_pack_if_there
@@ -57,7 +44,7 @@ from steps.tools import fence
 from steps.tools.units import run_unit
 
 Confirm = Callable[[str, str], bool]
-"""Is given a text to show and the word that must be typed; whether it was."""
+"""Shows a text, asks for the word that must be typed, and says whether it was."""
 
 WORK = "the back-out"
 """What refusals and host locks name."""
@@ -71,7 +58,7 @@ _SAVE = text(__file__, "save.sh")
 def plan_back_out(run: Run) -> list[str]:
     """What a back-out of this run would do, a sentence each, in order."""
     sentences = []
-    if run.happened(TargetOpened):
+    if run.happened(journal.TargetOpened):
         sentences += [
             "The target is fenced: its users see a maintenance page, its pack, workers and cron stop, its roles may not "
             "log in.",
@@ -107,8 +94,8 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     target then serves again as before. Raises what connections raise; what was reached by then is in the journal.
     """
     run, plan = connections.run, connections.plan
-    if not run.happened(BackOutStarted):
-        run.journal(BackOutStarted())
+    if not run.happened(journal.BackOutStarted):
+        run.journal(journal.BackOutStarted())
     if run.has(TargetFacts):
         _leave_target(connections, confirm)
     if run.has(SourceClosure):
@@ -117,12 +104,12 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     if run.has(DnsBefore):
         with guards.guarded(connections, {"cloud"} if plan.dns.provider == "route53" else set(), WORK):
             restore(plan, run.records(DnsBefore), connections.dns, connections.cloud)
-        run.journal(DnsRestored())
+        run.journal(journal.DnsRestored())
     if run.has(Notices):
         with guards.guarded(connections, {"open_source"}, WORK):
             for path in withdraw(connections.open_source, plan):
-                run.journal(NoticeWithdrawn(file=path))
-    run.journal(BackedOut())
+                run.journal(journal.NoticeWithdrawn(file=path))
+    run.journal(journal.BackedOut())
 
 
 def _open_production(connections: Connections) -> None:
@@ -130,14 +117,13 @@ def _open_production(connections: Connections) -> None:
     closure = run.records(SourceClosure)
     fence.unfence(connections.open_source_db, closure.logins)
     cutover.release_units(source, closure, run.records(Survey))
-    # Kept under another name: this was a page of ours, but a back-out deletes nothing.
-    kept = HELD / "maintenance.html"
-    source.check(
-        ["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(plan.application.maintenance_page), str(kept)]
-    )
-    done = cutover.CLOSURE.with_name("closure-undone.json")
-    source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(cutover.CLOSURE), str(done)])
-    run.journal(SourceReopened())
+    # Both are gonogo's own files, but a back-out deletes nothing: they are kept under other names.
+    for path, kept in (
+        (plan.application.maintenance_page, HELD / "maintenance.html"),
+        (cutover.CLOSURE, cutover.CLOSURE.with_name("closure-undone.json")),
+    ):
+        source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(path), str(kept)])
+    run.journal(journal.SourceReopened())
 
 
 # --- the target ---------------------------------------------------------------------------------------------------------
@@ -146,26 +132,26 @@ def _open_production(connections: Connections) -> None:
 def _leave_target(connections: Connections, confirm: Confirm) -> None:
     """Fence the target, and where it was open save it and have its writes given up by word."""
     run, plan = connections.run, connections.plan
-    opened = run.happened(TargetOpened)
+    opened = run.happened(journal.TargetOpened)
     try:
         guards.prove_target(connections)
     except CouldNotVerify as error:
         if opened:
-            _ask_blindly(connections, confirm, error)
-        return run.journal(TargetAway(reason=error.found))
+            _accept_unknown_loss(connections, confirm, error)
+        return run.journal(journal.TargetAway(reason=error.found))
     except Refused as error:
-        # Another run's host, or nobody's: not ours to fence. Users may only have reached it through us once it opened.
+        # The host belongs to another run or to none, so this run does not fence it. Only an opened target had users.
         if opened:
             raise
-        return run.journal(TargetUnknown(reason=error.found))
+        return run.journal(journal.TargetUnknown(reason=error.found))
     with guards.locked(connections.target, run, WORK):
         if not opened:
             if stop_pack_if_there(connections.target, plan):
                 connections.target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
-            return run.journal(TargetFenced())
+            return run.journal(journal.TargetFenced())
         _fence(connections)
-        run.journal(TargetFenced())
-        if not run.happened(WritesGivenUp):
+        run.journal(journal.TargetFenced())
+        if not run.happened(journal.WritesGivenUp):
             _save(connections)
             _give_up_writes(connections, confirm)
         # The cloud's firewall too: whatever is started on the target by mistake, no user reaches it.
@@ -195,7 +181,7 @@ def _unfence(connections: Connections) -> None:
     start_pack(target, plan)
     quarantine.lift(target, plan)
     target.check(["rm", "-f", "--", str(plan.application.maintenance_page), str(FENCE)])
-    connections.run.journal(TargetUnfenced())
+    connections.run.journal(journal.TargetUnfenced())
 
 
 def operator_alone(plan: Plan) -> frozenset[Ingress]:
@@ -219,32 +205,32 @@ def _save(connections: Connections) -> None:
     plan, run = connections.plan, connections.run
     directory = saved_directory(plan, run)
     run_unit(connections.target, run, "back_out-save", save_script(plan, directory), LIMIT)
-    run.journal(TargetSaved(directory=str(directory)))
+    run.journal(journal.TargetSaved(directory=str(directory)))
 
 
 def written_since(copied: Mapping[str, TableCopy], live: Mapping[str, TableCopy]) -> dict[str, str]:
     """Table -> what happened to it since the copy, in words; tables that are equal are left out."""
-    told: dict[str, str] = {}
+    changes: dict[str, str] = {}
     for table in sorted({*copied, *live}):
         before, after = copied.get(table), live.get(table)
         if before is None or after is None:
-            told[table] = "a new table" if after else "no longer there"
+            changes[table] = "a new table" if after else "no longer there"
         elif after.rows != before.rows:
-            told[table] = f"{after.rows - before.rows:+d} rows"
+            changes[table] = f"{after.rows - before.rows:+d} rows"
         elif after.digest != before.digest:
-            told[table] = "rows changed"
-    return told
+            changes[table] = "rows changed"
+    return changes
 
 
 def database_since(copied: DataCopy, found: Mapping[str, Digest | CouldNotVerify]) -> dict[str, str]:
     """Table, or "large objects" -> what happened to it since the copy, or why that cannot be told."""
-    live = {name: one.copy_record() for name, one in found.items() if isinstance(one, Digest)}
+    live = {name: digest.copy_record() for name, digest in found.items() if isinstance(digest, Digest)}
     objects = live.pop(LARGE_OBJECTS, None)
     written = written_since(copied.tables, live)
     if objects and objects.digest != copied.large_objects_digest:
         written[LARGE_OBJECTS] = "changed"
     written |= dict.fromkeys(copied.unproven, "not known: it could not be read when it was copied")
-    unread = {name: one.found for name, one in found.items() if isinstance(one, CouldNotVerify)}
+    unread = {name: error.found for name, error in found.items() if isinstance(error, CouldNotVerify)}
     return written | {name: f"could not be read: {why}" for name, why in unread.items()}
 
 
@@ -255,7 +241,7 @@ def files_since(copied: Mapping[str, FileCount], live: Mapping[str, FileCount]) 
 
 
 def redis_since(plan: Plan) -> dict[str, str]:
-    """What is said of the target's Redis: jobs and sessions there are neither counted nor saved."""
+    """What the operator reads about the target's Redis: jobs and sessions there are neither counted nor saved."""
     return {plan.redis.unit: "whatever was put there: not counted, and kept in Redis alone"} if plan.redis else {}
 
 
@@ -289,10 +275,10 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
             found="something else",
             remedy="nothing is lost: the target serves again; `gonogo status` shows where the run stands",
         )
-    run.journal(WritesGivenUp(written=written))
+    run.journal(journal.WritesGivenUp(written=written))
 
 
-def _ask_blindly(connections: Connections, confirm: Confirm, error: CouldNotVerify) -> None:
+def _accept_unknown_loss(connections: Connections, confirm: Confirm, error: CouldNotVerify) -> None:
     """The target was open and is away: nothing can be counted or saved now."""
     plan = connections.plan
     text = (

@@ -19,21 +19,24 @@ def place_certificates(plan: Plan, source: Host, target: Host) -> None:
             _supply(plan, item, item.supplied_certificate, item.supplied_key, target)
             continue
         for path in (item.certificate, item.key):
-            how = source.check(["stat", "-L", "-c", "%a %U:%G", "--", str(path)]).strip()
-            mode, owner = placed(how, private=path == item.key)
+            mode_and_owner = source.check(["stat", "-L", "-c", "%a %U:%G", "--", str(path)]).strip()
+            mode, owner = placed(mode_and_owner, private=path == item.key)
             target.write_file(str(path), source.read_bytes(str(path)), mode, owner)
 
 
-def placed(how: str, *, private: bool) -> tuple[str, str]:
+def placed(mode_and_owner: str, *, private: bool) -> tuple[str, str]:
     """Mode and owner for the target, from "MODE OWNER:GROUP" on the source; others never read a private key."""
-    mode, owner = how.split()
+    mode, owner = mode_and_owner.split()
     bits = int(mode, 8)
     return f"{bits & 0o770 if private else bits:04o}", owner
 
 
 def _supply(plan: Plan, item: Certificate, certificate: Path, key: Path, target: Host) -> None:
-    for path, local, how in ((item.certificate, certificate, SUPPLIED_CERTIFICATE), (item.key, key, SUPPLIED_KEY)):
-        mode, owner = how.split()
+    for path, local, mode_and_owner in (
+        (item.certificate, certificate, SUPPLIED_CERTIFICATE),
+        (item.key, key, SUPPLIED_KEY),
+    ):
+        mode, owner = mode_and_owner.split()
         target.write_file(str(path), _read(plan.resolve(local)), mode, owner)
 
 

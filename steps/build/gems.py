@@ -29,13 +29,15 @@ def install_gems(plan: Plan, run: Run, target: Host) -> None:
     if plan.ruby.tarball is not None:
         ruby.link_programs(target, plan.ruby.tarball.prefix)
     after = ask(target, bundle_of(plan, wanted))
-    still = missing_gems(wanted, after)
-    if still or after.bundle is not None:
-        words = [f"{gem}: {after.gems[gem].error or after.gems[gem].version}" for gem in still] or [after.bundle or ""]
+    unusable = missing_gems(wanted, after)
+    if unusable or after.bundle is not None:
+        reasons = [f"{gem}: {after.gems[gem].error or after.gems[gem].version}" for gem in unusable] or [
+            after.bundle or ""
+        ]
         raise StepFailed(
             "the application's bundle on the target",
             expected="every gem of production's bundle, and each loads",
-            found="; ".join(words),
+            found="; ".join(reasons),
             remedy="put the gem on application.gem_source, or the library it names into application.packages",
         )
 

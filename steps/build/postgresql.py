@@ -81,14 +81,14 @@ def require_passwords(plan: Plan, target: Host, source_db: Database, target_db: 
     target.check(["systemctl", "reload", server_unit(plan)])
 
 
-def hba_lines(plan: Plan, of_md5: Sequence[str]) -> list[str]:
-    """The rules that come before all others; `of_md5` are further roles of which only an md5 hash is known."""
+def hba_lines(plan: Plan, md5_roles: Sequence[str]) -> list[str]:
+    """The rules that come before all others; `md5_roles` are further roles of which production has only an md5 hash."""
     method, name = plan.database.authentication, plan.database.name
     # Such a hash cannot be turned into a SCRAM one without the password. md5 takes both kinds.
-    own = [(role, "md5") for role in of_md5] if method != "md5" else []
+    own = [(role, "md5") for role in md5_roles] if method != "md5" else []
     return [
-        f"host {name} {who} {address} {how}"
-        for who, how in [*own, ("all", method)]
+        f"host {name} {role} {address} {form}"
+        for role, form in [*own, ("all", method)]
         for address in ("127.0.0.1/32", "::1/128")
     ]
 
@@ -109,7 +109,10 @@ def create_role_and_database(plan: Plan, run: Run, target: Host, target_db: Data
         sql.SQL("GRANT ALL PRIVILEGES ON DATABASE {database} TO {role}").format(**names), dbname="postgres"
     )
     if target_db.password_login(role, plan.database.password.reveal()) is not None:
-        _set_password(plan, target_db)
+        target_db.execute(
+            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(names["role"], sql.Literal(verifier(plan, target_db))),
+            dbname="postgres",
+        )
 
 
 def create_database(plan: Plan, survey: Survey) -> sql.Composed:
@@ -120,14 +123,6 @@ def create_database(plan: Plan, survey: Survey) -> sql.Composed:
         sql.Identifier(plan.database.name), sql.Identifier(plan.database.role),
         sql.Literal(survey.encoding), sql.Literal(survey.collation), sql.Literal(survey.ctype),
     )  # fmt: skip
-
-
-def _set_password(plan: Plan, target_db: Database) -> None:
-    role = plan.database.role
-    target_db.execute(
-        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier(plan, target_db))),
-        dbname="postgres",
-    )
 
 
 def verifier(plan: Plan, target_db: Database) -> str:

@@ -1,4 +1,4 @@
-"""The quarantine: while the target holds production's data without being production, it acts on nobody."""
+"""The quarantine: while the target holds production's data without being production, it sends nothing to anybody."""
 
 from pathlib import PurePosixPath
 
@@ -38,7 +38,7 @@ ExecStop=/usr/sbin/nft delete table inet {EGRESS_TABLE}
 [Install]
 WantedBy=sysinit.target
 """
-# "$@" are units. One that is not there yet is no mistake.
+# "$@" are units. A unit that is not installed yet is left out.
 _STOP = 'for u in "$@"; do systemctl stop -- "$u" 2>/dev/null || ! systemctl is-active --quiet -- "$u"; done'
 # $1 from, $2 to: moves the file if it is there, over an older one.
 _MOVE = 'set -eu; [ ! -e "$1" ] || { mkdir -p -- "$(dirname -- "$2")"; mv -fT -- "$1" "$2"; }'

@@ -47,7 +47,7 @@ def unpack_command(directory: str) -> list[str]:
 def stream(source: Host, target: Host, reader: Sequence[str], writer: Sequence[str]) -> None:
     """Pass what `reader` prints on the source to `writer` on the target; neither touches this machine's disk.
 
-    Raises `StepFailed` with the words of the one that failed.
+    Raises `StepFailed` with what the failed command printed.
     """
     outward, inward = source.shell.channel(reader), target.shell.channel(writer)
     try:
@@ -55,12 +55,12 @@ def stream(source: Host, target: Host, reader: Sequence[str], writer: Sequence[s
             inward.sendall(chunk)
         inward.shutdown_write()
         for host, command, channel in ((source, reader, outward), (target, writer, inward)):
-            words = channel.makefile_stderr().read().decode(errors="replace").strip()
+            printed = channel.makefile_stderr().read().decode(errors="replace").strip()
             if (code := channel.recv_exit_status()) != 0:
                 raise StepFailed(
                     f"`{shlex.join(command)}` on the {host.name}",
                     expected="exit code 0",
-                    found=f"exit code {code}: {words[-1000:]}",
+                    found=f"exit code {code}: {printed[-1000:]}",
                     remedy="mend the cause and run the same command again, which copies anew",
                 )
     except OSError as error:
@@ -77,14 +77,14 @@ def stream(source: Host, target: Host, reader: Sequence[str], writer: Sequence[s
 
 def _account(source: Host, user: str) -> list[str]:
     """Name, uid, group, gid, home, shell of the user on the source, and the further groups."""
-    told = source.check(["sh", "-c", 'getent passwd "$1" && id -gn "$1" && id -Gn "$1"', "account", user])
-    account, group, groups = told.splitlines()
+    answer = source.check(["sh", "-c", 'getent passwd "$1" && id -gn "$1" && id -Gn "$1"', "account", user])
+    account, group, groups = answer.splitlines()
     name, _, uid, gid, _, home, shell = account.split(":")
     return [name, uid, group, gid, home, shell, *(other for other in groups.split() if other != group)]
 
 
 def _other_releases(source: Host, release: str, plan: Plan) -> list[str]:
-    """Releases beside the current one: they would only be dead weight."""
+    """Releases beside the current one: the target does not need them."""
     parent = PurePosixPath(release).parent
     if parent == plan.application.home or not parent.is_relative_to(plan.application.home):
         return []

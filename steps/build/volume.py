@@ -1,7 +1,5 @@
 """The data disk, an EBS volume or the instance's own store: formatted only when it is blank, and mounted for good."""
 
-from collections.abc import Sequence
-
 from fixtures.connect.cloud import Cloud, kernel_name
 from fixtures.connect.host import Host
 from fixtures.errors import Refused, StepFailed
@@ -16,7 +14,7 @@ from steps.step import step
 from steps.tools import packages
 from steps.tools.units import run_unit
 
-MARKER = "data volume"
+FSTAB_BLOCK = "data volume"
 """Names our block in fstab."""
 
 _GIB = 1024**3
@@ -64,22 +62,23 @@ def _device(target: Host, volume: Volume, facts: TargetFacts, cloud: Cloud) -> s
             f"the data volume of {facts.instance_id}",
             expected=f"a volume attached as {volume.device}",
             found="none when the instance was launched",
-            remedy="attach it, or terminate the instance, then run the same command again",
+            remedy="see that target.volume.device is a free device name, terminate this new instance in the EC2 console, and begin "
+            "anew with `gonogo run --new`",
         )
     return target.check([*_FIND, volume.device, facts.volume_id]).strip()
 
 
 def _store(target: Host, volume: Volume, facts: TargetFacts, cloud: Cloud) -> str:
     """The instance's own disk, proven to be no EBS volume, not the root disk, and in nobody's use."""
-    found = target.check([*_FIND_STORE, volume.device]).split()
-    if not found:
+    disks = target.check([*_FIND_STORE, volume.device]).split()
+    if not disks:
         raise StepFailed(
             f"the instance store of {facts.instance_id}",
             expected=f"a disk of its own, as {volume.device} or as an NVMe instance store",
             found="none",
             remedy="choose an instance type that has one, or target.volume.kind ebs",
         )
-    device = volume.device if volume.device in found else found[0]
+    device = volume.device if volume.device in disks else disks[0]
     instance = cloud.instance()
     attached = {kernel_name(name) for name in (instance.volumes if instance else {})}
     reasons = target.check([*_IN_USE, device]).splitlines()
@@ -98,40 +97,36 @@ def right_size(volume: Volume, size: int) -> bool:
 
 def _format_if_blank(target: Host, run: Run, volume: Volume, device: str, facts: TargetFacts) -> str:
     """Where the device is mounted, "-" for nowhere."""
-    size, mounted_at, *signatures = target.check([*_LOOK, device]).splitlines()
-    words = " ".join(signatures).split()
+    size, mounted_at, *lines = target.check([*_LOOK, device]).splitlines()
+    signature = " ".join(lines).split()
     if not right_size(volume, int(size)):
         raise _refused(device, facts, f"{volume.size_gib} GiB", f"{int(size)} bytes")
     if mounted_at not in ("-", str(volume.mount)):
         raise _refused(device, facts, f"mounted nowhere, or at {volume.mount}", f"mounted at {mounted_at}")
-    if not words:
+    if not signature:
         command = format_command(volume, device, data_disk(facts))
         run_unit(target, run, "mount_data_volume-mkfs", command, 600)
-    elif not _ours(words, volume, data_disk(facts)):
-        raise _refused(device, facts, "blank: no signature of any file system", " ".join(words))
+    elif set(signature) != {filesystem_uuid(data_disk(facts)), volume.filesystem}:
+        raise _refused(device, facts, "blank: no signature of any file system", " ".join(signature))
     return mounted_at
-
-
-def _ours(words: Sequence[str], volume: Volume, disk: str) -> bool:
-    return set(words) == {filesystem_uuid(disk), volume.filesystem}
 
 
 def _list_in_fstab(target: Host, volume: Volume, facts: TargetFacts) -> None:
     line = fstab_line(volume, data_disk(facts))
     device, _, _, options, *_ = line.split()
     others = [
-        one
-        for one in ask(target, mounts.FSTAB)
-        if one.target == str(volume.mount) and (one.source, ",".join(one.options)) != (device, options)
+        entry
+        for entry in ask(target, mounts.FSTAB)
+        if entry.target == str(volume.mount) and (entry.source, ",".join(entry.options)) != (device, options)
     ]
     if others:
         raise Refused(
             f"{mounts.PATH} on the target",
-            expected=f"no line of others for {volume.mount}",
+            expected=f"no line for {volume.mount} but gonogo's own",
             found=f"{others[0].source}, {','.join(others[0].options)}",
             remedy="remove that line, or name another mount in target.volume.mount, then run the same command again",
         )
-    target.edit_block(mounts.PATH, MARKER, [line], validate=["findmnt", "--verify", "--tab-file", "{file}"])
+    target.edit_block(mounts.PATH, FSTAB_BLOCK, [line], validate=["findmnt", "--verify", "--tab-file", "{file}"])
 
 
 def _refused(device: str, facts: TargetFacts, expected: str, found: str) -> Refused:
@@ -139,5 +134,5 @@ def _refused(device: str, facts: TargetFacts, expected: str, found: str) -> Refu
         f"{device} on the target ({data_disk(facts)})",
         expected=expected,
         found=found,
-        remedy="nothing was changed; see which volume is attached there, and mend target.volume",
+        remedy="nothing was changed; see in the EC2 console which volume is attached there, and correct target.volume in the plan",
     )

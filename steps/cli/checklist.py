@@ -1,4 +1,4 @@
-"""`gonogo checklist`: the night's document, whenever somebody wants to read it."""
+"""`gonogo checklist`: the checklist for the cutover, whenever somebody wants to read it."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,7 @@ def checklist(
         Path | None, typer.Option(help="a file to write; .html makes a page to print, else Markdown")
     ] = None,
 ) -> None:
-    """Write the night's document from the plan: window, people, steps, tests, times, and how to go back."""
+    """Write the checklist for the cutover from the plan: window, people, steps, tests, times, and how to go back."""
     plan = load_plan(plan_file)
     form = "html" if out is not None and out.suffix in {".html", ".htm"} else "md"
     with TemporaryDirectory() as directory:

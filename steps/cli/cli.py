@@ -64,7 +64,7 @@ def show_plan(plan_file: PlanFile = Path("plan.toml")) -> None:
 @clear_errors
 def status(
     plan_file: PlanFile = Path("plan.toml"),
-    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON, for scripts")] = False,
 ) -> None:
     """Say where the migration stands."""
     plan = load_plan(plan_file)
@@ -96,7 +96,7 @@ def status(
 
 
 def _situation(current: Run | None, done: Mapping[str, object]) -> str:
-    """Words that operators know from AWS's own migration services."""
+    """The run's situation, in the terms of AWS's own migration services."""
     if current is None:
         return "not ready"
     for end, words in ((BackedOut, "backed out"), (Accepted, "cutover complete")):
@@ -150,7 +150,12 @@ def report(plan_file: PlanFile = Path("plan.toml"), run_directory: RunDirectory 
         plan = load_plan(plan_file)
         runs = runs_of(plan, RUNS)
         if not runs:
-            raise Refused("the report", expected="a run", found="none yet", remedy="`gonogo run` makes one")
+            raise Refused(
+                f"the plan {plan.name}",
+                expected="a run to report on",
+                found="none yet",
+                remedy="`gonogo run` makes one",
+            )
         run_directory = runs[-1].directory
     if not Pages(Run(run_directory)).finish():
         raise GonogoError(
@@ -163,6 +168,6 @@ def report(plan_file: PlanFile = Path("plan.toml"), run_directory: RunDirectory 
 
 
 def main() -> None:
-    """Enter at the console script `gonogo`; nobody reads a secret on its terminal."""
+    """Run the command line; what it prints passes through redaction."""
     sys.stdout, sys.stderr = Redacting(sys.stdout), Redacting(sys.stderr)
     app()

@@ -23,15 +23,17 @@ from steps.engine.progress import Progress
 
 @clear_errors
 def discover(
-    who: Annotated[str, typer.Argument(metavar="USER@HOST", help="production, and a user who may use sudo there")],
-    port: Annotated[int, typer.Option(help="of SSH")] = 22,
-    key: Annotated[Path, typer.Option(help="private key")] = Path("~/.ssh/id_ed25519"),
+    production: Annotated[
+        str, typer.Argument(metavar="USER@HOST", help="production's address, and a user who may use sudo there")
+    ],
+    port: Annotated[int, typer.Option(help="production's SSH port")] = 22,
+    key: Annotated[Path, typer.Option(help="your private key")] = Path("~/.ssh/id_ed25519"),
     host_key: Annotated[str, typer.Option(help="'TYPE BASE64'; without it, your known_hosts must hold one")] = "",
     jump: Annotated[str, typer.Option(metavar="USER@HOST", help="reach it through this host, with the same key")] = "",
     jump_host_key: Annotated[str, typer.Option(help="'TYPE BASE64' of the jump host")] = "",
     sudo_password_env: Annotated[str, typer.Option(metavar="NAME", help="variable that holds sudo's password")] = "",
-    database: Annotated[str, typer.Option(help="the application's, where several are there")] = "",
-    name: Annotated[str, typer.Option(help="of the plan", show_default="the application's")] = "",
+    database: Annotated[str, typer.Option(help="the application's database, where the server has several")] = "",
+    name: Annotated[str, typer.Option(help="the plan's name", show_default="the application's")] = "",
     out: Annotated[Path, typer.Option(help="the drafted plan; the survey is stored beside it")] = Path("plan.toml"),
     page_file: Annotated[Path, typer.Option("--page", help="the page (.md for Markdown)")] = Path("survey.html"),
     force: Annotated[bool, typer.Option("--force", help="overwrite a plan that is there")] = False,
@@ -40,17 +42,17 @@ def discover(
     if out.exists() and not force:
         raise Refused(f"the plan {out}", expected="no such file yet", found="it is there",
                       remedy="name another one with --out, or give --force")  # fmt: skip
-    login = _login(who, port, key, host_key, jump, jump_host_key, sudo_password_env)
+    login = _login(production, port, key, host_key, jump, jump_host_key, sudo_password_env)
     progress = Progress()
     with progress.working(f"surveying {login.address}"):
         host = open_host("source", login, lambda path: path.expanduser().resolve(), read_only=True)
         try:
             if not host.shell.enforced:
-                raise Refused(f"production at {login.address}", expected="a kernel that refuses our writes",
-                              found="it would not", remedy="see that unshare(1) is there and root may use it")  # fmt: skip
+                raise Refused(f"production at {login.address}", expected="a kernel that keeps gonogo's commands from writing",
+                              found="one that does not", remedy="install util-linux there, and see that `sudo unshare --mount true` works")  # fmt: skip
             shown = host.connection.transport.get_remote_server_key()
-            told = host.connection.run('printf %s "$SSH_CONNECTION"', warn=True).stdout
-            found = survey(host, database, told)
+            ssh_connection = host.connection.run('printf %s "$SSH_CONNECTION"', warn=True).stdout
+            found = survey(host, database, ssh_connection)
         finally:
             host.close()
     relative = os.path.relpath(login.key_file.expanduser().resolve(), out.resolve().parent)
@@ -78,7 +80,7 @@ def _say(progress: Progress, found: Discovered, undecided: int, out: Path, page_
         f"{len(app.pack)} application servers on ports {', '.join(map(str, app.ports)) or 'none'}, {len(app.workers)} workers",
         f"PostgreSQL {found.postgresql.version}, database {app.database or 'to be decided'}; Ruby {app.ruby or 'not found'},"
         f" {len(app.gems)} gems",
-        f"{sum(one.files for one in app.uploads)} files of users; {len(found.touchpoints)} touchpoints",
+        f"{sum(upload.files for upload in app.uploads)} files of users; {len(found.touchpoints)} touchpoints",
     ):
         progress.say(f"  {line}")
     for risk in found.risks:
@@ -86,12 +88,12 @@ def _say(progress: Progress, found: Discovered, undecided: int, out: Path, page_
     progress.say(f"plan: {out}, {undecided} decisions marked DECIDE\npage: {page_file}\nsurvey: {stored}", "bold")
 
 
-def _login(who: str, port: int, key: Path, host_key: str, jump: str, jump_key: str, sudo: str) -> Login:
-    user, at, address = who.rpartition("@")
+def _login(production: str, port: int, key: Path, host_key: str, jump: str, jump_key: str, sudo: str) -> Login:
+    user, at, address = production.rpartition("@")
     jump_user, jump_at, jump_address = jump.rpartition("@")
     if not at or not user or not address or (jump and not jump_at):
-        raise Refused("gonogo discover", expected="USER@HOST", found=who if not (at and user and address) else jump,
-                      remedy="name the user too: it is part of the plan")  # fmt: skip
+        raise Refused("gonogo discover", expected="USER@HOST", found=production if not (at and user and address) else jump,
+                      remedy="name the user too, as in admin@192.0.2.1: the plan needs it")  # fmt: skip
     try:
         over = Jump(address=jump_address, user=jump_user, key_file=key, host_key=jump_key) if jump else None
         password = Secret(env=sudo) if sudo else None
@@ -101,4 +103,4 @@ def _login(who: str, port: int, key: Path, host_key: str, jump: str, jump_key: s
         first = error.errors(include_url=False, include_input=False)[0]
         where = re.sub(r"_", "-", ".".join(str(part) for part in first["loc"]))
         raise Refused(f"gonogo discover: {where}", expected="what a plan takes there", found=first["msg"],
-                      remedy="see `gonogo discover --help`") from None  # fmt: skip
+                      remedy="correct that option; `gonogo discover --help` lists them") from None  # fmt: skip

@@ -25,7 +25,7 @@ HostsFile = Annotated[Path, typer.Option("--file", help="another hosts file")]
 @hosts.command()
 @clear_errors
 def add(plan_file: PlanFile = Path("plan.toml"), file: HostsFile = hostsfile.PATH) -> None:
-    """Lead production's names to the target, on this machine alone; other lines stay as they are."""
+    """Point production's names to the target, on this machine alone; other lines stay as they are."""
     plan = load_plan(plan_file)
     addresses = _addresses(plan)
     text = hostsfile.read(file)
@@ -35,13 +35,13 @@ def add(plan_file: PlanFile = Path("plan.toml"), file: HostsFile = hostsfile.PAT
             str(file),
             expected=f"no entry of its own for {', '.join(hostsfile.names(plan))}",
             found="; ".join(map(str, foreign)),
-            remedy="take it out first: it would hide either production or the target",
+            remedy=f"take these lines out of {file} by hand: they would hide either production or the target",
         )
     new = hostsfile.added(text, plan, addresses)
     if new != text:
         hostsfile.replace(file, new)
     _say(plan, addresses, f"in {file}:")
-    Progress().say("take it out again after the night: gonogo hosts remove", "bold")
+    Progress().say("take it out again after the cutover: gonogo hosts remove", "bold")
 
 
 @hosts.command()
@@ -67,7 +67,7 @@ def show(plan_file: PlanFile = Path("plan.toml"), file: HostsFile = hostsfile.PA
         Progress().say(f"{file}, {line} ({'gonogo' if line.ours else 'not from gonogo'})")
     if not found:
         Progress().say(f"{file}: nothing for {', '.join(hostsfile.names(plan))}")
-    _say(plan, _addresses(plan), f"what leads to the target (Windows: {hostsfile.WINDOWS}):")
+    _say(plan, _addresses(plan), f"lines that point to the target (Windows: {hostsfile.WINDOWS}):")
 
 
 def _addresses(plan: Plan) -> list[str]:
@@ -99,7 +99,7 @@ def _about(file: Path, text: str, plan: Plan) -> list[hostsfile.HostsLine]:
             f"the block of gonogo in {file}",
             expected="a BEGIN and an END line",
             found=str(error),
-            remedy="mend the marks by hand; nothing was changed",
+            remedy="mend the BEGIN and END lines by hand; nothing was changed",
         ) from None
 
 

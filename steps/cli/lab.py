@@ -48,12 +48,14 @@ def _say(line: str) -> None:
 def up(
     name: Name = "lab",
     variant: VariantName = FIRST.name,
-    rehearsed: Annotated[bool, typer.Option("--rehearsed", help="as it stands before the cutover")] = False,
+    rehearsed: Annotated[
+        bool, typer.Option("--rehearsed", help="bring it up rehearsed, as it stands before the cutover")
+    ] = False,
     ttl: Annotated[
-        int | None, typer.Option(min=1, help="of production's DNS records, in seconds", show_default="an hour")
+        int | None, typer.Option(min=1, help="of production's DNS records, in seconds", show_default="3600")
     ] = None,
 ) -> None:
-    """Bring a lab up; twice is fine."""
+    """Bring a lab up; one that is up already stays as it is."""
     restore = None
     anew = control.lab_status(name).state == "down"
     if rehearsed and anew:
@@ -73,7 +75,7 @@ def up(
 
 def _make_snapshot(name: str, variant: str, to: Path) -> None:
     """Run everything before the cutover once, and keep the lab and the run as they then are."""
-    Progress().say("the first time, the way to the rehearsal is walked once and kept", "bold")
+    Progress().say("there is no rehearsed lab yet: everything before the cutover is run once and kept", "bold")
     status = control.lab_up(name, progress=_say, variant=variant)
     done = subprocess.run(
         cli_lab_drill.gonogo(status.plan, "run", "--yes", "--new", "--until", "night_prepared"), check=False
@@ -124,8 +126,8 @@ def down(
     forget: Annotated[bool, typer.Option("--forget", help="remove the cached images too")] = False,
 ) -> None:
     """Take a lab down; nothing of it is left."""
-    for one in control.lab_names() if every else [name]:
-        control.lab_down(one, progress=_say)
+    for lab_name in control.lab_names() if every else [name]:
+        control.lab_down(lab_name, progress=_say)
     if forget:
         images.forget()
     default = ROOT / "plan.toml"
@@ -192,13 +194,13 @@ def drill(
     say = Progress().say
     control.lab_down(name, progress=lambda _: None)
     drilled = []
-    for one in cli_lab_drill.drill(name, bring_up):
-        drilled.append(one)
+    for trial in cli_lab_drill.drill(name, bring_up):
+        drilled.append(trial)
         say(
-            f"{one.step:26} {one.wrong or f'production is open again after {one.seconds} s'}",
-            "red" if one.wrong else "green",
+            f"{trial.step:26} {trial.wrong or f'production is open again after {trial.seconds} s'}",
+            "red" if trial.wrong else "green",
         )
-    if any(one.wrong for one in drilled):
+    if any(trial.wrong for trial in drilled):
         raise typer.Exit(1)
     say(f"\nfor your plan's waivers file:\n{cli_lab_drill.attestation(drilled, who)}")
 

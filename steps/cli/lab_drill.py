@@ -22,7 +22,7 @@ from steps.engine.executor import ended
 from steps.engine.gate import ROOT
 
 SETTLE_SECONDS = 3.0
-"""How long users work on after each back-out, so that their requests tell who serves them."""
+"""How long users work on after each back-out, so that their requests show which host serves them."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,18 @@ def drill(name: str, bring_up: Callable[[], Path]) -> Iterator[Drilled]:
 
 
 def gonogo(plan: Path, *arguments: str) -> list[str]:
-    """The command line of a gonogo of its own, about this plan."""
+    """The command line that runs gonogo on this plan in a process of its own."""
     return [sys.executable, "-m", "steps", arguments[0], "--plan", str(plan), *arguments[1:]]
 
 
 def _gonogo(plan: Path, wanted: int, *arguments: str) -> str:
     done = subprocess.run(
-        gonogo(plan, *arguments),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        gonogo(plan, *arguments), cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    said = (done.stdout + done.stderr).strip()
-    return "" if done.returncode == wanted else f"`gonogo {' '.join(arguments)}` ended with {done.returncode}:\n{said}"
+    printed = (done.stdout + done.stderr).strip()
+    return (
+        "" if done.returncode == wanted else f"`gonogo {' '.join(arguments)}` ended with {done.returncode}:\n{printed}"
+    )
 
 
 def _not_back(name: str, plan: Plan) -> str:
@@ -106,8 +103,8 @@ def _not_back(name: str, plan: Plan) -> str:
 
 def attestation(drilled: list[Drilled], who: str) -> str:
     """The lines for the plan's waivers file that say what was rehearsed, when, and by whom."""
-    steps = ", ".join(one.step for one in drilled)
-    slowest = max(one.seconds for one in drilled)
+    steps = ", ".join(trial.step for trial in drilled)
+    slowest = max(trial.seconds for trial in drilled)
     return (
         '[[attestation]]\nwhat = "back-out drill"\n'
         f'who = "{who}"\n'

@@ -91,14 +91,14 @@ def _advance(plan: Plan, current: Run, until: str, *, resumed: bool, each: bool,
     if resumed:
         current.journal(Resumed())
     progress.say(f"{'resuming' if resumed else 'run'} {current.directory.relative_to(ROOT)}", "bold")
-    with _whatever_stops_it(plan, current, progress):
+    with _advice_when_stopped(plan, current, progress):
         if not yes:
-            _somebody_answers(current, until, each=each)
+            _require_answers(current, until, each=each)
         _walk(plan, current, progress, until, _asker(plan, each=each, yes=yes))
 
 
 @contextmanager
-def _whatever_stops_it(plan: Plan, current: Run, progress: Progress) -> Iterator[None]:
+def _advice_when_stopped(plan: Plan, current: Run, progress: Progress) -> Iterator[None]:
     """Say with every failure and interruption what an operator with production closed needs."""
     try:
         yield
@@ -110,19 +110,19 @@ def _whatever_stops_it(plan: Plan, current: Run, progress: Progress) -> Iterator
         raise
 
 
-def _somebody_answers(current: Run, until: str, *, each: bool) -> None:
+def _require_answers(current: Run, until: str, *, each: bool) -> None:
     """Refuse at once where a question would find nobody later on, with production closed already."""
     done = finished_steps(current)
     for step in STEPS:
         if step.name not in done and (each or "target_open" in step.gives):
-            _terminal()
+            _require_terminal()
         if until and states.expand(until)[-1] in step.gives:
             return
 
 
 def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Callable[[Step], bool]) -> None:
     if not current.happened(SourceClosed):
-        with progress.working("who is who: account, source, target"):
+        with progress.working("proving which is which: account, source, target"):
             connections = Connections(plan, current, may_change=False)
             try:
                 preflight(connections)
@@ -164,15 +164,18 @@ def _asker(plan: Plan, *, each: bool, yes: bool) -> Callable[[Step], bool]:
     return ask
 
 
-def _terminal() -> None:
+def _require_terminal() -> None:
     if not sys.stdin.isatty():
         raise Refused(
-            "a question", expected="a terminal to ask on", found="none", remedy="give --yes where that is meant"
+            "a question that must be answered",
+            expected="a terminal to type the answer on",
+            found="none: standard input is no terminal",
+            remedy="run the same command in a terminal; --yes answers every question, opening the target included",
         )
 
 
 def _typed(question: str, word: str) -> bool:
-    _terminal()
+    _require_terminal()
     try:
         return bool(typer.prompt(question, default="", show_default=False) == word)
     except typer.Abort:  # Ctrl-C or Ctrl-D at the question
@@ -207,10 +210,15 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
                 return yes or _typed(f"Type {word} to accept", word)
 
         if not current.has(Opening) and not yes and not _typed(f"Type {hostname} to back out", hostname):
-            raise Refused("the back-out", expected="your word", found="no", remedy="nothing was changed")
+            raise Refused(
+                "the back-out",
+                expected=f"{hostname}, typed at the question",
+                found="something else, or nothing",
+                remedy="nothing was changed; run `gonogo back-out` again when you are ready",
+            )
         connections = Connections(plan, current, may_change=True)
         try:
-            with _whatever_stops_it(plan, current, progress), progress.working("backing out"):
+            with _advice_when_stopped(plan, current, progress), progress.working("backing out"):
                 way_back.back_out(connections, confirm)
         finally:
             connections.close()

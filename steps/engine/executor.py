@@ -24,7 +24,7 @@ class GateClosed(GonogoError):
 
     def __init__(self, result: GateResult, step: str, moment: str) -> None:
         bad = [r for r in result.results if r.outcome not in PASS]
-        # What is known to be wrong is said before what could not be found out.
+        # Checks that found something wrong come before checks that could not verify.
         bad.sort(key=lambda r: r.outcome is not Verdict.NO_GO)
         super().__init__(
             f"the gate {moment} {step}: {', '.join(result.states)}",
@@ -87,7 +87,7 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                     f"the plan {plan.path}",
                     expected=f"the plan that run {run.name} began with (kept in {run.directory / 'plan.toml'})",
                     found="it was edited since",
-                    remedy="undo the edit, or back out and begin anew with `gonogo run --new`",
+                    remedy="undo the edit, or go back with `gonogo back-out` and begin anew with `gonogo run --new`",
                 )
             return run, True
     if runs and anew and runs[-1].happened(journal.SourceClosed) and not _over(runs[-1]):
@@ -103,7 +103,7 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
 
 
 def ended(run: Run, end: type[journal.Accepted | journal.BackedOut]) -> bool:
-    """Whether the run ended so, and a gate said so after it: a claim alone is no end."""
+    """Whether the journal holds this end of the run, and a gate proved it afterwards: the entry alone is no proof."""
     claimed = ""
     proven = False
     for entry in run.entries():
@@ -147,11 +147,11 @@ class Executor:
         done = finished_steps(self.run)
         for number, step in enumerate(self.steps, start=1):
             if step.name not in done:
-                self._one(number, step, confirm)
+                self._take(number, step, confirm)
             if last in step.gives:
                 return
 
-    def _one(self, number: int, step: Step, confirm: Callable[[Step], bool]) -> None:
+    def _take(self, number: int, step: Step, confirm: Callable[[Step], bool]) -> None:
         unopened = bool(step.destroys) or any("target_open" in later.gives for later in self.steps[number:])
         if unopened and self.run.happened(journal.TargetOpened):
             raise guards.opened_already(f"the step {step.name}", "the run's journal")
@@ -170,9 +170,9 @@ class Executor:
         if not confirm(step):
             raise Refused(
                 f"the step {step.name}",
-                expected="your word",
-                found="no",
-                remedy="run the same command again when ready",
+                expected="your consent, typed at the question",
+                found="another answer, or none",
+                remedy="nothing was changed by it; run the same command again when you are ready",
             )
         if step.destroys:
             self.progress.say(f"      destroys {step.destroys}")
@@ -212,7 +212,7 @@ class Executor:
                 work,
                 expected="to finish",
                 found=f"{type(error).__name__}: {error}",
-                remedy=f"this is a fault of gonogo; the step may be half-done; run the same command again, it starts at "
+                remedy=f"this is a fault of gonogo; the step may be half done; run the same command again, it starts at "
                 f"{step.name}",
             )
             failed = journal.StepFailed(step=step.name, problem=Problem.of(fault), traceback=traceback.format_exc())
@@ -230,7 +230,7 @@ def _counts(result: GateResult) -> str:
 
 
 def describe(check: CheckResult) -> str:
-    """One check that is not go, for people: the verdict, the check, and its own words."""
+    """One check that is not go, for people: its verdict, its name and its problem."""
     return f"{check.outcome.value}: {check.id.removeprefix('checks/')}\n" + "\n".join(
         f"    {line}" for line in str(check.problem or "").splitlines()
     )

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = "catalogue.json"
 MINUTES = 15
-"""A gate that says nothing for this long is stopped and could not verify."""
+"""A gate whose pytest prints nothing for this long is stopped; its verdict is could-not-verify."""
 
 
 def clean_environment() -> dict[str, str]:
@@ -167,18 +167,18 @@ class Gates:
     def _pytest(self, arguments: list[str], output: Path) -> int:
         process = _SERVER.Process(target=_gate, args=(arguments, clean_environment(), str(output), known_secrets))
         process.start()
-        told, moved = 0, time.monotonic()
+        read, moved = 0, time.monotonic()
         while process.is_alive() and time.monotonic() - moved < MINUTES * 60:
             process.join(1)
             size = output.stat().st_size if output.exists() else 0
-            if size != told:
-                _tell(output, told)
-                told, moved = size, time.monotonic()
+            if size != read:
+                _pass_on(output, read)
+                read, moved = size, time.monotonic()
         if process.is_alive():
             process.kill()
             process.join()
             with output.open("a", encoding="utf-8") as file:
-                file.write(f"\nstopped: it had said nothing for {MINUTES} minutes\n")
+                file.write(f"\ngonogo stopped this gate: pytest had printed nothing for {MINUTES} minutes\n")
         return -1 if process.exitcode is None else process.exitcode
 
 
@@ -200,7 +200,7 @@ def read_catalogue(run: Run) -> dict[str, Check]:
 
 
 def _label(states: Sequence[str]) -> str:
-    """How a gate's files are called, beside its number."""
+    """The part of a gate's file names that follows its number."""
     return "+".join(states)[:80]
 
 
@@ -208,23 +208,15 @@ def _label(states: Sequence[str]) -> str:
 # testinfra is left out: pytest must load it itself, to rewrite its assertions.
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    [
-        "pytest",
-        "boto3",
-        "botocore.httpsession",
-        "requests",
-        "psycopg2.extras",
-        "dns.resolver",
-        "paramiko",
-        "fixtures.plan",
-    ]
-)
+    ["pytest", "boto3", "botocore.httpsession", "requests", "psycopg2.extras", "dns.resolver", "paramiko",
+     "fixtures.plan"]
+)  # fmt: skip
 
 
-def _tell(path: Path, begin: int) -> None:
-    """Say what checks told of how far they are, from a place in the log on."""
+def _pass_on(path: Path, offset: int) -> None:
+    """Pass on the lines of progress that checks printed into the log from this offset on."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        file.seek(begin)
+        file.seek(offset)
         for line in file:
             if line.startswith(NEWS):
                 log.info("%s", line.removeprefix(NEWS).rstrip())
@@ -245,7 +237,7 @@ def _gate(arguments: list[str], environment: dict[str, str], log: str, hidden: d
 
 
 def last_words(log: Path, most: int = 600) -> str:
-    """The end of what pytest printed: the reason when it did not come as far as a verdict."""
+    """The end of what pytest printed, which names the reason when there is no verdict."""
     try:
         return log.read_text(encoding="utf-8", errors="replace").strip()[-most:] or "it printed nothing"
     except OSError:

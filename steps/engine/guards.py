@@ -1,4 +1,4 @@
-"""What is proven before anything is changed: who is who, that the target is not opened, that no other run is at work.
+"""What is proven before anything is changed: which host is which, that the target is not opened, that no other run is at work.
 
 The executor, the way back and `gonogo lock` ask for it; what is proven follows from what a step is handed.
 """
@@ -29,7 +29,7 @@ def guarded(
     """Let the block change what it is `handed`, once everything is proven, and keep other runs away meanwhile.
 
     `work` is what refusals and host locks name. `unopened`: it must not happen any more once the target was opened.
-    `unproven`: the target cannot be asked yet who it is. Raises `Refused`, and `CouldNotVerify` where nobody answers.
+    `unproven`: the target cannot prove its identity yet. Raises `Refused`, and `CouldNotVerify` where nobody answers.
     """
     hosts = []
     if unproven:
@@ -85,8 +85,8 @@ def prove_target(connections: Connections, *, database: bool = False) -> bool:
     facts, survey = prove_instance(connections), run.records(Survey)
     if target.address != facts.public_address:
         raise _refused("the host we are logged in to", f"the address {facts.public_address}", target.address)
-    told = target.check([*_IDENTITY, *map(str, (MARKER, OPENED, plan.postgresql.version, plan.data_directory))])
-    machine, instance_id, marked, opened, *clusters = told.splitlines()
+    answer = target.check([*_IDENTITY, *map(str, (MARKER, OPENED, plan.postgresql.version, plan.data_directory))])
+    machine, instance_id, marked, opened, *clusters = answer.splitlines()
     if machine == survey.machine_id:
         raise _refused("the host we are logged in to", "the target", f"the source: its machine id is {machine}")
     if instance_id != facts.instance_id:

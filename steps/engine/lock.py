@@ -26,9 +26,9 @@ def plan_lock(runs: Path, plan_name: str, operator: str, why: str) -> Iterator[N
             file.seek(0)
             raise Locked(
                 f"the plan {plan_name}",
-                expected="nobody else at work on it",
-                found=file.read().strip() or "a lock without a name",
-                remedy="wait for that process to end, or end it; its lock ends with it",
+                expected="no other gonogo command at work on it",
+                found=file.read().strip() or "another process, which has not written its name yet",
+                remedy="wait for that process to end, or press Ctrl-C in its terminal; its lock ends with it",
             ) from None
         file.truncate(0)
         file.write(f"{operator}, {why}, since {now():%Y-%m-%dT%H:%M:%SZ}, process {os.getpid()}\n")

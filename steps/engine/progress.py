@@ -15,7 +15,7 @@ from rich.status import Status
 from fixtures.redaction import redact
 
 QUIET_SECONDS = 8
-"""On a plain output, how long a step may say nothing before its time is printed."""
+"""On a plain output, how many seconds a step may print nothing before its running time is shown."""
 
 
 class Progress:
@@ -36,10 +36,10 @@ class Progress:
                     file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
 
     def listen(self) -> None:
-        """Say what steps log while they work (a fingerprint, what is waited for)."""
+        """Show what steps log while they work, such as a fingerprint, or what they wait for."""
         logger = logging.getLogger("steps")
         logger.setLevel(logging.INFO)
-        logger.addHandler(_Said(self))
+        logger.addHandler(_LogToProgress(self))
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -70,7 +70,7 @@ class Progress:
             status.start()
 
 
-class _Said(logging.Handler):
+class _LogToProgress(logging.Handler):
     def __init__(self, progress: Progress) -> None:
         super().__init__(logging.INFO)
         self.progress = progress

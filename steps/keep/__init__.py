@@ -1,1 +1,1 @@
-"""What must be there before the night: an image of the target, and backups."""
+"""What must be there before the cutover: an image of the target, and backups."""

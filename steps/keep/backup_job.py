@@ -43,18 +43,8 @@ class Sql:
     """A psql that stays open, so that one transaction lasts as long as we need it."""
 
     def __init__(self, configuration: Facts, database: str) -> None:
-        command = [
-            "psql",
-            "-XAtq",
-            "-F",
-            "\x1f",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-p",
-            str(configuration["port"]),
-            "-d",
-            database,
-        ]
+        command = ["psql", "-XAtq", "-F", "\x1f", "-v", "ON_ERROR_STOP=1",
+                   f"--port={configuration['port']}", f"--dbname={database}"]  # fmt: skip
         self._psql = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for name, value in configuration["settings"].items():
             self.ask(f"SELECT set_config('{name}', '{value}', false);")
@@ -67,14 +57,14 @@ class Sql:
             self._psql.stdin.write(f"{statement}\n\\echo {_MARK}\n")
             self._psql.stdin.flush()
         except BrokenPipeError:
-            raise Failure("psql ended; its own words stand before this") from None
+            raise Failure("psql ended; its own error message stands above") from None
         rows: list[list[str]] = []
         for line in self._psql.stdout:
             text = line.removesuffix("\n")
             if text == _MARK:
                 return rows
             rows.append(text.split("\x1f"))
-        raise Failure("psql ended; its own words stand before this")
+        raise Failure("psql ended; its own error message stands above")
 
     def value(self, statement: str) -> str:
         """The first column of the first row."""
@@ -151,7 +141,7 @@ class Bucket:
 
             def judge() -> None:
                 if process.wait() not in good:
-                    raise Failure(f"{command[0]} ended with {process.returncode}; its own words stand before this")
+                    raise Failure(f"{command[0]} ended with {process.returncode}; its own error message stands above")
 
             hashed = Hashed(process.stdout, judge)
             # Without threads there is one part in memory, not ten.
@@ -238,16 +228,16 @@ def compare_archive(stream: Any, expected: dict[str, list[Any]]) -> list[str]:
             elif member.isdir():
                 kind = "d"
             found[name] = [kind, stat.S_IMODE(member.mode), member.uid, member.gid, size, inside]
-    told = []
+    differences = []
     for name, facts in expected.items():
         kind = facts[0]
         if kind not in "-ld":
             continue  # a socket or a pipe: no archive keeps it
         if name not in found:
-            told.append(f"/{name}: not in the archive")
+            differences.append(f"/{name}: not in the archive")
         elif found[name] != facts and not (kind == "l" and found[name][0] == "l" and found[name][5] == facts[5]):
-            told.append(f"/{name}: another entry in the archive")
-    return told
+            differences.append(f"/{name}: another entry in the archive")
+    return differences
 
 
 def _below(directories: Iterable[str]) -> Iterator[Path]:
@@ -302,15 +292,8 @@ def back_up(configuration: Facts, job: str) -> Facts:
     objects["globals.sql"] = bucket.stream(f"{name}/globals.sql", ["pg_dumpall", port, "--globals-only"], 0)
     entries, moments = listing(configuration["directories"])
     total = sum(facts[4] for facts in entries.values())
-    tar = [
-        "tar",
-        "--create",
-        "--directory=/",
-        "--use-compress-program=gzip -1",
-        "--acls",
-        "--xattrs",
-        "--numeric-owner",
-    ]
+    tar = ["tar", "--create", "--directory=/", "--use-compress-program=gzip -1", "--acls", "--xattrs",
+           "--numeric-owner"]  # fmt: skip
     paths = [directory.lstrip("/") for directory in configuration["directories"]]
     # 1 says that a file changed or went while it was read: on a living host that is no failure.
     objects["files.tar.gz"] = bucket.stream(f"{name}/files.tar.gz", [*tar, "--", *paths], total, good=(0, 1))
@@ -342,7 +325,7 @@ def test(configuration: Facts, job: str) -> Facts:
     if name is None:
         raise Failure("there is no whole backup in the bucket")
     manifest: Facts = json.load(bucket.get(f"{name}/{configuration['manifest']}"))
-    told: list[str] = []
+    differences: list[str] = []
 
     @contextmanager
     def fetched(part: str) -> Iterator[Hashed]:
@@ -350,15 +333,15 @@ def test(configuration: Facts, job: str) -> Facts:
         yield hashed
         hashed.drain()
         if hashed.facts != manifest["objects"][part]:
-            told.append(f"{part}: {hashed.bytes} bytes, not those of the manifest")
+            differences.append(f"{part}: {hashed.bytes} bytes, not those of the manifest")
 
-    told += _test_database(configuration, manifest, fetched)
+    differences += _test_database(configuration, manifest, fetched)
     with fetched("globals.sql") as globals_:
         globals_.drain()
     with fetched("files.json.gz") as listed:
         expected = json.loads(gzip.decompress(listed.read()).decode("utf-8", "surrogateescape"))
     with fetched("files.tar.gz") as archive:
-        told += compare_archive(archive, expected)
+        differences += compare_archive(archive, expected)
     return {
         "backup": name,
         "made": manifest["finished"],
@@ -366,7 +349,7 @@ def test(configuration: Facts, job: str) -> Facts:
         "tested_by": job,
         "tables": manifest["tables"],
         "files": len(expected),
-        "differences": told[:20],
+        "differences": differences[:20],
         "seconds": round(time.monotonic() - begun, 3),
     }
 
@@ -397,13 +380,8 @@ def _test_database(configuration: Facts, manifest: Facts, fetched: Callable[[str
 
 
 def _restored(configuration: Facts, manifest: Facts, fetched: Callable[[str], Any], scratch: str) -> list[str]:
-    command = [
-        "pg_restore",
-        f"--port={configuration['port']}",
-        "--exit-on-error",
-        "--single-transaction",
-        f"--dbname={scratch}",
-    ]
+    command = ["pg_restore", f"--port={configuration['port']}", "--exit-on-error", "--single-transaction",
+               f"--dbname={scratch}"]  # fmt: skip
     with fetched(configuration["dump"]) as dump, subprocess.Popen(command, stdin=subprocess.PIPE) as restore:
         assert restore.stdin is not None
         try:
@@ -412,20 +390,20 @@ def _restored(configuration: Facts, manifest: Facts, fetched: Callable[[str], An
         except BrokenPipeError:
             pass  # its exit code tells
     if restore.returncode != 0:
-        return [f"pg_restore ended with {restore.returncode}; its own words stand in the journal"]
+        return [f"pg_restore ended with {restore.returncode}; its own error message stands in the journal"]
     sql = Sql(configuration, scratch)
     try:
         found = content(sql, configuration)
     finally:
         sql.close()
-    told = []
+    differences = []
     for table in sorted({*manifest["tables"], *found["tables"]}):
         expected, now = manifest["tables"].get(table), found["tables"].get(table)
         if expected != now:
-            told.append(f"{table}: {now or 'absent'} instead of {expected or 'absent'}")
+            differences.append(f"{table}: {now or 'absent'} instead of {expected or 'absent'}")
     if found["large_objects"] != manifest["large_objects"]:
-        told.append(f"large objects: {found['large_objects']} instead of {manifest['large_objects']}")
-    return told
+        differences.append(f"large objects: {found['large_objects']} instead of {manifest['large_objects']}")
+    return differences
 
 
 def _drop(admin: Sql, database: str, ours: str) -> None:

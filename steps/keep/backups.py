@@ -24,7 +24,7 @@ PUBLIC_ACCESS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "Re
 
 _PACKAGES = ("python3-boto3",)
 _RESULT = f"{UNIT_SCRIPTS}/restore-test.json"
-# The service's own last words are worth more than systemctl's.
+# The end of the service's journal says more than systemctl does.
 _RUN = f"systemctl start {UNIT}.service || {{ journalctl -u {UNIT}.service -n 15 -o cat --no-pager; exit 1; }}"
 _TEST = text(__file__, "test_restore.sh")
 
@@ -37,7 +37,7 @@ def schedule_backups(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
             "target.instance_profile in the plan",
             expected=f"the IAM instance profile that lets the target write to {plan.backup.bucket}",
             found="none",
-            remedy="give one, and launch the target anew: no key of ours may lie on it",
+            remedy="name one in the plan, then launch another target with `gonogo run --new`: no access key may lie on it",
         )
     ready_bucket(plan, cloud)
     packages.install(target, run, "schedule_backups", _PACKAGES)
@@ -64,7 +64,7 @@ def test_restore(run: Run, target: Host) -> None:
             f"the backup {result.backup}",
             expected="what was backed up",
             found="; ".join(result.differences),
-            remedy=f"see `journalctl -u {UNIT}` on the target; make another (systemctl start {UNIT}), then run again",
+            remedy=f"read `journalctl -u {UNIT}` on the target; make another backup there with `systemctl start {UNIT}`, then run again",
         )
 
 
@@ -74,7 +74,7 @@ def back_up(target: Host, run: Run, work: str) -> None:
 
 
 def configuration(plan: Plan) -> str:
-    """What the job on the target is told; no secret is in it."""
+    """The configuration of the job on the target; it holds no secret."""
     backup = plan.backup
     return json.dumps(
         {

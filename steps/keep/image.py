@@ -33,7 +33,7 @@ def make_image(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Take an image of the target at rest, without keys and the data mount, and try an instance of it."""
     sealing.unseal(target)  # what a process that died left behind
     made = _unfinished(run, cloud)
-    _tidy(plan, run, cloud, keep=made.image_id if made else "")
+    _remove_superseded(plan, run, cloud, keep=made.image_id if made else "")
     if made is None:
         made = _take(plan, run, target, cloud)
         run.record(made)
@@ -44,11 +44,11 @@ def make_image(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
         raise StepFailed(
             f"the instance {boot.instance_id} of the image {made.image_id}",
             expected="every build check go, and nothing on it that no image may hold",
-            found="; ".join([*boot.leftovers, *(f"{one.id}: {one.problem}" for one in boot.failed)])
+            found="; ".join([*boot.leftovers, *(f"{check.id}: {check.problem}" for check in boot.failed)])
             or boot.verdict.value,
-            remedy="mend it on the target, then run the same command again, which makes a new image",
+            remedy="mend that on the target, then run the same command again, which makes a new image",
         )
-    _tidy(plan, run, cloud, keep=made.image_id)
+    _remove_superseded(plan, run, cloud, keep=made.image_id)
 
 
 def _unfinished(run: Run, cloud: Cloud) -> Image | None:
@@ -61,7 +61,7 @@ def _unfinished(run: Run, cloud: Cloud) -> Image | None:
 
 
 def create_request(plan: Plan, run: Run, instance: str, name: str) -> "CreateImageRequestTypeDef":
-    """What EC2 is asked for: an image of the root disk, without a reboot, since the target was put at rest."""
+    """The request to EC2: an image of the root disk, without a reboot, since the target was put at rest."""
     tags: list[TagTypeDef] = [
         {"Key": "Name", "Value": plan.image.name},
         {"Key": PLAN_TAG, "Value": plan.name},
@@ -73,10 +73,7 @@ def create_request(plan: Plan, run: Run, instance: str, name: str) -> "CreateIma
         "Description": f"gonogo: the target of {plan.name}, as run {run.name} built it",
         "NoReboot": True,
         "BlockDeviceMappings": [{"DeviceName": plan.target.volume.device, "NoDevice": ""}],
-        "TagSpecifications": [
-            {"ResourceType": "image", "Tags": tags},
-            {"ResourceType": "snapshot", "Tags": tags},
-        ],
+        "TagSpecifications": [{"ResourceType": "image", "Tags": tags}, {"ResourceType": "snapshot", "Tags": tags}],
     }
 
 
@@ -90,7 +87,7 @@ def secrets(plan: Plan) -> list[str]:
     """Files with the application's and TLS secrets, for a plan that keeps them out of the image."""
     if plan.image.keep_secrets:
         return []
-    return [str(plan.application.environment_file), *(str(one.key) for one in plan.web.certificates)]
+    return [str(plan.application.environment_file), *(str(item.key) for item in plan.web.certificates)]
 
 
 def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> Image:
@@ -111,7 +108,7 @@ def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> Image:
         raise StepFailed(
             f"the image {image_id}",
             expected=f"its snapshot to begin within {sealing.SECONDS} seconds",
-            found="the target took its keys back before; the image was thrown away",
+            found="the target took its keys back before that; the image was removed",
             remedy="run the same command again",
         )
     return Image(image_id=image_id, name=name, instance_id=instance, made=begun, secrets=plan.image.keep_secrets)
@@ -128,15 +125,15 @@ def _has_begun(cloud: Cloud, image_id: str) -> bool:
 
 
 def _wait_available(cloud: Cloud, image_id: str) -> None:
-    told = ""
+    logged = ""
 
     def available() -> bool | None:
-        nonlocal told
+        nonlocal logged
         image = find_image(cloud, image_id)
         state = image.state if image else "absent"
-        if state != told:
+        if state != logged:
             log.info("image %s: %s", image_id, state)
-            told = state
+            logged = state
         if state not in {"pending", "available"}:
             raise StepFailed(
                 f"the image {image_id}",
@@ -149,7 +146,7 @@ def _wait_available(cloud: Cloud, image_id: str) -> None:
     wait_for(available, MINUTES * 60, f"the image {image_id}", "available")
 
 
-def _tidy(plan: Plan, run: Run, cloud: Cloud, *, keep: str) -> None:
+def _remove_superseded(plan: Plan, run: Run, cloud: Cloud, *, keep: str) -> None:
     """Remove this run's images but one: those that a process which died left, and those a newer one replaces."""
     known = {keep, run.records(Image).image_id} if run.has(Image) else {keep}
     for image in ask(cloud, images_of(plan, run)):

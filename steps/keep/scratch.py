@@ -11,7 +11,7 @@ import paramiko
 from botocore.exceptions import ClientError
 
 from fixtures.connect.cloud import GONE, PLAN_TAG, SCRATCH_TAG, Cloud, Instance, aws_errors, read_instance
-from fixtures.connect.host import Host, open_host
+from fixtures.connect.host import open_host
 from fixtures.connect.ssh import target_login
 from fixtures.errors import StepFailed
 from fixtures.plan import Plan
@@ -22,10 +22,10 @@ from fixtures.run.records import Image, ScratchBoot, TargetFacts
 from fixtures.run.run import Run, make_run
 from fixtures.scripts import script
 from steps.engine.gate import Gates
-from steps.provision.firewall import permission
+from steps.provision.firewall import create_group, permission
 from steps.provision.first_login import await_cloud_init, await_ssh, console_host_keys
 from steps.provision.instance import wait_for
-from steps.provision.key_pair import write_new_key
+from steps.provision.key_pair import import_key, write_new_key
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import RunInstancesRequestTypeDef, TagTypeDef
@@ -72,7 +72,7 @@ def try_image(plan: Plan, run: Run, cloud: Cloud, image: Image) -> ScratchBoot:
         states=result.states,
         verdict=result.verdict,
         checks=len(result.results),
-        failed=[one for one in result.results if one.outcome not in PASS],
+        failed=[check for check in result.results if check.outcome not in PASS],
         leftovers=leftovers,
         seconds=round(time.monotonic() - begun, 3),
     )
@@ -84,7 +84,7 @@ def name_of(plan: Plan) -> str:
 
 
 def launch_request(plan: Plan, image_id: str, group: str) -> "RunInstancesRequestTypeDef":
-    """What EC2 is asked for: no profile, no further volume, and a public address for as long as it lives."""
+    """The request to EC2: no profile, no further volume, and a public address for as long as it lives."""
     tags = _tags(plan)
     return {
         "ImageId": image_id,
@@ -104,10 +104,7 @@ def launch_request(plan: Plan, image_id: str, group: str) -> "RunInstancesReques
         ],
         "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
         "InstanceInitiatedShutdownBehavior": "terminate",
-        "TagSpecifications": [
-            {"ResourceType": "instance", "Tags": tags},
-            {"ResourceType": "volume", "Tags": tags},
-        ],
+        "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}, {"ResourceType": "volume", "Tags": tags}],
     }
 
 
@@ -121,13 +118,8 @@ def _tags(plan: Plan) -> "list[TagTypeDef]":
 
 def _launch(plan: Plan, cloud: Cloud, image: Image, key: Path) -> tuple[TargetFacts, str]:
     write_new_key(key)
-    public = paramiko.PKey.from_path(key)
     with aws_errors("launching a scratch instance"):
-        cloud.ec2.import_key_pair(
-            KeyName=name_of(plan),
-            PublicKeyMaterial=f"{public.get_name()} {public.get_base64()}".encode(),
-            TagSpecifications=[{"ResourceType": "key-pair", "Tags": _tags(plan)}],
-        )
+        import_key(cloud, name_of(plan), paramiko.PKey.from_path(key), _tags(plan))
         group = _group(plan, cloud)
         launched = cloud.ec2.run_instances(**launch_request(plan, image.image_id, group))["Instances"][0]["InstanceId"]
     log.info("scratch instance %s of %s", launched, image.image_id)
@@ -147,13 +139,8 @@ def _launch(plan: Plan, cloud: Cloud, image: Image, key: Path) -> tuple[TargetFa
 
 def _group(plan: Plan, cloud: Cloud) -> str:
     """A group that lets the operator in and nobody else, and lets nothing out: a copy of production acts on nobody."""
-    network = cloud.ec2.describe_subnets(SubnetIds=[plan.target.subnet])["Subnets"][0]["VpcId"]
-    group = cloud.ec2.create_security_group(
-        GroupName=name_of(plan),
-        Description=f"gonogo: tries the image of {plan.name}",
-        VpcId=network,
-        TagSpecifications=[{"ResourceType": "security-group", "Tags": _tags(plan)}],
-    )["GroupId"]
+    description = f"gonogo: tries the image of {plan.name}"
+    group = create_group(cloud, plan, name_of(plan), description, _tags(plan))
     made = cloud.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
     cloud.ec2.revoke_security_group_egress(GroupId=group, IpPermissions=made["IpPermissionsEgress"])
     own = str(ip_network(str(plan.operator.address)))
@@ -185,7 +172,8 @@ def _inspect(plan: Plan, facts: TargetFacts, image: Image, key: Path) -> list[st
     host = open_host("scratch", login, plan.resolve)
     try:
         await_cloud_init(plan, host)
-        return _found(host, plan, image, paramiko.PKey.from_path(key).get_base64())
+        command = inspect_command(plan, image, paramiko.PKey.from_path(key).get_base64())
+        return host.check(command, timeout=300).splitlines()
     finally:
         host.close()
 
@@ -193,16 +181,12 @@ def _inspect(plan: Plan, facts: TargetFacts, image: Image, key: Path) -> list[st
 def inspect_command(plan: Plan, image: Image, key: str) -> list[str]:
     """The command that prints a line for each thing on the instance that no image may hold."""
     application = plan.application
-    secret = [str(application.environment_file), *(str(one.key) for one in plan.web.certificates)]
+    secret = [str(application.environment_file), *(str(item.key) for item in plan.web.certificates)]
     return [
         *_INSPECT, key, str(plan.target.volume.mount), image.instance_id, str(places.QUARANTINED), places.EGRESS_TABLE,
         "yes" if image.secrets else "no",
         *secret, "--", *application.workers, "--", *map(str, application.cron), "--",
     ]  # fmt: skip
-
-
-def _found(host: Host, plan: Plan, image: Image, key: str) -> list[str]:
-    return host.check(inspect_command(plan, image, key), timeout=300).splitlines()
 
 
 def _gate(plan: Plan, run: Run, directory: Path, facts: TargetFacts, image: Image) -> GateResult:

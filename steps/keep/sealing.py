@@ -1,4 +1,4 @@
-"""What must not be in an image is put aside in memory while the image is taken, and comes back whatever becomes of us."""
+"""What must not be in an image is put aside in memory while the image is taken, and comes back even if gonogo dies."""
 
 from collections.abc import Sequence
 

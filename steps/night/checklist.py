@@ -1,4 +1,4 @@
-"""The night's document: who, when, what in which order, which tests, and how to go back from each point."""
+"""The checklist for the cutover: who, when, what in which order, which tests, and how to go back from each point."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from steps.step import Step, step
 TEMPLATES = Path(__file__).parent / "templates"
 FILE = "checklist.md"
 
-FREE = "Nothing of production is closed: stop here, or `gonogo back-out`; nobody notices but for the notice."
+FREE = "Nothing of production is closed: stop here, or `gonogo back-out`; users notice nothing but the notice."
 LOSSLESS = "`gonogo back-out`: production opens again with all its data. No write is lost."
 COSTLY = (
     "`gonogo back-out`: the target is fenced and saved first; production will lack what was written since the target "
@@ -54,7 +54,7 @@ class Test:
 
 @step(needs=["rehearsed"], gives=["night_prepared"])
 def write_checklist(plan: Plan, run: Run) -> None:
-    """Write the night's document from the plan, and note who signed for what."""
+    """Write the checklist for the cutover from the plan, and note who signed for what."""
     signed = load_signed(plan, now().astimezone().date())
     runs = runs_of(plan, run.directory.parent)
     catalogue = read_catalogue(run)
@@ -70,12 +70,12 @@ def write_checklist(plan: Plan, run: Run) -> None:
 
 def signed_risks(plan: Plan, signed: Signed) -> list[SignedRisk]:
     """Every risk of the plan, with who signed for it."""
-    found = []
+    risks = []
     for risk in named_risks(plan):
-        one = signed.signature(risk.name)
-        terms = {"who": one.who, "when": one.when, "reason": one.reason} if one else {}
-        found.append(SignedRisk.model_validate({"name": risk.name, "meaning": risk.meaning, **terms}))
-    return found
+        signature = signed.signature(risk.name)
+        terms = signature.model_dump(include={"who", "when", "reason"}) if signature else {}
+        risks.append(SignedRisk.model_validate({"name": risk.name, "meaning": risk.meaning, **terms}))
+    return risks
 
 
 def attested(signed: Signed) -> list[Attested]:
@@ -106,9 +106,9 @@ def _facts(plan: Plan, runs: Sequence[Run], signed: Signed) -> dict[str, Any]:
         "plan": plan,
         "sha256": digest(plan.path),
         "made": f"{now():%Y-%m-%d %H:%M} UTC",
-        "starts": both(plan.notice.starts, plan.notice.zone),
-        "ends": both(plan.notice.ends, plan.notice.zone),
-        "latest": both(latest, plan.notice.zone),
+        "starts": in_both_zones(plan.notice.starts, plan.notice.zone),
+        "ends": in_both_zones(plan.notice.ends, plan.notice.zone),
+        "latest": in_both_zones(latest, plan.notice.zone),
         "phases": phases(plan, took),
         "cutover_took": f"{sum(known):.0f} s"
         if len(known) == len([s for s in steps.CUT_OVER if s.concerns(plan)])
@@ -119,7 +119,7 @@ def _facts(plan: Plan, runs: Sequence[Run], signed: Signed) -> dict[str, Any]:
     }
 
 
-def both(at: datetime, zone: str) -> str:
+def in_both_zones(at: datetime, zone: str) -> str:
     """A moment for readers of the document, and in UTC as logs show it."""
     return f"{wording.moment(at, zone)}, {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
@@ -131,11 +131,11 @@ def phases(plan: Plan, took: dict[str, float]) -> dict[str, list[Line]]:
     count = 0
     for phase, members in steps.PHASES.items():
         numbered[phase] = []
-        for one in (s for s in members if s.concerns(plan)):
+        for member in (s for s in members if s.concerns(plan)):
             count += 1
-            closed, opened = closed or "source_closed" in one.gives, opened or "target_open" in one.gives
+            closed, opened = closed or "source_closed" in member.gives, opened or "target_open" in member.gives
             back = COSTLY if opened else LOSSLESS if closed else FREE
-            numbered[phase].append(Line(count, one, _took(one.name, took), back))
+            numbered[phase].append(Line(count, member, _took(member.name, took), back))
     return numbered
 
 

@@ -1,4 +1,4 @@
-"""The night: production is closed, and the target is opened."""
+"""The cutover: production is closed, and the target is opened."""
 
 import json
 import time

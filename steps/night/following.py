@@ -16,13 +16,13 @@ from fixtures.scripts import script
 log = logging.getLogger(__name__)
 
 AT_MOST = 600.0
-"""Seconds: what is not silent by then is no cache that counts down, but somebody who knows production's address."""
+"""Seconds: who still asks production by then has no outdated DNS answer, but knows production's address."""
 SILENCE = (5.0, 60.0)
 """Seconds without a request that count as silence: the short TTL, within these bounds."""
 NEWS = 5.0
 """Seconds between two lines of progress."""
 
-_USERS = script(__file__, "user_requests.sh")
+_REQUESTS = script(__file__, "user_requests.sh")
 
 
 def begin(plan: Plan, run: Run, source: Host, target: Host) -> None:
@@ -40,13 +40,13 @@ def begin(plan: Plan, run: Run, source: Host, target: Host) -> None:
 def follow(plan: Plan, run: Run, dns: Dns, source: Host, target: Host) -> None:
     """Watch resolvers and logs until production is silent and every resolver names the target, and record it.
 
-    It ends after the old and the new TTL together (ten minutes at most) as well, and says who still asks production.
+    It ends after the old and the new TTL together (ten minutes at most) as well, and records which clients still ask production.
     Only reads: users are served meanwhile.
     """
     seen = run.records(UsersMoved)
     limit = min(AT_MOST, max(run.records(DnsBefore).ttls.values()) + plan.dns.ttl)
     enough = min(max(SILENCE[0], plan.dns.ttl), SILENCE[1])
-    begun = asked = time.monotonic()
+    begun = last_request = time.monotonic()
     news = 0.0
     while True:
         count = {
@@ -54,8 +54,8 @@ def follow(plan: Plan, run: Run, dns: Dns, source: Host, target: Host) -> None:
         }
         moment = time.monotonic()
         if count["source"] > seen.requests.get("source", 0):
-            asked, seen.last_on_source = moment, now()
-        seen.requests, seen.silent_seconds = count, round(moment - asked, 1)
+            last_request, seen.last_on_source = moment, now()
+        seen.requests, seen.silent_seconds = count, round(moment - last_request, 1)
         held = still_held(plan, run, dns, seen)
         seen.silent = seen.silent_seconds >= enough and not held
         if seen.silent or moment - begun > limit:
@@ -65,7 +65,7 @@ def follow(plan: Plan, run: Run, dns: Dns, source: Host, target: Host) -> None:
             news = moment + NEWS
         time.sleep(1)
     if not seen.silent:
-        seen.clients = users(plan, source, seen.offsets["source"], "clients").split()
+        seen.clients = user_requests(plan, source, seen.offsets["source"], "clients").split()
     run.record(seen.model_copy(update={"recorded": now()}))
     log.info("%s", line(seen, held))
 
@@ -92,18 +92,18 @@ def still_held(plan: Plan, run: Run, dns: Dns, seen: UsersMoved) -> list[str]:
 
 def requests(plan: Plan, host: Host, offset: int) -> int:
     """How many requests of users a host's access log holds beyond its first `offset` bytes."""
-    return int(users(plan, host, offset, "count"))
+    return int(user_requests(plan, host, offset, "count"))
 
 
-def users(plan: Plan, host: Host, offset: int, what: Literal["count", "clients"]) -> str:
+def user_requests(plan: Plan, host: Host, offset: int, what: Literal["count", "clients"]) -> str:
     """The count, or the busiest clients, of the requests in the access log's part beyond `offset` bytes."""
-    return host.check([*_USERS, str(plan.web.access_log), str(offset), what])
+    return host.check([*_REQUESTS, str(plan.web.access_log), str(offset), what])
 
 
 def line(seen: UsersMoved, held: list[str]) -> str:
     """Where users are, for people."""
     counts = (
-        f"production silent since {seen.silent_seconds:.0f} s ({seen.requests['source']} requests after the change); "
+        f"production has been silent for {seen.silent_seconds:.0f} s ({seen.requests['source']} requests after the change); "
         f"{seen.requests['target']} requests on the target"
     )
     clients = f"; production is still asked by {', '.join(seen.clients)}" if seen.clients else ""

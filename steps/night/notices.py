@@ -28,7 +28,7 @@ _DEFINITE = (
     smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError, smtplib.SMTPHeloError,
     smtplib.SMTPNotSupportedError,
 )  # fmt: skip
-"""The server's own word that it did not take the mail."""
+"""Errors by which the server itself says that it did not take the mail."""
 
 
 @step(needs=["source_surveyed"], gives=["notice_published"], writes_to_source="the notice, as a page that users see")
@@ -40,41 +40,41 @@ def publish_notice(plan: Plan, run: Run, open_source: Host) -> None:
             "the notice",
             expected="words that nobody misreads",
             found="".join(f"\n    - {line}" for line in mistakes),
-            remedy="mend [notice] in the plan; nobody was told anything",
+            remedy="correct [notice] in the plan; nothing was published",
         )
-    book = Book(run, plan)
+    deliveries = Deliveries(run, plan)
     for channel in plan.notice.channels:
         text = notices.render(plan, channel.audience)
-        delivery = book.find(channel, text)
+        delivery = deliveries.find(channel, text)
         match channel:
             case Page():
-                _page(open_source, channel, delivery, book)
+                _page(open_source, channel, delivery, deliveries)
             case Mail():
-                _mail(plan, channel, delivery, book)
+                _mail(plan, channel, delivery, deliveries)
             case Command():
-                _command(plan, channel, delivery, book)
-    book.keep()
+                _command(plan, channel, delivery, deliveries)
+    deliveries.keep()
 
 
 def misleading(plan: Plan) -> list[str]:
     """What is wrong with the notices of a plan, before anybody reads them."""
-    told = notices.announced(plan)
+    announced = notices.announced(plan)
     audiences = dict.fromkeys(channel.audience for channel in plan.notice.channels)
-    found = [f"to {who}: {m}" for who in audiences for m in wording.lint(notices.render(plan, who), told)]
+    found = [f"to {who}: {m}" for who in audiences for m in wording.lint(notices.render(plan, who), announced)]
     start = notices.mistaken_start(plan)
     return [*([f"notice.starts: {start}"] if start else []), *found]
 
 
-class Book:
-    """The run's record of deliveries. What an earlier run of the plan told in the same words counts as told."""
+class Deliveries:
+    """The run's record of deliveries. A text that an earlier run of the plan delivered counts as delivered."""
 
     def __init__(self, run: Run, plan: Plan) -> None:
         self._run = run
         self._deliveries: dict[str, Delivery] = {}
         self._earlier: dict[str, Delivery] = {}
-        for one in runs_of(plan, run.directory.parent):
-            if one.name <= run.name and one.has(Notices):
-                self._earlier |= one.records(Notices).deliveries
+        for earlier in runs_of(plan, run.directory.parent):
+            if earlier.name <= run.name and earlier.has(Notices):
+                self._earlier |= earlier.records(Notices).deliveries
 
     def find(self, channel: Channel, text: str) -> Delivery:
         """The delivery of this text through this channel: the earlier one, or a new one."""
@@ -89,7 +89,7 @@ class Book:
         self._run.record(Notices(deliveries=self._deliveries))
 
 
-def _page(source: Host, page: Page, delivery: Delivery, book: Book) -> None:
+def _page(source: Host, page: Page, delivery: Delivery, deliveries: Deliveries) -> None:
     path, wanted = str(page.file), notices.snippet(delivery.text)
     there = source.file(path).exists
     old = source.read_file(path) if there else ""
@@ -101,13 +101,13 @@ def _page(source: Host, page: Page, delivery: Delivery, book: Book) -> None:
             remedy="move it away, or name another file in notice.channels; it was not changed",
         )
     if old != wanted:
-        # In the record before it is on production, so that a back-out knows of it whatever becomes of us.
-        book.keep()
+        # In the record before it is on production, so that a back-out knows of it even if gonogo dies now.
+        deliveries.keep()
         # Only from now on can it be seen, whatever an earlier run showed.
         source.write_file(path, wanted)
         delivery.published = now()
     delivery.published = delivery.published or now()
-    book.keep()
+    deliveries.keep()
 
 
 _WITHDRAW = script(__file__, "withdraw_page.sh")
@@ -137,10 +137,10 @@ def message(channel: Mail, delivery: Delivery, to: list[str]) -> EmailMessage:
     return mail
 
 
-def _mail(plan: Plan, channel: Mail, delivery: Delivery, book: Book) -> None:
+def _mail(plan: Plan, channel: Mail, delivery: Delivery, deliveries: Deliveries) -> None:
     if delivery.message_id and delivery.published is None:
         _settle(plan, channel, delivery)
-        book.keep()
+        deliveries.keep()
     to = [address for address in channel.to if address not in delivery.accepted]
     if not to:
         return
@@ -152,19 +152,19 @@ def _mail(plan: Plan, channel: Mail, delivery: Delivery, book: Book) -> None:
     except (OSError, smtplib.SMTPException) as error:
         raise _undelivered(what, f"{type(error).__name__}: {error}") from None
     try:
-        # From here until its answer is written down, nobody can say whether the mail went out.
+        # Until the server's answer is recorded, nobody can say whether the mail went out.
         delivery.published = None
-        book.keep()
+        deliveries.keep()
         refused = server.send_message(message(channel, delivery, to), channel.sender, to)
         delivery.accepted += [address for address in to if address not in refused]
         delivery.published = now()
-        book.keep()
+        deliveries.keep()
         with contextlib.suppress(OSError, smtplib.SMTPException):
             server.quit()
     except _DEFINITE as error:
         delivery.published = before
         delivery.message_id = delivery.message_id if before else ""
-        book.keep()
+        deliveries.keep()
         raise _undelivered(what, str(error)) from None
     except (OSError, smtplib.SMTPException) as error:
         raise _undelivered(what, f"{type(error).__name__}: {error}") from None
@@ -236,7 +236,7 @@ def _settle(plan: Plan, channel: Mail, delivery: Delivery) -> None:
 # --- a command ----------------------------------------------------------------------------------------------------------
 
 
-def _command(plan: Plan, channel: Command, delivery: Delivery, book: Book) -> None:
+def _command(plan: Plan, channel: Command, delivery: Delivery, deliveries: Deliveries) -> None:
     if delivery.published is not None:
         return
     if not notices.said_in(notice.seen(plan, channel.seen_by), delivery.text):
@@ -251,7 +251,7 @@ def _command(plan: Plan, channel: Command, delivery: Delivery, book: Book) -> No
         if done.returncode != 0:
             raise _undelivered(what, f"exit code {done.returncode}: {(done.stderr or done.stdout).strip()[-500:]}")
     delivery.published = now()
-    book.keep()
+    deliveries.keep()
 
 
 def _undelivered(what: str, found: str) -> GonogoError:
@@ -259,5 +259,5 @@ def _undelivered(what: str, found: str) -> GonogoError:
         what,
         expected="the notice to be taken",
         found=found,
-        remedy="mend it and run the same command again: whoever was told already is not told again",
+        remedy="mend what it names and run the same command again: nobody gets the notice twice",
     )

@@ -1,4 +1,4 @@
-"""The last wait before the night: for caches to forget the old TTL, and for the announced window."""
+"""The last wait before the cutover: for caches to forget the old TTL, and for the announced window."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from fixtures.policy import window
 from fixtures.policy.dnsclock import DnsClock, clock_file, last_to_run_out, load_clock, places
 from fixtures.run.evidence import now
 from fixtures.run.run import Run
-from steps.night.names import look_at_clock
+from steps.night.dns import look_at_clock
 from steps.step import step
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ EVERY = 10.0
 @step(needs=["ttl_lowered"], gives=["window_open"], harmless=True)
 def await_window(plan: Plan, run: Run, dns: Dns) -> None:
     """Wait until caches have forgotten the old TTL and the announced window is open; half an hour at most."""
-    said = ""
+    logged = ""
     while True:
         look_at_clock(plan, run, dns)
         moment, why = opening(plan, load_clock(clock_file(plan, run)))
@@ -39,9 +39,9 @@ def await_window(plan: Plan, run: Run, dns: Dns) -> None:
                 found=why,
                 remedy=f"come back at {window.told(plan, moment)}, and run the same command",
             )
-        if why != said:
+        if why != logged:
             log.info("waiting %.0f s: %s", left.total_seconds(), why)
-            said = why
+            logged = why
         time.sleep(min(EVERY, left.total_seconds() + 0.1))
     if not window.is_open(plan, now()):
         raise Refused(

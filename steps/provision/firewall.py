@@ -14,7 +14,7 @@ from fixtures.policy.ingress import Ingress
 from steps.step import step
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import IpPermissionTypeDef
+    from mypy_boto3_ec2.type_defs import IpPermissionTypeDef, TagTypeDef
 
 log = logging.getLogger(__name__)
 
@@ -30,41 +30,43 @@ def set_ingress(cloud: Cloud, plan: Plan, wanted: frozenset[Ingress]) -> str:
 
     Returns the group's id. Raises `Refused` for a group of that name that gonogo did not make.
     """
+    name = plan.target.security_group
     with aws_errors("changing the security group"):
         group = security_group(cloud, plan)
         if group is not None and group.tags.get(PLAN_TAG) != plan.name:
             raise Refused(
-                f"the security group {plan.target.security_group}",
+                f"the security group {name}",
                 expected=f"none yet, or one that gonogo made for {plan.name} (tag {PLAN_TAG})",
                 found=f"{group.id}, made by somebody else",
                 remedy="give another name in target.security_group",
             )
-        number = group.id if group else _create(cloud, plan)
+        tags: list[TagTypeDef] = [{"Key": "Name", "Value": name}, {"Key": PLAN_TAG, "Value": plan.name}]
+        group_id = group.id if group else create_group(cloud, plan, name, f"gonogo: the target of {plan.name}", tags)
         present = group.ingress if group else frozenset()
         for rule in sorted(wanted - present):
             purpose = purposes(plan).get(rule, "gonogo")
-            cloud.ec2.authorize_security_group_ingress(GroupId=number, IpPermissions=[permission(rule, purpose)])
+            cloud.ec2.authorize_security_group_ingress(GroupId=group_id, IpPermissions=[permission(rule, purpose)])
             log.info("firewall: %s opened for %s", rule, purpose)
         for rule in sorted(present - wanted):
-            cloud.ec2.revoke_security_group_ingress(GroupId=number, IpPermissions=[permission(rule)])
+            cloud.ec2.revoke_security_group_ingress(GroupId=group_id, IpPermissions=[permission(rule)])
             log.info("firewall: %s closed", rule)
-    return number
+    return group_id
 
 
 def permission(rule: Ingress, purpose: str = "") -> "IpPermissionTypeDef":
     """A rule in EC2's form."""
-    words: IpPermissionTypeDef = {"IpProtocol": rule.protocol}
+    request: IpPermissionTypeDef = {"IpProtocol": rule.protocol}
     if rule.protocol != "-1":
-        words["FromPort"], words["ToPort"] = rule.first, rule.last
+        request["FromPort"], request["ToPort"] = rule.first, rule.last
     if rule.source.startswith("sg-"):
-        words["UserIdGroupPairs"] = [{"GroupId": rule.source}]
+        request["UserIdGroupPairs"] = [{"GroupId": rule.source}]
     elif rule.source.startswith("pl-"):
-        words["PrefixListIds"] = [{"PrefixListId": rule.source}]
+        request["PrefixListIds"] = [{"PrefixListId": rule.source}]
     elif ip_network(rule.source).version == 6:
-        words["Ipv6Ranges"] = [{"CidrIpv6": rule.source, "Description": purpose}]
+        request["Ipv6Ranges"] = [{"CidrIpv6": rule.source, "Description": purpose}]
     else:
-        words["IpRanges"] = [{"CidrIp": rule.source, "Description": purpose}]
-    return words
+        request["IpRanges"] = [{"CidrIp": rule.source, "Description": purpose}]
+    return request
 
 
 def purposes(plan: Plan) -> dict[Ingress, str]:
@@ -78,16 +80,12 @@ def purposes(plan: Plan) -> dict[Ingress, str]:
     }
 
 
-def _create(cloud: Cloud, plan: Plan) -> str:
+def create_group(cloud: Cloud, plan: Plan, name: str, description: str, tags: "list[TagTypeDef]") -> str:
+    """Make a security group in the network of the plan's subnet; its id."""
     network = cloud.ec2.describe_subnets(SubnetIds=[plan.target.subnet])["Subnets"][0]["VpcId"]
     return cloud.ec2.create_security_group(
-        GroupName=plan.target.security_group,
-        Description=f"gonogo: the target of {plan.name}",
+        GroupName=name,
+        Description=description,
         VpcId=network,
-        TagSpecifications=[
-            {
-                "ResourceType": "security-group",
-                "Tags": [{"Key": "Name", "Value": plan.target.security_group}, {"Key": PLAN_TAG, "Value": plan.name}],
-            }
-        ],
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
     )["GroupId"]

@@ -54,7 +54,8 @@ def _mark(target: Host, run: Run, target_facts: TargetFacts) -> None:
             f"{path} on the target",
             expected="no marker, or this run's",
             found=present,
-            remedy="go on with that run, or terminate the instance, then run the same command again",
+            remedy="go on with that run (`gonogo status`). Only if nobody uses this host, terminate its instance in the EC2 "
+            "console, then run the same command again",
         )
     target.check(["install", "-d", "-m", "0755", str(places.STATE_DIRECTORY)])
     target.write_file(path, own)

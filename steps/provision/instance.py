@@ -63,13 +63,13 @@ def ipv6_address(plan: Plan, instance: Instance) -> str:
             f"the instance {instance.id}",
             expected="an IPv6 address: dns.records moves AAAA records",
             found="none",
-            remedy=f"give the subnet {plan.target.subnet} an IPv6 range, terminate the instance, and run again",
+            remedy=f"give the subnet {plan.target.subnet} an IPv6 range, terminate the instance, and run the same command again",
         )
     return instance.ipv6_address
 
 
 def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstancesRequestTypeDef":
-    """What EC2 is asked for. Asked twice with the same token it launches once; `ended` instances of the run are gone."""
+    """The request to EC2. Sent twice with the same token it launches once; `ended` counts the run's terminated instances."""
     tags = _tags(plan, run)
     volume = plan.target.volume
     disk: BlockDeviceMappingTypeDef = {
@@ -88,10 +88,7 @@ def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstance
         # An instance store comes with the instance type.
         "BlockDeviceMappings": [disk] if volume.kind == "ebs" else [],
         "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
-        "TagSpecifications": [
-            {"ResourceType": "instance", "Tags": tags},
-            {"ResourceType": "volume", "Tags": tags},
-        ],
+        "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}, {"ResourceType": "volume", "Tags": tags}],
     }
     if plan.dns.moves_ipv6:
         request["Ipv6AddressCount"] = 1
@@ -101,10 +98,7 @@ def launch_request(plan: Plan, run: Run, group: str, ended: int) -> "RunInstance
 
 
 def _ended(run: Run, cloud: Cloud) -> int:
-    filters = [
-        {"Name": f"tag:{RUN_TAG}", "Values": [run.name]},
-        {"Name": "instance-state-name", "Values": list(GONE)},
-    ]
+    filters = [{"Name": f"tag:{RUN_TAG}", "Values": [run.name]}, {"Name": "instance-state-name", "Values": list(GONE)}]
     found = cloud.ec2.describe_instances(Filters=filters)["Reservations"]  # type: ignore[arg-type]  # a list of them
     return sum(len(group["Instances"]) for group in found)
 
@@ -118,10 +112,10 @@ def _tags(plan: Plan, run: Run) -> "list[TagTypeDef]":
 
 
 def _wait_until_running(plan: Plan, run: Run, cloud: Cloud) -> Instance:
-    told = ""
+    logged = ""
 
     def running() -> Instance | None:
-        nonlocal told
+        nonlocal logged
         instance = cloud.instance()
         if instance is None:
             return None  # not in EC2's own lists yet
@@ -130,11 +124,12 @@ def _wait_until_running(plan: Plan, run: Run, cloud: Cloud) -> Instance:
                 f"the instance {instance.id}",
                 expected=f"the one that run {run.name} launched",
                 found=f"it belongs to run {instance.tags.get(RUN_TAG, '(none)')}",
-                remedy="go on with that run, or terminate the instance, then run the same command again",
+                remedy="go on with that run (`gonogo status`); if it was accepted, this instance is production. Only if nobody "
+                "uses it, terminate it in the EC2 console, then run the same command again",
             )
-        if instance.state != told:
+        if instance.state != logged:
             log.info("instance %s: %s", instance.id, instance.state)
-            told = instance.state
+            logged = instance.state
         if instance.state not in {"pending", "running"}:
             raise StepFailed(
                 f"the instance {instance.id}",
@@ -150,10 +145,7 @@ def _wait_until_running(plan: Plan, run: Run, cloud: Cloud) -> Instance:
 def _fixed_address(plan: Plan, run: Run, cloud: Cloud, instance: str) -> tuple[str, str]:
     """Allocation id and address of this run's elastic address, associated with the instance."""
     found = cloud.ec2.describe_addresses(
-        Filters=[
-            {"Name": f"tag:{PLAN_TAG}", "Values": [plan.name]},
-            {"Name": f"tag:{RUN_TAG}", "Values": [run.name]},
-        ]
+        Filters=[{"Name": f"tag:{PLAN_TAG}", "Values": [plan.name]}, {"Name": f"tag:{RUN_TAG}", "Values": [run.name]}]
     )["Addresses"]
     if found:
         allocation, address, holder = found[0]["AllocationId"], found[0]["PublicIp"], found[0].get("InstanceId")
@@ -167,7 +159,7 @@ def _fixed_address(plan: Plan, run: Run, cloud: Cloud, instance: str) -> tuple[s
             f"the address {address}",
             expected=f"free, or held by {instance}",
             found=f"held by {holder}",
-            remedy="disassociate it, then run the same command again",
+            remedy=f"if {holder} does not need it, disassociate it in the EC2 console, then run the same command again",
         )
     if not holder:
         cloud.ec2.associate_address(AllocationId=allocation, InstanceId=instance, AllowReassociation=False)
@@ -186,6 +178,6 @@ def wait_for(probe: Callable[[], T | None], limit: float, subject: str, expected
                 subject,
                 expected=f"{expected} within {limit:g} seconds",
                 found="not yet",
-                remedy="look at the instance's console in EC2, then run the same command again, which waits again",
+                remedy="look at it in the EC2 console, then run the same command again, which waits again",
             )
         time.sleep(1)

@@ -4,6 +4,7 @@ import logging
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import paramiko
 from cryptography.hazmat.primitives import serialization
@@ -14,6 +15,9 @@ from fixtures.errors import Refused, StepFailed
 from fixtures.plan import Plan
 from fixtures.redaction import know
 from steps.step import step
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import TagTypeDef
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +42,16 @@ def create_key_pair(plan: Plan, cloud: Cloud) -> None:
         key = _key(path)
         log.info("key pair %s: %s", plan.target.key_name, key.fingerprint)
         with aws_errors("importing the key pair"):
-            cloud.ec2.import_key_pair(
-                KeyName=plan.target.key_name,
-                PublicKeyMaterial=f"{key.get_name()} {key.get_base64()}".encode(),
-                TagSpecifications=[{"ResourceType": "key-pair", "Tags": [{"Key": PLAN_TAG, "Value": plan.name}]}],
-            )
+            import_key(cloud, plan.target.key_name, key, [{"Key": PLAN_TAG, "Value": plan.name}])
+
+
+def import_key(cloud: Cloud, name: str, key: paramiko.PKey, tags: "list[TagTypeDef]") -> None:
+    """Give the cloud the public half of a key, under this name."""
+    cloud.ec2.import_key_pair(
+        KeyName=name,
+        PublicKeyMaterial=f"{key.get_name()} {key.get_base64()}".encode(),
+        TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags}],
+    )
 
 
 def _key(path: Path) -> paramiko.PKey:

@@ -122,7 +122,7 @@ class _Copy:
         return unit_name(self.run, f"{PURPOSE}-{snapshot}")
 
     def _pending(self, final: bool) -> DataCopy | None:
-        """The record of a copy that is still under way, or ended without anybody there to see it."""
+        """The record of a copy that is still under way, or that ended after gonogo itself had stopped."""
         if self.run.has(DataCopy):
             copied = self.run.records(DataCopy)
             state = self.open_source.unit_result(self._unit(copied.snapshot)).state
@@ -143,15 +143,15 @@ class _Copy:
         self.target.check(["systemctl", "stop", *self.plan.application.pack], timeout=120)
         wanted = roles.names(self.plan)
         logins = self.run.records(SourceClosure).logins if self.run.has(SourceClosure) else {}
-        found = roles.with_logins(ask(self.source_db, roles_named(wanted)), logins)
-        self._refuse_unlisted(wanted, sorted(set(wanted) - set(found)))
-        own = found[self.plan.database.role]
+        known = roles.with_logins(ask(self.source_db, roles_named(wanted)), logins)
+        self._refuse_unlisted(wanted, sorted(set(wanted) - set(known)))
+        own = known[self.plan.database.role]
         if roles.made_anew(self.plan, own.name, own.password):
-            found[own.name] = replace(own, password=self._new_hash(own))
+            known[own.name] = replace(own, password=self._new_hash(own))
         existing = {name for (name,) in self.target_db.rows("SELECT rolname::text FROM pg_roles", dbname="postgres")}
         statements = [roles.create(name) for name in wanted if name not in existing]
         # Groups before members: a grant needs both.
-        statements += [statement for role in found.values() for statement in roles.alter(role)]
+        statements += [statement for role in known.values() for statement in roles.alter(role)]
         self._run_quietly(statements)
         name = sql.Identifier(self.plan.database.name)
         self.target_db.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name), dbname="postgres")
@@ -173,13 +173,17 @@ class _Copy:
         used = {name for (name,) in self.source_db.rows(_USED_ROLES, (SUPERUSER, database, database))}
         unlisted = sorted(used - set(wanted))
         if unlisted or absent:
-            told = [f"{', '.join(unlisted)} own or may use something in it"] if unlisted else []
-            told += [f"production has no role {', '.join(absent)}"] if absent else []
+            mistakes = (
+                [f"{', '.join(unlisted)} own something in it or may use it, and the plan does not list them"]
+                if unlisted
+                else []
+            )
+            mistakes += [f"production has no role {', '.join(absent)}"] if absent else []
             raise Refused(
                 f"the roles of {database}",
                 expected="database.role and database.other_roles to be those that the database needs",
-                found="; ".join(told),
-                remedy="mend database.other_roles in the plan; nothing was changed",
+                found="; ".join(mistakes),
+                remedy="correct database.other_roles in the plan; nothing was changed",
             )
 
     def _run_quietly(self, statements: Sequence[sql.Composed]) -> None:

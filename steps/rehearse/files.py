@@ -46,7 +46,7 @@ def _copy(plan: Plan, run: Run, open_source: Host, source: Host, target: Host, *
     for upload in plan.files:
         refuse_vanished(source, run.records(Survey), str(upload.path))
     copying = _Copying(plan, run, open_source, source, target, final)
-    copied = {str(upload.path): copying.one(upload) for upload in plan.files}
+    copied = {str(upload.path): copying.push(upload) for upload in plan.files}
     run.record(
         FilesCopy(
             final=final,
@@ -70,7 +70,7 @@ class _Copying:
     target: Host
     final: bool
 
-    def one(self, upload: Upload) -> tuple[Made, Made]:
+    def push(self, upload: Upload) -> tuple[Made, Made]:
         """Push one directory; the manifests of what the source held all the while, and of what the target holds.
 
         The rehearsal hashes every file of both sides. The final copy, for which users wait, takes over the hashes of the
@@ -96,7 +96,7 @@ class _Copying:
                     f"{path} on closed production",
                     expected="no change: production is closed",
                     found=f"{here.moved} entries changed while they were copied: {here.names}",
-                    remedy="find who still writes there (lsof +D), stop it, and run the same command again",
+                    remedy=f"`lsof +D {path}` on the source names what still writes there; stop it, and run the same command again",
                 )
             for manifest in (here, there):
                 keep_manifest(self.run.directory, manifest)
@@ -131,5 +131,5 @@ def refuse_vanished(source: Host, survey: Survey, path: str) -> None:
             f"{path} on the source",
             expected=f"about the {surveyed} files that were surveyed",
             found=f"{present} files",
-            remedy="see what became of them; if this is right, survey again with `gonogo run --new`",
+            remedy="see what became of the others; if that is right, `gonogo back-out`, then survey again with `gonogo run --new`",
         )

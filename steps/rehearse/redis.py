@@ -25,7 +25,7 @@ from steps.tools.copying import channel
 from steps.tools.units import run_unit
 
 PURPOSE = "copy_redis"
-MARKER = "redis"
+REDIS_BLOCK = "redis"
 """Names our block in Redis's own configuration."""
 ARRIVED = STATE_DIRECTORY / "redis.rdb"
 """Where the data waits on the target until Redis is stopped."""
@@ -35,7 +35,7 @@ LIMIT = 3600.0
 # $1 unit. The configuration file that the server is started with.
 _CONFIGURATION = 'systemctl show --property=ExecStart --value -- "$1" | grep -o "[^ ]*[.]conf" | head -n 1'
 _LOAD = script(__file__, "load_redis.sh")
-# Redis ends its data with a mark, so that a stream which broke off is told from a whole one.
+# Redis ends its data with a mark, so that a stream which broke off is recognised.
 _RECEIVE = f"""umask 077; cat >{ARRIVED}.part && redis-check-rdb {ARRIVED}.part >&2 && mv -f {ARRIVED}.part {ARRIVED}"""
 
 
@@ -132,13 +132,13 @@ def _quoted(value: str) -> str:
 
 def _unchanged(before: Keys, after: Keys, now: int, *, final: bool) -> Keys:
     """The keys that were the same before and after the data was read; on closed production none may differ."""
-    told = unlike(before, after, now, whole=True) if final else []
-    if told:
+    differences = unlike(before, after, now, whole=True) if final else []
+    if differences:
         raise StepFailed(
             "Redis on closed production",
             expected="no change: production is closed",
-            found="; ".join(told[:5]),
-            remedy="find who still writes there (redis-cli CLIENT LIST), stop it, and run the same command again",
+            found="; ".join(differences[:5]),
+            remedy="`redis-cli CLIENT LIST` on the source names who still writes there; stop it, and run the same command again",
         )
     return Keys({key: facts for key, facts in before.items() if key in after and alike(facts, after[key])})
 
@@ -163,21 +163,21 @@ def _version(text: str) -> tuple[int, ...]:
 
 def _configure(target: Host, planned: Planned, settings: Mapping[str, str]) -> None:
     own = _write_settings(target, planned, settings)
-    path = str(own.with_name(_base(target, planned).name))
-    target.edit_block(path, MARKER, [f"include {own}"])
+    path = str(own.with_name(_configuration_file(target, planned).name))
+    target.edit_block(path, REDIS_BLOCK, [f"include {own}"])
     target.check(["systemctl", "enable", "--quiet", "--", planned.unit])
     target.check(["systemctl", "restart", "--", planned.unit], timeout=300)
 
 
 def _write_settings(target: Host, planned: Planned, settings: Mapping[str, str]) -> PurePosixPath:
-    base = _base(target, planned)
-    owner = target.check(["stat", "-c", "%U:%G", "--", str(base)]).strip()
-    own = base.with_name("gonogo.conf")
+    main = _configuration_file(target, planned)
+    owner = target.check(["stat", "-c", "%U:%G", "--", str(main)]).strip()
+    own = main.with_name("gonogo.conf")
     target.write_file(str(own), configuration(planned, settings), mode="0640", owner=owner)
     return own
 
 
-def _base(target: Host, planned: Planned) -> PurePosixPath:
+def _configuration_file(target: Host, planned: Planned) -> PurePosixPath:
     path = target.check(["sh", "-c", _CONFIGURATION, "configuration", planned.unit]).strip()
     if not path:
         raise StepFailed(
@@ -209,8 +209,8 @@ def _append(session: Redis) -> None:
             raise StepFailed(
                 "Redis's append-only file on the target",
                 expected="written whole",
-                found=facts.get("aof_last_bgrewrite_status", "nothing said"),
-                remedy="see the log of Redis on the target, then run the same command again",
+                found=facts.get("aof_last_bgrewrite_status", "no status"),
+                remedy="read the log of Redis on the target, then run the same command again",
             )
         time.sleep(0.2)
 

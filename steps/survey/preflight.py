@@ -1,4 +1,4 @@
-"""Who is who, before anything changes: the account, the source, the target, the name, the data."""
+"""What is proven before anything changes: the account, the source, the target, the name, the data."""
 
 from fixtures.connect.connections import Connections
 from fixtures.errors import Refused
@@ -30,7 +30,7 @@ def _source_is_no_target(connections: Connections) -> None:
                 f"the source {connections.plan.source.address}",
                 expected="production, which gonogo never marked",
                 found=f"{marker}, which gonogo writes on targets",
-                remedy="source and target are swapped in the plan; mend [source]",
+                remedy="source and target may be swapped: correct [source] in the plan",
             )
 
 
@@ -46,7 +46,7 @@ def _target_is_not_the_source(connections: Connections) -> None:
             f"the target {instance.id}",
             expected="an address of its own",
             found=f"{shared.pop()}, which is the source's",
-            remedy="mend [source] or [target] in the plan",
+            remedy="correct the addresses of [source] in the plan, or name another target in [target]",
         )
 
 
@@ -55,8 +55,8 @@ def _password_is_productions(connections: Connections) -> None:
     refused = connections.source_db.password_login(database.role, database.password.reveal(), database.name)
     if refused is not None:
         raise Refused(
-            f"{database.role} to {database.name} on the source, over TCP",
-            expected=f"let in with the plan's password ({database.password})",
+            f"the login of {database.role} to the database {database.name} on the source, over TCP",
+            expected=f"accepted with the plan's password ({database.password})",
             found=f"refused (SQLSTATE {refused})",
             remedy="mend database.password in the plan: it must be the one that production's application uses",
         )

@@ -21,7 +21,7 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
             "the application's bundle on the source",
             expected="complete: it is what the target is compared with",
             found=bundle.bundle,
-            remedy="see `bundle check` in the release on the source",
+            remedy=f"run `bundle check` in {plan.application.current} on the source, mend what it names, then run again",
         )
     locale = ask(source_db, server.LOCALES)[plan.database.name]
     run.record(

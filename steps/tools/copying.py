@@ -57,15 +57,15 @@ def ssh_command(directory: str, user: str, address: str) -> list[str]:
 
 def copying_addresses(plan: Plan) -> list[str]:
     """The addresses from which the plan lets copies come; raises `Refused` when it lists none."""
-    found = sorted({str(rule.source.network_address) for rule in plan.target.copying if rule.port == SSH})
-    if not found:
+    addresses = sorted({str(rule.source.network_address) for rule in plan.target.copying if rule.port == SSH})
+    if not addresses:
         raise Refused(
             "target.copying in the plan",
             expected=f"a rule for port {SSH} that lets the source push its data",
             found="none",
             remedy='add { port = 22, source = "<the source\'s address>/32", purpose = "copying" }',
         )
-    return found
+    return addresses
 
 
 @contextmanager
@@ -113,12 +113,7 @@ def rsync_server(target_dir: str) -> list[str]:
 
 
 def rsync_command(
-    ssh: Sequence[str],
-    source_dir: str,
-    *,
-    delete: bool = False,
-    max_delete: int = 0,
-    dry_run: bool = False,
+    ssh: Sequence[str], source_dir: str, *, delete: bool = False, max_delete: int = 0, dry_run: bool = False
 ) -> list[str]:
     """The rsync command on the source. Owners go by name, and by number where the target has no such name."""
     deletion = ["--delete-delay", *([] if dry_run else [f"--max-delete={max_delete}"])] if delete else []
@@ -130,7 +125,7 @@ def rsync_command(
 
 
 def rsync_script(command: Sequence[str]) -> str:
-    """The script of the unit that pushes: gentle to production, and content when a file vanished under way."""
+    """The script of the unit that pushes: with low priority, and without failing when a file vanished under way."""
     # 24: a file was deleted on the living source between being listed and being read.
     return f"nice -n 10 ionice -c 2 -n 7 {shlex.join(command)}\ncode=$?\n[ $code = 24 ] && exit 0\nexit $code\n"
 
@@ -167,8 +162,8 @@ def rsync_push(
         if open_source.unit_result(unit_name(run, purpose)).state == "running":
             open_source.wait_unit(unit_name(run, purpose), timeout)
         if delete:
-            asked = rsync_command(ssh, source_dir, delete=True, dry_run=True)
-            _refuse_many(deletions(open_source.check(asked, timeout=timeout)), max_delete, target_dir)
+            rehearsed = rsync_command(ssh, source_dir, delete=True, dry_run=True)
+            _refuse_many(deletions(open_source.check(rehearsed, timeout=timeout)), max_delete, target_dir)
         command = rsync_command(ssh, source_dir, delete=delete, max_delete=max_delete)
         run_unit(open_source, run, purpose, rsync_script(command), timeout)
 
@@ -187,13 +182,13 @@ def refuse_empty(source: Host, directory: str) -> None:
         f"{directory} on the source",
         expected="a directory with something in it",
         found=found,
-        remedy="mount it, or mend the plan; nothing was changed",
+        remedy="mount it on the source, or correct the directory in the plan's [[files]]; nothing was changed",
     )
 
 
 def _unmounted(source: Host, directory: str) -> list[str]:
-    now = {one.target for one in ask(source, mounts.MOUNTED)}
-    return [point for point in mounts.at_boot(ask(source, mounts.FSTAB), directory) if point not in now]
+    mounted = {mount.target for mount in ask(source, mounts.MOUNTED)}
+    return [point for point in mounts.at_boot(ask(source, mounts.FSTAB), directory) if point not in mounted]
 
 
 def _refuse_many(paths: Sequence[str], most: int, target_dir: str) -> None:
@@ -203,7 +198,7 @@ def _refuse_many(paths: Sequence[str], most: int, target_dir: str) -> None:
         f"{target_dir} on the target",
         expected=f"at most {most} paths that production no longer has",
         found=f"{len(paths)}, {paths[0]} among them",
-        remedy="see that the source directory is whole; if it is, raise max_delete in the plan's [[files]]",
+        remedy="see that the directory on the source is complete; if it is, raise max_delete in the plan's [[files]]",
     )
 
 
@@ -214,7 +209,7 @@ def have_rsync(open_source: Host, target: Host, run: Run) -> None:
             "rsync on the source",
             expected="installed: the source pushes its files",
             found="no such command",
-            remedy="install the package rsync on production",
+            remedy="install the package rsync on production, then run the same command again",
         )
     if not target.succeeds(["sh", "-c", "command -v rsync && command -v rrsync"]):
         packages.install(target, run, "copying", ["rsync", "python3"])

@@ -46,10 +46,10 @@ def refuse_prepared(db: Database) -> None:
     count = db.value(_PREPARED)
     if count:
         raise Refused(
-            f"prepared transactions in {db.dbname}",
+            f"prepared transactions in the database {db.dbname} on the source",
             expected="none",
             found=str(count),
-            remedy="have their owner commit or roll them back (pg_prepared_xacts names them)",
+            remedy="`SELECT gid, owner FROM pg_prepared_xacts` names them; have each owner type COMMIT PREPARED 'gid' or ROLLBACK PREPARED 'gid'",
         )
 
 
@@ -72,7 +72,7 @@ def fence(db: Database, roles: Iterable[str]) -> None:
                 found=f"{sessions} after {PATIENCE:.0f} seconds",
                 remedy="end them by hand (pg_stat_activity, pg_terminate_backend), then run the same command again",
             )
-        # Anew each time: one may have been about to log in when its role was fenced.
+        # Repeated, because a session may have been about to log in when its role was fenced.
         db.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE usename = ANY(%s) AND backend_type = 'client backend'",

@@ -47,8 +47,8 @@ def about_database(source_db: Database, name: str, owner: str) -> list[sql.Compo
     """The statements that give the database production's grants and comment."""
     grants = [(g, p, bool(o)) for g, p, o in source_db.rows(_DATABASE_GRANTS, (name,), dbname="postgres")]
     comment = sql.Literal(source_db.value(_COMMENT, (name,), dbname="postgres"))
-    said = sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), comment)
-    return [*grants_anew("DATABASE", name, owner, grants), said]
+    set_comment = sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), comment)
+    return [*grants_anew("DATABASE", name, owner, grants), set_comment]
 
 
 def carry_public_schema(source_db: Database, target_db: Database) -> None:

@@ -30,7 +30,7 @@ def verify_indexes(session: Session, *, heap: bool) -> IndexesVerified:
     try:
         return _verify(session, heap=heap)
     except psycopg2.Error as error:
-        return IndexesVerified(heap=heap, unavailable=_words(error))
+        return IndexesVerified(heap=heap, unavailable=_reason(error))
     finally:
         if not session.closed:
             session.rollback()
@@ -58,11 +58,11 @@ def _verify(session: Session, *, heap: bool) -> IndexesVerified:
                 verified += 1
             except psycopg2.Error as error:
                 cursor.execute("ROLLBACK TO SAVEPOINT one_index")
-                broken[name] = _words(error)
+                broken[name] = _reason(error)
             cursor.execute("RELEASE SAVEPOINT one_index")
     return IndexesVerified(heap=heap, verified=verified, broken=broken)
 
 
-def _words(error: psycopg2.Error) -> str:
+def _reason(error: psycopg2.Error) -> str:
     # The detail may quote values of rows.
     return error.diag.message_primary or type(error).__name__

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 
 @dataclass(frozen=True)
 class Family:
-    """How one family of distributions is asked: a script, and commands that take the packages behind."""
+    """The package tool of one family of distributions: a script, and commands that end with the names of packages."""
 
     name: str
     installed: tuple[str, ...]

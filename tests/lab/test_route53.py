@@ -12,7 +12,7 @@ from fixtures.lab.dns.dns import ZONE, NameServers
 from fixtures.lab.hosts.images import image
 from fixtures.lab.hosts.network import LabNet, Network
 from fixtures.plan import Dns as DnsPlan
-from steps.night.names import point
+from steps.night.dns import point
 from steps.night.providers import Change
 from steps.night.providers.route53 import Route53
 from tests.lab.clients import client

@@ -39,7 +39,7 @@ class Rfc2136:
         except dns.tsig.PeerError as error:
             code = f"TSIG error {type(error).__name__}"
         except (dns.exception.FormError, dns.tsig.BadSignature):
-            # How servers answer who do not know the key. Whatever it says is not to be believed.
+            # So answers a server that does not know the key. What it says cannot be trusted.
             code = "an answer that the key did not sign, or a broken one"
         except (OSError, EOFError, dns.exception.DNSException) as error:
             raise no_answer(what, error) from None

@@ -60,9 +60,9 @@ class Route53:
                 what,
                 expected="one plain record set",
                 found=f"{len(sets)} of them, with {', '.join(routed) or 'the same name'}; nothing was changed",
-                remedy="make it a plain record before the night, or set dns.provider to manual",
+                remedy="make it a plain record before the window, or set dns.provider to manual",
             )
-        held = sorted(item["Value"] for one in sets for item in one.get("ResourceRecords", []))
+        held = sorted(item["Value"] for record_set in sets for item in record_set.get("ResourceRecords", []))
         if change.expected is not None and held != sorted(change.expected):
             raise Refused(
                 what,
@@ -77,7 +77,7 @@ class Route53:
             HostedZoneId=self.plan.hosted_zone, StartRecordName=record.name, StartRecordType=record.type
         )["ResourceRecordSets"]
         name = record.name.rstrip(".").lower()
-        return [one for one in listed if (one["Name"].rstrip(".").lower(), one["Type"]) == (name, record.type)]
+        return [item for item in listed if (item["Name"].rstrip(".").lower(), item["Type"]) == (name, record.type)]
 
     def _wait_in_sync(self, sent: Any) -> None:
         deadline = time.monotonic() + IN_SYNC

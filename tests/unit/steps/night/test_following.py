@@ -16,7 +16,7 @@ run = windows.run
 def test_the_line_that_people_read():
     moved = UsersMoved(begun=NOW, offsets={}, requests={"source": 7, "target": 340}, silent_seconds=12.2)
     assert following.line(moved, []) == (
-        "production silent since 12 s (7 requests after the change); 340 requests on the target"
+        "production has been silent for 12 s (7 requests after the change); 340 requests on the target"
     )
     assert following.line(moved, ["resolver: app A still 192.0.2.1, 3 s left"]).startswith("resolver: app A still")
 
@@ -71,7 +71,7 @@ def test_it_ends_with_silence_and_every_resolver(followed, run, caplog):
     seen = run.records(UsersMoved)
     assert seen.silent
     assert list(seen.resolvers) == [f"resolver: {r.name} A" for r in plan.dns.records]
-    assert "production silent since 0 s (0 requests after the change)" in caplog.text
+    assert "production has been silent for 0 s (0 requests after the change)" in caplog.text
 
 
 def test_it_ends_in_time_and_names_who_still_asks(followed, run, monkeypatch):

@@ -56,7 +56,7 @@ def copy(sshd, tmp_path, monkeypatch):
     sides = Moved(source, here), Moved(target, there)
 
     def copied(*, final):
-        one, other = _Copying(None, run, None, *sides, final=final).one(upload)
+        one, other = _Copying(None, run, None, *sides, final=final).push(upload)
         path = str(upload.path)
         made = FilesCopy(
             final=final, manifests={path: one.sha256}, arrived={path: other.sha256}, counts={path: one.count}

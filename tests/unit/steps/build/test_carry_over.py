@@ -7,7 +7,7 @@ from psycopg2 import sql
 
 from fixtures.errors import StepFailed
 from fixtures.plan import Deviation
-from steps.build import finish
+from steps.build import carry_over
 
 
 def _deviation(key, source="15", expected="17"):
@@ -25,7 +25,7 @@ def test_what_is_carried_over_is_production_s_word_or_the_deviation_s():
         "nginx.send_timeout": "60s",
     }  # fmt: skip
     found = {**dict.fromkeys(listed, "none"), "nginx.send_timeout": "60s"}
-    assert finish.to_carry(_Plan, listed, found) == {
+    assert carry_over.to_carry(_Plan, listed, found) == {
         "os.locale": "C.UTF-8",
         "postgresql.settings.max_connections": "200",
     }
@@ -34,15 +34,18 @@ def test_what_is_carried_over_is_production_s_word_or_the_deviation_s():
 def test_what_an_earlier_attempt_carried_into_our_file_stays_in_it():
     listed = {"hosts.mail": "10.0.0.9", "hosts.queue": "10.0.0.8", "sysctl.vm.swappiness": "10"}
     found = {**listed, "hosts.queue": "none"}
-    assert finish.to_carry(_Plan, listed, found) == {"hosts.mail": "10.0.0.9", "hosts.queue": "10.0.0.8"}
+    assert carry_over.to_carry(_Plan, listed, found) == {"hosts.mail": "10.0.0.9", "hosts.queue": "10.0.0.8"}
 
 
 def test_statements_and_lines_that_carry():
     name, value = sql.Identifier("statement_timeout"), sql.Literal("30s")
-    assert finish.set_statement("statement_timeout", "30s") == sql.SQL("ALTER SYSTEM SET {} = {}").format(name, value)
-    assert finish.set_statement("statement_timeout", "not set") == sql.SQL("ALTER SYSTEM RESET {}").format(name)
+    assert carry_over.set_statement("statement_timeout", "30s") == sql.SQL("ALTER SYSTEM SET {} = {}").format(
+        name, value
+    )
+    assert carry_over.set_statement("statement_timeout", "not set") == sql.SQL("ALTER SYSTEM RESET {}").format(name)
     assert (
-        finish.nginx_lines({"client_max_body_size": "20m", "send_timeout": "not set"}) == "client_max_body_size 20m;\n"
+        carry_over.nginx_lines({"client_max_body_size": "20m", "send_timeout": "not set"})
+        == "client_max_body_size 20m;\n"
     )
 
 
@@ -60,5 +63,5 @@ def test_lines_that_nginx_refuses_are_taken_away_again():
             del self.files[argv[3]]
 
     with pytest.raises(StepFailed, match="duplicate"):
-        finish._web(Target(), "send_timeout 60s;\n")
+        carry_over._web(Target(), "send_timeout 60s;\n")
     assert Target.files == {}

@@ -1,4 +1,4 @@
-"""DNS: the short TTL before the night, and the change itself."""
+"""DNS: the short TTL before the window, and the change itself."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ from steps.tools.records import read_before
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 15.0
-"""How long waiting for a name server may say nothing."""
+"""Seconds between two lines of progress while a name server is waited for."""
 
 
 @step(needs=["rehearsed"], gives=["ttl_lowered"])
@@ -33,7 +33,7 @@ def lower_ttl(plan: Plan, run: Run, dns: Dns, cloud: Cloud) -> None:
     """Lower the records' TTL on every authoritative server, so that the change is seen within minutes."""
     if not run.has(DnsBefore):
         run.record(read_before(plan, dns))
-    # Before the change, and after it: the clock must know what caches may have been told until now.
+    # Before the change, and after it: the clock must know which TTL caches may have read until now.
     look_at_clock(plan, run, dns)
     before = run.records(DnsBefore)
     provider = provider_of(plan, dns, cloud)
@@ -99,8 +99,8 @@ def look_at_clock(plan: Plan, run: Run, dns: Dns) -> None:
         for server in plan.dns.authoritative:
             ttl = dns.ask(server, record.name, record.type).ttl
             if ttl is not None:
-                where, told = place(record, server), before.ttls[str(record)]
-                clock = observe(clock, where, ttl, low=plan.dns.ttl, at=now(), before=told)
+                where, ttl_before = place(record, server), before.ttls[str(record)]
+                clock = observe(clock, where, ttl, low=plan.dns.ttl, at=now(), before=ttl_before)
     if clock != known:
         save_clock(path, clock)
 
@@ -114,7 +114,7 @@ def restore(plan: Plan, before: DnsBefore, dns: Dns, cloud: Cloud) -> None:
 
 
 def point(dns: Dns, provider: Provider, changes: Sequence[Change]) -> None:
-    """Have records hold these values with these TTLs on every authoritative server; again, it changes nothing."""
+    """Have records hold these values with these TTLs on every authoritative server; what they hold already is not changed."""
     wanted = []
     for change in changes:
         answer = dns.ask(dns.plan.primary, change.record.name, change.record.type)
@@ -125,8 +125,8 @@ def point(dns: Dns, provider: Provider, changes: Sequence[Change]) -> None:
     if wanted:
         provider.change(wanted)
     for change in changes:
-        told = f"{', '.join(change.values)}, TTL {change.ttl}"
-        wait_served(dns, change.record, lambda a, c=change: _holds(a, c), told, provider.patience)  # type: ignore[misc]  # bound now
+        expected = f"{', '.join(change.values)}, TTL {change.ttl}"
+        wait_served(dns, change.record, lambda a, c=change: _holds(a, c), expected, provider.patience)  # type: ignore[misc]  # bound now
 
 
 def _holds(answer: Answer, change: Change) -> bool:
@@ -157,7 +157,7 @@ def wait_served(dns: Dns, record: Record, good: Callable[[Answer], bool], wanted
                     f"{record} on {server.name}",
                     expected=wanted,
                     found=f"{found}, after {patience:.0f} seconds",
-                    remedy="see that it is changed there, and that the secondary takes the zone from the primary; then "
+                    remedy="see that the record is changed on the primary, and that this server takes the zone from it; then "
                     "run the same command again",
                 )
             if time.monotonic() > news:
