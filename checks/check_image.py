@@ -11,7 +11,7 @@ from fixtures.facts.images import MachineImage, find_image
 from fixtures.plan import Plan
 from fixtures.run.evidence import Verdict, now
 from fixtures.run.journal import GateJudged, StepFinished
-from fixtures.run.records import Image, TargetFacts
+from fixtures.run.records import MadeImage, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.image_made
@@ -22,12 +22,12 @@ AGAIN = "run `gonogo run --until image_made`: it makes a new image"
 @pytest.fixture
 def image(run: Run, cloud: Cloud) -> MachineImage | None:
     """The image of this run's record, as EC2 shows it now."""
-    return find_image(cloud, run.records(Image).image_id)
+    return find_image(cloud, run.records(MadeImage).image_id)
 
 
 def check_image_is_available(image: MachineImage | None, run: Run) -> None:
     """The image is in EC2, available."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     found = image.state if image else "absent"
     if found != "available":
         raise NoGo(f"the image {known.image_id}", expected="available", found=found, remedy=AGAIN)
@@ -38,7 +38,9 @@ def check_image_is_tagged(image: MachineImage | None, plan: Plan, run: Run) -> N
     expected = {PLAN_TAG: plan.name, RUN_TAG: run.name}
     found = {name: value for name, value in image.tags.items() if name in expected} if image else {}
     if found != expected:
-        raise NoGo(f"the tags of {run.records(Image).image_id}", expected=expected, found=found or "none", remedy=AGAIN)
+        raise NoGo(
+            f"the tags of {run.records(MadeImage).image_id}", expected=expected, found=found or "none", remedy=AGAIN
+        )
 
 
 def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Run) -> None:
@@ -46,7 +48,7 @@ def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Ru
     found = image.further_disks if image else ("the image is absent",)
     if found:
         raise NoGo(
-            f"the disks of {run.records(Image).image_id}",
+            f"the disks of {run.records(MadeImage).image_id}",
             expected=f"the root alone, nothing for {plan.target.volume.mount}",
             found=", ".join(found),
             remedy=AGAIN,
@@ -55,14 +57,14 @@ def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Ru
 
 def check_image_is_of_this_target(run: Run) -> None:
     """The image was made of this run's target."""
-    expected, found = run.records(TargetFacts).instance_id, run.records(Image).instance_id
+    expected, found = run.records(TargetFacts).instance_id, run.records(MadeImage).instance_id
     if found != expected:
         raise NoGo("the image's instance", expected=expected, found=found, remedy=AGAIN)
 
 
 def check_image_is_recent(plan: Plan, run: Run) -> None:
     """The image is not older than the plan allows."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     age = now() - known.made
     if age > timedelta(days=plan.cutover.image_days):
         raise NoGo(
@@ -75,7 +77,7 @@ def check_image_is_recent(plan: Plan, run: Run) -> None:
 
 def check_image_is_of_the_finished_target(run: Run) -> None:
     """Nothing was built on the target after the image was made."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     order = states.names()
     built = set(order[order.index("ssh_ready") : order.index("data_copied")])
     later, gave = [], []
@@ -95,7 +97,7 @@ def check_image_is_of_the_finished_target(run: Run) -> None:
 
 def check_instance_of_the_image_is_as_built(run: Run) -> None:
     """An instance that was launched from the image booted, and passed the build's own checks."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     boot = known.scratch
     found = (
         "not tried"
@@ -110,7 +112,7 @@ def check_instance_of_the_image_is_as_built(run: Run) -> None:
 
 def check_image_holds_no_keys(run: Run) -> None:
     """On an instance of the image there was no SSH, host or AWS key, nothing below the data mount; the quarantine held."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     boot = known.scratch
     found = ["it was not tried"] if boot is None else boot.leftovers
     if found:

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from fixtures.connect.host import Host
-from fixtures.connect.tls import Shown, shown
+from fixtures.connect.tls import ShownCertificate, shown
 from fixtures.connect.web import Web
 from fixtures.errors import NoGo
 from fixtures.facts import files, renewal
@@ -21,7 +21,7 @@ from fixtures.run.run import Run
 
 COPY = "run `gonogo run --until web_configured`; it copies certificates and keys anew"
 
-Look = Callable[[str, str], Shown]
+Look = Callable[[str, str], ShownCertificate]
 
 
 @pytest.fixture(scope="session")
