@@ -10,13 +10,13 @@ from checks.equality import must_be_none
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import LOCK, Host
-from fixtures.connect.nameservers import Answer, Dns
+from fixtures.connect.nameservers import Dns, DnsAnswer
 from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import files, units
 from fixtures.facts.fact import ask
 from fixtures.facts.security_group import security_group
-from fixtures.plan import Plan, Record, Server
+from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.policy import ingress
 from fixtures.policy.verdict import Say
 from fixtures.run.places import UNITS
@@ -35,7 +35,9 @@ NO_ADDRESS = (
 FINISH = "`gonogo run` takes it away; see the remedy of the first error it prints"
 
 
-def _until_forgotten(plan: Plan, run: Run, dns: Dns, resolver: Server, name: str, kind: Literal["A", "AAAA"]) -> Answer:
+def _until_forgotten(
+    plan: Plan, run: Run, dns: Dns, resolver: NameServer, name: str, kind: Literal["A", "AAAA"]
+) -> DnsAnswer:
     """What the resolver says once it has forgotten production: the short TTL is how long that may take."""
     deadline = time.monotonic() + plan.dns.ttl + 5
     expected = (run.records(TargetFacts).address(kind),)
@@ -44,7 +46,7 @@ def _until_forgotten(plan: Plan, run: Run, dns: Dns, resolver: Server, name: str
     return answer
 
 
-def check_resolver_names_the_target(record: Record, resolver: Server, plan: Plan, run: Run, dns: Dns) -> None:
+def check_resolver_names_the_target(record: DnsRecord, resolver: NameServer, plan: Plan, run: Run, dns: Dns) -> None:
     """Every resolver that users ask has forgotten production and names the target."""
     answer = _until_forgotten(plan, run, dns, resolver, record.name, record.type)
     expected = run.records(TargetFacts).address(record.type)
@@ -58,7 +60,7 @@ def check_resolver_names_the_target(record: Record, resolver: Server, plan: Plan
         )
 
 
-def check_login_works_through_public_dns(resolver: Server, plan: Plan, run: Run, dns: Dns, web: Web) -> None:
+def check_login_works_through_public_dns(resolver: NameServer, plan: Plan, run: Run, dns: Dns, web: Web) -> None:
     """A user who asks public DNS can log in and browse every page, served by the target."""
     answer = _until_forgotten(plan, run, dns, resolver, web.hostname, "A")
     if not answer.values:

@@ -16,7 +16,7 @@ from fixtures.facts import catalogue, files, units
 from fixtures.facts.fact import ask
 from fixtures.facts.roles import logins
 from fixtures.facts.security_group import security_group
-from fixtures.plan import Page, Plan, Record, Server
+from fixtures.plan import DnsRecord, NameServer, Page, Plan
 from fixtures.policy import notices
 from fixtures.run.records import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
 from fixtures.run.run import Run
@@ -116,7 +116,7 @@ def check_notice_is_gone(page_channel: Page, source: Host) -> None:
         raise NoGo(f"{path} on production", expected="no notice of gonogo", found="still there", remedy=BACK)
 
 
-def check_dns_names_production(record: Record, name_server: Server, run: Run, plan: Plan, dns: Dns) -> None:
+def check_dns_names_production(record: DnsRecord, name_server: NameServer, run: Run, plan: Plan, dns: Dns) -> None:
     """Every record names production again on every authoritative server, with the TTL it had."""
     answer = dns.ask(name_server, record.name, record.type)
     if run.has(DnsBefore):

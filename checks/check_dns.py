@@ -5,7 +5,7 @@ import pytest
 from checks.equality import must_be_none
 from fixtures.connect.nameservers import Dns
 from fixtures.errors import NoGo
-from fixtures.plan import Plan, Record, Server
+from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.run.journal import DnsChanged
 from fixtures.run.records import TargetFacts, UsersMoved
 from fixtures.run.run import Run
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.dns_changed
 CHANGE = "`gonogo run` changes it; a secondary must take the zone from the primary"
 
 
-def check_record_names_the_target(record: Record, name_server: Server, run: Run, dns: Dns) -> None:
+def check_record_names_the_target(record: DnsRecord, name_server: NameServer, run: Run, dns: Dns) -> None:
     """Every record of the plan names the target on every authoritative server."""
     expected = run.records(TargetFacts).address(record.type)
     answer = dns.ask(name_server, record.name, record.type)
@@ -28,7 +28,7 @@ def check_record_names_the_target(record: Record, name_server: Server, run: Run,
         )
 
 
-def check_no_other_family_names_production(hostname: str, name_server: Server, plan: Plan, dns: Dns) -> None:
+def check_no_other_family_names_production(hostname: str, name_server: NameServer, plan: Plan, dns: Dns) -> None:
     """No record of the other address family still leads the site's names to production."""
     moved = {record.type for record in plan.dns.records if record.name.rstrip(".") == hostname.rstrip(".")}
     left = [value for kind in {"A", "AAAA"} - moved for value in dns.ask(name_server, hostname, kind).values]

@@ -26,7 +26,7 @@ def check_files_match(upload: Upload, run: Run, target: Host, say: Say) -> None:
     path = str(upload.path)
     kept = kept_manifest(run.directory, run.records(FilesCopy).manifests.get(path, "of no directory"))
     with scratch(run.directory) as into:
-        found = read_manifest(list_directory(target, path, into, say), into, tell=say)
+        found = read_manifest(list_directory(target, path, into, say), into, say=say)
         differing = compare(kept, found, whole=False)
     if differing:
         raise NoGo(

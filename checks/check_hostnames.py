@@ -10,7 +10,7 @@ from fixtures.connect.nameservers import Dns
 from fixtures.connect.tls import shown
 from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.plan import Plan, Server
+from fixtures.plan import NameServer, Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
@@ -72,7 +72,7 @@ def _security_headers(web: Web, path: str, address: str, hostname: str) -> dict[
 
 @pytest.mark.accepted
 def check_name_works_through_public_dns(
-    hostname: str, resolver: Server, plan: Plan, run: Run, dns: Dns, web: Web
+    hostname: str, resolver: NameServer, plan: Plan, run: Run, dns: Dns, web: Web
 ) -> None:
     """Whoever asks public DNS for any name of the site reaches the target, over HTTPS with a certificate that is accepted."""
     facts = run.records(TargetFacts)
@@ -89,7 +89,7 @@ def check_name_works_through_public_dns(
             )
 
 
-def _addresses(hostname: str, resolver: Server, plan: Plan, dns: Dns) -> list[str]:
+def _addresses(hostname: str, resolver: NameServer, plan: Plan, dns: Dns) -> list[str]:
     kinds = [record.type for record in plan.dns.records if record.name == hostname] or ["A"]
     found = [address for kind in kinds for address in dns.ask(resolver, hostname, kind).values]
     if not found:

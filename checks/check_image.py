@@ -12,7 +12,7 @@ from fixtures.facts.images import MachineImage, find_image
 from fixtures.plan import Plan
 from fixtures.run.evidence import Verdict, now
 from fixtures.run.journal import GateJudged, StepFinished
-from fixtures.run.records import Image, TargetFacts
+from fixtures.run.records import MadeImage, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.image_made
@@ -23,12 +23,12 @@ AGAIN = "run `gonogo run --until image_made`: it makes a new image"
 @pytest.fixture
 def image(run: Run, cloud: Cloud) -> MachineImage | None:
     """The image of this run's record, as EC2 shows it now."""
-    return find_image(cloud, run.records(Image).image_id)
+    return find_image(cloud, run.records(MadeImage).image_id)
 
 
 def check_image_is_available(image: MachineImage | None, run: Run) -> None:
     """The image is in EC2, available."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     found = image.state if image else "absent"
     must_equal(f"the image {known.image_id}", expected="available", found=found, remedy=AGAIN)
 
@@ -37,14 +37,14 @@ def check_image_is_tagged(image: MachineImage | None, plan: Plan, run: Run) -> N
     """The image says which plan and run it belongs to."""
     expected = {PLAN_TAG: plan.name, RUN_TAG: run.name}
     found = {name: value for name, value in image.tags.items() if name in expected} if image else {}
-    must_equal(f"the tags of {run.records(Image).image_id}", expected=expected, found=found or "none", remedy=AGAIN)
+    must_equal(f"the tags of {run.records(MadeImage).image_id}", expected=expected, found=found or "none", remedy=AGAIN)
 
 
 def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Run) -> None:
     """The image is of the root disk alone: the data mount is not in it."""
     found = image.further_disks if image else ("the image is absent",)
     must_be_none(
-        f"the disks of {run.records(Image).image_id}",
+        f"the disks of {run.records(MadeImage).image_id}",
         expected=f"the root alone, nothing for {plan.target.volume.mount}",
         found=found,
         remedy=AGAIN,
@@ -53,13 +53,13 @@ def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Ru
 
 def check_image_is_of_this_target(run: Run) -> None:
     """The image was made of this run's target."""
-    expected, found = run.records(TargetFacts).instance_id, run.records(Image).instance_id
+    expected, found = run.records(TargetFacts).instance_id, run.records(MadeImage).instance_id
     must_equal("the image's instance", expected=expected, found=found, remedy=AGAIN)
 
 
 def check_image_is_recent(plan: Plan, run: Run) -> None:
     """The image is not older than the plan allows."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     age = now() - known.made
     if age > timedelta(days=plan.cutover.image_days):
         raise NoGo(
@@ -72,7 +72,7 @@ def check_image_is_recent(plan: Plan, run: Run) -> None:
 
 def check_image_is_of_the_finished_target(run: Run) -> None:
     """Nothing was built on the target after the image was made."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     order = states.names()
     built = set(order[order.index("ssh_ready") : order.index("data_copied")])
     later, gave = [], []
@@ -92,7 +92,7 @@ def check_image_is_of_the_finished_target(run: Run) -> None:
 
 def check_instance_of_the_image_is_as_built(run: Run) -> None:
     """An instance that was launched from the image booted, and passed the build's own checks."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     boot = known.scratch
     found = (
         "not tried"
@@ -107,7 +107,7 @@ def check_instance_of_the_image_is_as_built(run: Run) -> None:
 
 def check_image_holds_no_keys(run: Run) -> None:
     """On an instance of the image there was no SSH, host or AWS key and nothing below the data mount, and the quarantine held."""
-    known = run.records(Image)
+    known = run.records(MadeImage)
     boot = known.scratch
     found = ["it was not tried"] if boot is None else boot.leftovers
     must_be_none(

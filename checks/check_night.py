@@ -11,7 +11,7 @@ from fixtures.plan import Plan, digest
 from fixtures.plan.risks import Risk
 from fixtures.plan.waivers import DRILL, load_signed, waivers_path
 from fixtures.run.evidence import now
-from fixtures.run.records import Checklist, Record, Rehearsal, Survey
+from fixtures.run.records import Checklist, Record, RehearsalReady, Survey
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.night_prepared
@@ -47,7 +47,7 @@ def check_rehearsal_is_recent(plan: Plan, run: Run) -> None:
     """The target was rehearsed recently enough."""
     _recent(
         run,
-        Rehearsal,
+        RehearsalReady,
         "the rehearsal",
         plan.cutover.rehearsal_days,
         "cutover.rehearsal_days",

@@ -107,7 +107,7 @@ def check_readers_see_it(seen_channel: Mail | Command, plan: Plan, run: Run) -> 
     output = notice.seen(plan, seen_channel.seen_by)
     text = notices.render(plan, seen_channel.audience)
     own = delivery.message_id if delivery else ""
-    seen = (bool(own) and own in output) or notices.said_in(output, text)
+    seen = (bool(own) and own in output) or notices.printed_in(output, text)
     if not seen:
         raise NoGo(
             f"what `{seen_channel.seen_by[0]}` prints of the {seen_channel.name}",

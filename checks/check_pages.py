@@ -12,7 +12,7 @@ from fixtures.policy.verdict import Say
 from fixtures.run.records import PagesReplayed, PagesSampled, ReplayedPage, TargetFacts
 from fixtures.run.run import Run
 from fixtures.sameness import pages, replay
-from fixtures.sameness.replay import Comparison
+from fixtures.sameness.replay import ReplayResult
 
 AGAIN = "rehearse again: `gonogo rehearse`"
 SEE = "see the page on both hosts; what may differ (a date, a number of its own) is declared in pages.normalise"
@@ -26,7 +26,7 @@ def sampled(run: Run) -> PagesSampled:
 
 
 @pytest.fixture(scope="session")
-def compared(run: Run, plan: Plan, web: Web, say: Say) -> Comparison:
+def compared(run: Run, plan: Plan, web: Web, say: Say) -> ReplayResult:
     """The stable pages, as the target shows them now."""
     replayed, target = of_the_latest_sample(run), run.records(TargetFacts).public_address
     return replay.compare(web, target, str(plan.source.public_address), replayed, plan, say)
@@ -82,31 +82,31 @@ def check_log_was_sampled(sampled_log: PurePosixPath, sampled: PagesSampled) -> 
 
 
 @pytest.mark.rehearsed
-def check_sampled_pages_match(sampled_log: PurePosixPath, compared: Comparison, run: Run) -> None:  # noqa: ARG001
+def check_sampled_pages_match(sampled_log: PurePosixPath, compared: ReplayResult, run: Run) -> None:  # noqa: ARG001
     """Pages that users ask for are shown to a visitor as production shows them, word for word."""
     _match("sampled", compared, run, SEE)
 
 
 @pytest.mark.rehearsed
-def check_signed_in_pages_match(compared: Comparison, run: Run) -> None:
+def check_signed_in_pages_match(compared: ReplayResult, run: Run) -> None:
     """Pages behind the login are shown as production shows them, word for word."""
     _match("signed in", compared, run, SEE)
 
 
 @pytest.mark.rehearsed
-def check_static_files_match(compared: Comparison, run: Run) -> None:
+def check_static_files_match(compared: ReplayResult, run: Run) -> None:
     """Static files and cached pages are shown as production shows them, byte for byte."""
     _match("static", compared, run, "see public/ of the release on the target, and what was cached there")
 
 
 @pytest.mark.rehearsed
-def check_error_page_matches(compared: Comparison, run: Run) -> None:
+def check_error_page_matches(compared: ReplayResult, run: Run) -> None:
     """A page that does not exist is answered as production answers it."""
     _match("error", compared, run, "see error_page in the site's configuration on the target")
 
 
 @pytest.mark.rehearsed
-def check_headers_match(compared: Comparison, run: Run) -> None:
+def check_headers_match(compared: ReplayResult, run: Run) -> None:
     """Every page carries the headers that production sends with it: type, caching, protection."""
     found = [f"{_name(one.page)}: {one.headers}" for one in compared.differing if one.headers]
     if found:
@@ -119,7 +119,7 @@ def check_headers_match(compared: Comparison, run: Run) -> None:
     _some_are_equal([*compared.equal, *(one.page for one in compared.differing)], "headers", compared, run)
 
 
-def _match(kind: str, compared: Comparison, run: Run, remedy: str) -> None:
+def _match(kind: str, compared: ReplayResult, run: Run, remedy: str) -> None:
     differing = [one for one in compared.differing if one.page.kind == kind]
     found = [f"{_name(one.page)}: {one.body}" for one in differing if one.body]
     # A page whose headers alone differ is equal as a page.
@@ -142,7 +142,7 @@ def _match(kind: str, compared: Comparison, run: Run, remedy: str) -> None:
         )
 
 
-def _some_are_equal(equal: list[ReplayedPage], what: str, compared: Comparison, run: Run, kind: str = "") -> None:
+def _some_are_equal(equal: list[ReplayedPage], what: str, compared: ReplayResult, run: Run, kind: str = "") -> None:
     """Nothing is proven where production changed every page itself. Raises `CouldNotVerify` then."""
     if equal:
         return

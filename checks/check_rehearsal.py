@@ -11,7 +11,7 @@ from fixtures.facts.fact import ask
 from fixtures.facts.machine import journal
 from fixtures.plan import Plan
 from fixtures.policy import parity
-from fixtures.run.records import DataCopy, Rehearsal, ResponseTimes, TargetFacts
+from fixtures.run.records import DataCopy, RehearsalReady, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.rehearsed
@@ -22,7 +22,7 @@ UNIT_STARTED = "39f53479d3a045ac8e11786248231fbf"
 
 def check_rehearsal_was_of_this_copy(run: Run) -> None:
     """The target was rehearsed, with the very data that it holds now."""
-    rehearsal = run.records(Rehearsal)
+    rehearsal = run.records(RehearsalReady)
     expected = (run.records(TargetFacts).instance_id, run.records(DataCopy).snapshot)
     found = (rehearsal.instance_id, rehearsal.snapshot)
     must_equal(

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 
 from checks.equality import must_equal
 from fixtures.connect.host import Host
-from fixtures.connect.tls import Shown, shown
+from fixtures.connect.tls import ShownCertificate, shown
 from fixtures.connect.web import Web
 from fixtures.errors import NoGo
 from fixtures.facts import files, renewal
@@ -22,7 +22,7 @@ from fixtures.run.run import Run
 
 COPY = "run `gonogo run --until web_configured`; it copies certificates and keys anew"
 
-Look = Callable[[str, str], Shown]
+Look = Callable[[str, str], ShownCertificate]
 
 
 @pytest.fixture(scope="session")

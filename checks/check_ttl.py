@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.connect.nameservers import Dns
 from fixtures.errors import NoGo
-from fixtures.plan import Plan, Record, Server
+from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.run.records import DnsBefore
 from fixtures.run.run import Run
 
@@ -14,17 +14,17 @@ LONGEST = 300
 """Seconds: the article's own limit."""
 
 
-def check_ttl_is_low(record: Record, name_server: Server, plan: Plan, dns: Dns) -> None:
+def check_ttl_is_low(record: DnsRecord, name_server: NameServer, plan: Plan, dns: Dns) -> None:
     """Every authoritative server serves every record with a TTL of 300 seconds at most."""
     _low(record, name_server, plan, dns, LONGEST, str(LONGEST))
 
 
-def check_ttl_is_the_plans(record: Record, name_server: Server, plan: Plan, dns: Dns) -> None:
+def check_ttl_is_the_plans(record: DnsRecord, name_server: NameServer, plan: Plan, dns: Dns) -> None:
     """Every authoritative server serves every record with the plan's TTL, or a shorter one."""
     _low(record, name_server, plan, dns, plan.dns.ttl, f"{plan.dns.ttl} (dns.ttl)")
 
 
-def _low(record: Record, name_server: Server, plan: Plan, dns: Dns, limit: int, shown_limit: str) -> None:
+def _low(record: DnsRecord, name_server: NameServer, plan: Plan, dns: Dns, limit: int, shown_limit: str) -> None:
     answer = dns.ask(name_server, record.name, record.type)
     if answer.ttl is None or answer.ttl > limit:
         raise NoGo(
@@ -35,7 +35,7 @@ def _low(record: Record, name_server: Server, plan: Plan, dns: Dns, limit: int, 
         )
 
 
-def check_answer_is_authoritative(record: Record, name_server: Server, dns: Dns) -> None:
+def check_answer_is_authoritative(record: DnsRecord, name_server: NameServer, dns: Dns) -> None:
     """Every name server of the plan speaks for the zone itself: a cache's TTL would prove nothing."""
     answer = dns.ask(name_server, record.name, record.type)
     if not answer.authoritative:
@@ -47,7 +47,7 @@ def check_answer_is_authoritative(record: Record, name_server: Server, dns: Dns)
         )
 
 
-def check_no_other_family_is_forgotten(record: Record, name_server: Server, plan: Plan, dns: Dns) -> None:
+def check_no_other_family_is_forgotten(record: DnsRecord, name_server: NameServer, plan: Plan, dns: Dns) -> None:
     """No name that moves has an address of the other family that stays behind."""
     moved = {other.type for other in plan.dns.records if other.name.rstrip(".") == record.name.rstrip(".")}
     left = {kind: dns.ask(name_server, record.name, kind).values for kind in {"A", "AAAA"} - moved}
@@ -61,7 +61,7 @@ def check_no_other_family_is_forgotten(record: Record, name_server: Server, plan
         )
 
 
-def check_what_dns_said_is_recorded(record: Record, run: Run) -> None:
+def check_what_dns_said_is_recorded(record: DnsRecord, run: Run) -> None:
     """Values and TTLs that DNS had before gonogo changed them are recorded: a back-out restores them."""
     before = run.records(DnsBefore)
     known = bool(before.records.get(str(record))) and before.ttls.get(str(record), 0) > 0

@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.connect.nameservers import Dns
 from fixtures.errors import NoGo
-from fixtures.plan import Plan, Record, Server
+from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.policy import window
 from fixtures.policy.dnsclock import clock_file, load_clock, place
 from fixtures.run.evidence import now
@@ -13,7 +13,7 @@ from fixtures.run.run import Run
 pytestmark = pytest.mark.window_open
 
 
-def check_old_ttl_has_run_out(record: Record, name_server: Server, plan: Plan, run: Run) -> None:
+def check_old_ttl_has_run_out(record: DnsRecord, name_server: NameServer, plan: Plan, run: Run) -> None:
     """Whatever TTL a name server served before the short one has run out in every cache."""
     seen = load_clock(clock_file(plan, run)).places.get(place(record, name_server))
     if seen is None:
@@ -34,12 +34,12 @@ def check_old_ttl_has_run_out(record: Record, name_server: Server, plan: Plan, r
         raise NoGo(
             f"the DNS clock: {place(record, name_server)}",
             expected=f"the old TTL of {seen.old} s has run out",
-            found=f"it runs out at {window.told(plan, seen.runs_out)}",
+            found=f"it runs out at {window.in_words(plan, seen.runs_out)}",
             remedy="wait until then: `gonogo run --until window_open` does",
         )
 
 
-def check_resolver_forgot_the_old_ttl(record: Record, resolver: Server, plan: Plan, dns: Dns) -> None:
+def check_resolver_forgot_the_old_ttl(record: DnsRecord, resolver: NameServer, plan: Plan, dns: Dns) -> None:
     """No caching resolver still holds a record for longer than the short TTL."""
     answer = dns.ask(resolver, record.name, record.type)
     if answer.ttl is None:
@@ -64,8 +64,8 @@ def check_announced_window_is_open(plan: Plan) -> None:
     if not window.is_open(plan, at):
         raise NoGo(
             "the announced window",
-            expected=f"open from {window.told(plan, window.first_moment(plan))} to close production until "
-            f"{window.told(plan, window.last_moment(plan))}",
-            found=f"it is {window.told(plan, at)}",
+            expected=f"open from {window.in_words(plan, window.first_moment(plan))} to close production until "
+            f"{window.in_words(plan, window.last_moment(plan))}",
+            found=f"it is {window.in_words(plan, at)}",
             remedy="wait for it" if at < window.first_moment(plan) else "announce another window: [notice] in the plan",
         )

@@ -21,7 +21,7 @@ from fixtures.run.records import (
     DnsBefore,
     FileCount,
     FilesCopy,
-    Image,
+    MadeImage,
     Notices,
     SourceClosure,
     Survey,
@@ -78,8 +78,8 @@ def plan_back_out(run: Run) -> list[str]:
         sentences.append(
             "The notice is taken off production. Mails cannot be taken back: tell their readers that the move is off."
         )
-    if run.has(Image):
-        image = run.records(Image)
+    if run.has(MadeImage):
+        image = run.records(MadeImage)
         trial = "" if image.scratch else f" Its trial broke off: terminate what is tagged {SCRATCH_TAG}, too."
         sentences.append(
             f"The image {image.image_id} stays in EC2: it holds production's code; remove it by hand.{trial}"

@@ -10,7 +10,7 @@ from fixtures.facts.fact import ask
 from fixtures.facts.images import MachineImage, find_image, images_of
 from fixtures.plan import Plan
 from fixtures.run.evidence import Verdict, now
-from fixtures.run.records import Image, TargetFacts
+from fixtures.run.records import MadeImage, TargetFacts
 from fixtures.run.run import Run
 from steps.build.postgresql import server_unit
 from steps.keep import scratch, sealing
@@ -51,11 +51,11 @@ def make_image(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     _remove_superseded(plan, run, cloud, keep=made.image_id)
 
 
-def _unfinished(run: Run, cloud: Cloud) -> Image | None:
+def _unfinished(run: Run, cloud: Cloud) -> MadeImage | None:
     """The image that an earlier process took at rest and did not come to try."""
-    if not run.has(Image):
+    if not run.has(MadeImage):
         return None
-    known = run.records(Image)
+    known = run.records(MadeImage)
     found = find_image(cloud, known.image_id)
     return known if found and known.scratch is None and found.state in {"pending", "available"} else None
 
@@ -90,7 +90,7 @@ def secrets(plan: Plan) -> list[str]:
     return [str(plan.application.environment_file), *(str(item.key) for item in plan.web.certificates)]
 
 
-def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> Image:
+def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> MadeImage:
     """The image, begun while the target was at rest and sealed from the first moment to the last."""
     begun, instance = now(), run.records(TargetFacts).instance_id
     name = f"{plan.image.name}-{begun:%Y%m%dT%H%M%SZ}"
@@ -111,7 +111,7 @@ def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> Image:
             found="the target took its keys back before that; the image was removed",
             remedy="run the same command again",
         )
-    return Image(image_id=image_id, name=name, instance_id=instance, made=begun, secrets=plan.image.keep_secrets)
+    return MadeImage(image_id=image_id, name=name, instance_id=instance, made=begun, secrets=plan.image.keep_secrets)
 
 
 def _has_begun(cloud: Cloud, image_id: str) -> bool:
@@ -148,7 +148,7 @@ def _wait_available(cloud: Cloud, image_id: str) -> None:
 
 def _remove_superseded(plan: Plan, run: Run, cloud: Cloud, *, keep: str) -> None:
     """Remove this run's images but one: those that a process which died left, and those a newer one replaces."""
-    known = {keep, run.records(Image).image_id} if run.has(Image) else {keep}
+    known = {keep, run.records(MadeImage).image_id} if run.has(MadeImage) else {keep}
     for image in ask(cloud, images_of(plan, run)):
         if image.id not in known:
             _discard(cloud, image)

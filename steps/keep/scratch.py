@@ -18,7 +18,7 @@ from fixtures.plan import Plan
 from fixtures.policy.ingress import before_opening
 from fixtures.run import places
 from fixtures.run.evidence import PASS, GateResult
-from fixtures.run.records import Image, ScratchBoot, TargetFacts
+from fixtures.run.records import MadeImage, ScratchBoot, TargetFacts
 from fixtures.run.run import Run, make_run
 from fixtures.scripts import script
 from steps.engine.gate import Gates
@@ -44,7 +44,7 @@ _GONE_SECONDS = 300
 _INSPECT = script(__file__, "inspect.sh")
 
 
-def try_image(plan: Plan, run: Run, cloud: Cloud, image: Image) -> ScratchBoot:
+def try_image(plan: Plan, run: Run, cloud: Cloud, image: MadeImage) -> ScratchBoot:
     """Launch an instance of the image, run the build checks on it, look for what it may not hold, and remove it.
 
     What an attempt that died left behind is removed first.
@@ -116,7 +116,7 @@ def _tags(plan: Plan) -> "list[TagTypeDef]":
     ]
 
 
-def _launch(plan: Plan, cloud: Cloud, image: Image, key: Path) -> tuple[TargetFacts, str]:
+def _launch(plan: Plan, cloud: Cloud, image: MadeImage, key: Path) -> tuple[TargetFacts, str]:
     write_new_key(key)
     with aws_errors("launching a scratch instance"):
         import_key(cloud, name_of(plan), paramiko.PKey.from_path(key), _tags(plan))
@@ -166,7 +166,7 @@ def _running(cloud: Cloud, instance_id: str) -> Instance | None:
     return instance if instance.state == "running" and instance.public_address else None
 
 
-def _inspect(plan: Plan, facts: TargetFacts, image: Image, key: Path) -> list[str]:
+def _inspect(plan: Plan, facts: TargetFacts, image: MadeImage, key: Path) -> list[str]:
     await_ssh(plan, facts.public_address)
     login = target_login(plan, facts.public_address, facts.host_keys[0]).model_copy(update={"key_file": key})
     host = open_host("scratch", login, plan.resolve)
@@ -178,7 +178,7 @@ def _inspect(plan: Plan, facts: TargetFacts, image: Image, key: Path) -> list[st
         host.close()
 
 
-def inspect_command(plan: Plan, image: Image, key: str) -> list[str]:
+def inspect_command(plan: Plan, image: MadeImage, key: str) -> list[str]:
     """The command that prints a line for each thing on the instance that no image may hold."""
     application = plan.application
     secret = [str(application.environment_file), *(str(item.key) for item in plan.web.certificates)]
@@ -189,7 +189,7 @@ def inspect_command(plan: Plan, image: Image, key: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _gate(plan: Plan, run: Run, directory: Path, facts: TargetFacts, image: Image) -> GateResult:
+def _gate(plan: Plan, run: Run, directory: Path, facts: TargetFacts, image: MadeImage) -> GateResult:
     """The build's own checks, on the scratch instance in the target's place: a run within the run."""
     shutil.copytree(run.directory / "records", directory / "records", dirs_exist_ok=True)
     trial = Run(directory)

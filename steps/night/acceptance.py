@@ -8,7 +8,7 @@ from fixtures.connect.nameservers import Dns
 from fixtures.connect.web import Web
 from fixtures.errors import StepFailed
 from fixtures.facts import parity
-from fixtures.plan import Plan, Record, Server
+from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.policy import ingress
 from fixtures.run.journal import Accepted
 from fixtures.run.records import ResponseTimes, TargetFacts, UsersMoved
@@ -44,7 +44,7 @@ def accept(
         run.journal(Accepted())
 
 
-def wait_forgotten(plan: Plan, dns: Dns, resolver: Server, record: Record, facts: TargetFacts) -> None:
+def wait_forgotten(plan: Plan, dns: Dns, resolver: NameServer, record: DnsRecord, facts: TargetFacts) -> None:
     """Wait until a resolver answers with the target alone; at most as long as the short TTL can last.
 
     Raises `StepFailed` with the seconds that the resolver still holds the old answer.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
-from fixtures.connect.nameservers import Answer, Dns
+from fixtures.connect.nameservers import Dns, DnsAnswer
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
-from fixtures.plan import Plan, Record
+from fixtures.plan import DnsRecord, Plan
 from fixtures.policy.dnsclock import clock_file, load_clock, observe, place, save_clock
 from fixtures.run.evidence import now
 from fixtures.run.journal import DnsChanged
@@ -129,11 +129,11 @@ def point(dns: Dns, provider: Provider, changes: Sequence[Change]) -> None:
         wait_served(dns, change.record, lambda a, c=change: _holds(a, c), expected, provider.patience)  # type: ignore[misc]  # bound now
 
 
-def _holds(answer: Answer, change: Change) -> bool:
+def _holds(answer: DnsAnswer, change: Change) -> bool:
     return (answer.values, answer.ttl) == (tuple(sorted(change.values)), change.ttl)
 
 
-def wait_served(dns: Dns, record: Record, good: Callable[[Answer], bool], wanted: str, patience: float) -> None:
+def wait_served(dns: Dns, record: DnsRecord, good: Callable[[DnsAnswer], bool], wanted: str, patience: float) -> None:
     """Wait until every authoritative server gives a good answer; raises `StepFailed` naming the one that does not.
 
     `patience` in seconds, for each server. A server that is silent meanwhile is asked again.

@@ -5,7 +5,7 @@ import time
 from typing import Literal
 
 from fixtures.connect.host import Host
-from fixtures.connect.nameservers import Answer, Dns
+from fixtures.connect.nameservers import Dns, DnsAnswer
 from fixtures.errors import CouldNotVerify
 from fixtures.plan import Plan
 from fixtures.run.evidence import now
@@ -78,7 +78,7 @@ def still_held(plan: Plan, run: Run, dns: Dns, seen: UsersMoved) -> list[str]:
         for record in plan.dns.records:
             name = f"{resolver.name}: {record}"
             try:
-                answer: Answer | None = dns.ask(resolver, record.name, record.type)
+                answer: DnsAnswer | None = dns.ask(resolver, record.name, record.type)
             except CouldNotVerify:
                 answer = None
             if answer is not None and answer.values == (facts.address(record.type),):

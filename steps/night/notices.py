@@ -239,7 +239,7 @@ def _settle(plan: Plan, channel: Mail, delivery: Delivery) -> None:
 def _command(plan: Plan, channel: Command, delivery: Delivery, deliveries: Deliveries) -> None:
     if delivery.published is not None:
         return
-    if not notices.said_in(notice.seen(plan, channel.seen_by), delivery.text):
+    if not notices.printed_in(notice.seen(plan, channel.seen_by), delivery.text):
         what = f"the command {channel.command[0]}"
         try:
             done = subprocess.run(

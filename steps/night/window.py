@@ -37,7 +37,7 @@ def await_window(plan: Plan, run: Run, dns: Dns) -> None:
                 "the cutover",
                 expected=f"to begin within {AT_MOST.total_seconds() / 60:.0f} minutes",
                 found=why,
-                remedy=f"come back at {window.told(plan, moment)}, and run the same command",
+                remedy=f"come back at {window.in_words(plan, moment)}, and run the same command",
             )
         if why != logged:
             log.info("waiting %.0f s: %s", left.total_seconds(), why)
@@ -46,8 +46,8 @@ def await_window(plan: Plan, run: Run, dns: Dns) -> None:
     if not window.is_open(plan, now()):
         raise Refused(
             "the announced window",
-            expected=f"production closed by {window.told(plan, window.last_moment(plan))}",
-            found=f"it is {window.told(plan, now())}",
+            expected=f"production closed by {window.in_words(plan, window.last_moment(plan))}",
+            found=f"it is {window.in_words(plan, now())}",
             remedy="announce another window: edit [notice] in the plan, and begin anew with `gonogo run --new`",
         )
 
@@ -71,4 +71,4 @@ def opening(plan: Plan, clock: DnsClock) -> tuple[datetime, str]:
     start = window.first_moment(plan)
     if seen.runs_out >= start:
         return seen.runs_out, f"the old TTL of {seen.old} s runs out at {seen.runs_out:%H:%M:%S} UTC ({where})"
-    return start, f"the announced window begins at {window.told(plan, start)}"
+    return start, f"the announced window begins at {window.in_words(plan, start)}"

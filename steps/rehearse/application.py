@@ -4,7 +4,7 @@ from fixtures.connect.host import Host
 from fixtures.connect.web import Web
 from fixtures.facts import parity
 from fixtures.plan import Plan
-from fixtures.run.records import DataCopy, Rehearsal, ResponseTimes, TargetFacts
+from fixtures.run.records import DataCopy, RehearsalReady, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
 from steps.rehearse import sampling
 from steps.step import step
@@ -37,7 +37,7 @@ def rehearse(plan: Plan, run: Run, web: Web) -> None:
     hosts = {"source": str(plan.source.public_address), "target": facts.public_address}
     times = parity.measure(web, hosts, plan.smoke, plan.web.pages, plan.parity)
     run.record(ResponseTimes(source=times["source"], target=times["target"]))
-    run.record(Rehearsal(instance_id=facts.instance_id, snapshot=run.records(DataCopy).snapshot))
+    run.record(RehearsalReady(instance_id=facts.instance_id, snapshot=run.records(DataCopy).snapshot))
 
 
 @step(needs=["source_closed"], gives=["target_stopped"])

@@ -105,11 +105,11 @@ class _Copying:
     def _source(self, before: Listing, path: str, into: Path) -> Made:
         # On the living source users go on: what they changed since the push began is not claimed.
         earlier = self._earlier(path, "manifests")
-        return read_manifest(before, into, earlier=earlier, repeat=True, living=not self.final, tell=log.info)
+        return read_manifest(before, into, earlier=earlier, repeat=True, living=not self.final, say=log.info)
 
     def _target(self, path: str, into: Path) -> Made:
         listing = list_directory(self.target, path, into, log.info)
-        return read_manifest(listing, into, earlier=self._earlier(path, "arrived"), tell=log.info)
+        return read_manifest(listing, into, earlier=self._earlier(path, "arrived"), say=log.info)
 
     def _earlier(self, path: str, side: Literal["manifests", "arrived"]) -> Manifest | None:
         if not self.final or not self.run.has(FilesCopy):

@@ -37,7 +37,7 @@ def test_the_mail_arrives_and_the_page_is_seen(site):
     (message_id,) = (d.message_id for d in site.last_run.records(Notices).deliveries.values() if d.message_id)
     assert mail["rcpt_to"] == ["sales@smallpayroll.test"]
     assert message_id in mail["data"]
-    assert notices.said_in(json.dumps(mail), notices.render(plan, "internal").partition("\n")[2])
+    assert notices.printed_in(json.dumps(mail), notices.render(plan, "internal").partition("\n")[2])
     page = web_of(plan).get("/notice.html", str(plan.source.public_address))
     assert page.status_code == 200
     assert notices.shown_in(page.text, notices.render(plan, "users"))

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from fixtures.connect.tls import shown, trust
-from fixtures.connect.web import To
+from fixtures.connect.web import FixedAddress
 from fixtures.lab.hosts import images
 from fixtures.lab.hosts.hosts import LabHost
 from fixtures.lab.hosts.network import LabNet, Network
@@ -42,7 +42,7 @@ class Site:
         self.session = requests.Session()
         for name in (lab.HOST_NAME, lab.OTHER_NAME):
             for scheme in ("http", "https"):
-                self.session.mount(f"{scheme}://{name}/", To(address, trust(authority)))
+                self.session.mount(f"{scheme}://{name}/", FixedAddress(address, trust(authority)))
 
     def get(self, path: str, **headers: str) -> requests.Response:
         url = urljoin(f"https://{lab.HOST_NAME}/", path)

@@ -4,16 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 from fixtures.discovery.model import (
     ApplicationFound,
-    Backup,
-    Certificate,
+    BackupFound,
+    CertificateFound,
     DatabaseFound,
     Directory,
     Discovered,
     PostgreSQLFound,
-    Role,
+    RoleFound,
     Site,
     System,
-    Unit,
+    UnitFound,
 )
 from fixtures.plan import Login
 
@@ -38,7 +38,7 @@ LOGIN = Login(address="198.51.100.10", user="ops", key_file="keys/ops", host_key
 
 
 def found_host(**changes):
-    unit = Unit(name="app-web@3001.service", user="app", files=["/etc/systemd/system/app-web@.service"])
+    unit = UnitFound(name="app-web@3001.service", user="app", files=["/etc/systemd/system/app-web@.service"])
     app = ApplicationFound(
         name="app", user="app", home="/home/app", current="/home/app/current", release="/home/app/releases/1",
         environment_file="/etc/app.env", settings=["DATABASE_URL"], pack=[unit], ports=[3001], cron=["/etc/cron.d/app"],
@@ -60,15 +60,15 @@ def found_host(**changes):
         ),
         units=[unit], timers=[], services=["nginx.service"], jobs=[], listeners=["tcp 0.0.0.0:443 (nginx)"], touchpoints=[],
         sites=[site], site=site,
-        certificates=[Certificate(path="/etc/tls/app.pem", subject="CN=app.test", issuer="CN=x", expires=TAKEN + timedelta(60), trusted=True)],
+        certificates=[CertificateFound(path="/etc/tls/app.pem", subject="CN=app.test", issuer="CN=x", expires=TAKEN + timedelta(60), trusted=True)],
         application=app,
         postgresql=PostgreSQLFound(
             version="15", port=5432, cluster="main", data_directory="/var/lib/postgresql/15/main",
             databases=[DatabaseFound(name="app", owner="app", bytes=5 << 30, encoding="UTF8", collation="C.UTF-8")],
-            roles=[Role(name="app", login=True, superuser=False, password="md5"), Role(name="Odd", login=True, superuser=False, password="none")],
+            roles=[RoleFound(name="app", login=True, superuser=False, password="md5"), RoleFound(name="Odd", login=True, superuser=False, password="none")],
             rules=["host all all 127.0.0.1 255.255.255.255 md5"], archiving=False,
         ),
-        redis=None, backup=Backup(newest="/backup/app.sql.gz", modified=TAKEN - timedelta(hours=9), bytes=7),
+        redis=None, backup=BackupFound(newest="/backup/app.sql.gz", modified=TAKEN - timedelta(hours=9), bytes=7),
         facts={"os.locale": "C"}, risks=[],
     )  # fmt: skip
     return found.model_copy(update=changes)

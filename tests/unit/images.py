@@ -2,7 +2,7 @@
 
 from fixtures.facts.images import read_images
 from fixtures.run.evidence import Verdict, now
-from fixtures.run.records import Image, ScratchBoot
+from fixtures.run.records import MadeImage, ScratchBoot
 from steps.keep import scratch
 
 DESCRIBED = {
@@ -16,4 +16,4 @@ DESCRIBED = {
 BOOT = ScratchBoot(
     instance_id="i-2", states=list(scratch.BUILD), verdict=Verdict.GO, checks=74, failed=[], leftovers=[], seconds=1
 )
-MADE = Image(image_id="ami-2", name="web-1", instance_id="i-1", made=now(), secrets=True, scratch=BOOT)
+MADE = MadeImage(image_id="ami-2", name="web-1", instance_id="i-1", made=now(), secrets=True, scratch=BOOT)

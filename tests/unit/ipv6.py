@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.connect.cloud import Instance
-from fixtures.connect.nameservers import Answer
+from fixtures.connect.nameservers import DnsAnswer
 from fixtures.plan import parse_plan
 from tests.unit.example import EXAMPLE
 
@@ -35,7 +35,7 @@ class ByFamily:
 
     def ask(self, server, name, rdtype="A"):
         found = tuple(self.values.get(rdtype, ()))
-        return Answer(server.name, found, 3600 if found else None, authoritative=True, exists=True)
+        return DnsAnswer(server.name, found, 3600 if found else None, authoritative=True, exists=True)
 
 
 def ipv6_instance(ipv6):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fixtures.connect.nameservers import Answer
+from fixtures.connect.nameservers import DnsAnswer
 from fixtures.policy.dnsclock import DnsClock, observe, places
 from fixtures.run.records import DnsBefore
 from fixtures.run.run import Run
@@ -39,4 +39,4 @@ class Serving:
         self.ttl = ttl
 
     def ask(self, server, name, rdtype="A"):
-        return Answer(server.name, ("192.0.2.1",), self.ttl, authoritative=True, exists=True)
+        return DnsAnswer(server.name, ("192.0.2.1",), self.ttl, authoritative=True, exists=True)

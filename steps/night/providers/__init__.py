@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fixtures.plan import Record
+from fixtures.plan import DnsRecord
 
 
 @dataclass(frozen=True)
 class Change:
     """What a record is to hold."""
 
-    record: Record
+    record: DnsRecord
     values: tuple[str, ...]
     ttl: int
     """Seconds."""

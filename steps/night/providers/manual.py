@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from fixtures.connect.nameservers import Answer, Dns
+from fixtures.connect.nameservers import Dns, DnsAnswer
 from steps.night.providers import Change
 
 log = logging.getLogger("steps.night.providers")
@@ -27,7 +27,7 @@ class Manual:
         log.info("waiting for it on every name server, %.0f minutes at most", self.patience / 60)
 
 
-def instruction(change: Change, answer: Answer) -> str:
+def instruction(change: Change, answer: DnsAnswer) -> str:
     """One change for people: what the record is to hold, and what it holds now."""
     now = f"{', '.join(answer.values)}, TTL {answer.ttl}" if answer.values else "no such record"
     wanted = f"{', '.join(change.values)}, TTL {change.ttl}"

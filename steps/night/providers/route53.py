@@ -7,7 +7,7 @@ from typing import Any
 
 from fixtures.connect.cloud import Cloud, aws_errors
 from fixtures.errors import Refused, StepFailed
-from fixtures.plan import Dns, Record
+from fixtures.plan import Dns, DnsRecord
 from steps.night.providers import Change
 
 log = logging.getLogger("steps.night.providers")
@@ -71,7 +71,7 @@ class Route53:
                 remedy="find out who changed the record, then run the same command again",
             )
 
-    def _sets(self, record: Record) -> list[Any]:
+    def _sets(self, record: DnsRecord) -> list[Any]:
         """Every record set of this name and type; Route 53 lists from a name on, in an order of its own."""
         listed = self.client.list_resource_record_sets(
             HostedZoneId=self.plan.hosted_zone, StartRecordName=record.name, StartRecordType=record.type

@@ -8,7 +8,7 @@ from checks import check_night
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan.risks import named_risks
 from fixtures.run.evidence import now
-from fixtures.run.records import Rehearsal, Survey
+from fixtures.run.records import RehearsalReady, Survey
 from tests.unit.signed import GOOD, TODAY, sign
 
 
@@ -44,7 +44,7 @@ SURVEY = Survey(
     ("check", "record", "most"),
     [
         (check_night.check_survey_is_recent, SURVEY, 30),
-        (check_night.check_rehearsal_is_recent, Rehearsal(instance_id="i", snapshot="s"), 7),
+        (check_night.check_rehearsal_is_recent, RehearsalReady(instance_id="i", snapshot="s"), 7),
     ],
 )
 def test_survey_and_rehearsal_have_an_age(plan, run, check, record, most):

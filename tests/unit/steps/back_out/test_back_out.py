@@ -11,7 +11,7 @@ import pytest
 from fixtures.errors import CouldNotVerify, Refused
 from fixtures.plan import Plan, Redis
 from fixtures.run.journal import SourceReopened, TargetOpened
-from fixtures.run.records import DataCopy, DnsBefore, FileCount, Image, SourceClosure, TableCopy, TargetFacts
+from fixtures.run.records import DataCopy, DnsBefore, FileCount, MadeImage, SourceClosure, TableCopy, TargetFacts
 from fixtures.run.run import Run
 from fixtures.sameness.digest import Digest, Method
 from fixtures.sameness.tables import LARGE_OBJECTS
@@ -53,7 +53,7 @@ def test_after_the_opening_it_says_what_it_costs(run: Run) -> None:
 
 def test_what_stays_in_the_cloud_is_said(run: Run) -> None:
     run.record(_facts())
-    run.record(Image(image_id="ami-2", name="web-1", instance_id="i-1", made=CLOSED, secrets=True))
+    run.record(MadeImage(image_id="ami-2", name="web-1", instance_id="i-1", made=CLOSED, secrets=True))
     said = back_out.plan_back_out(run)[-1]
     assert "ami-2 stays" in said
     assert "gonogo:scratch" in said, "the trial may have left its instance running"

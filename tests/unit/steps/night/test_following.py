@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from fixtures.connect.nameservers import Answer
+from fixtures.connect.nameservers import DnsAnswer
 from fixtures.run.records import TargetFacts, UsersMoved
 from steps.night import following
 from tests.unit import windows
@@ -80,7 +80,7 @@ def test_it_ends_in_time_and_names_who_still_asks(followed, run, monkeypatch):
     with log.open("a") as file:
         file.write(LINE.format(200, "Firefox"))
     stale = Serving()
-    stale.ask = lambda server, *_: Answer(server.name, ("198.51.100.10",), 7, authoritative=False, exists=True)
+    stale.ask = lambda server, *_: DnsAnswer(server.name, ("198.51.100.10",), 7, authoritative=False, exists=True)
     following.follow(plan, run, stale, Local(), Local())
     seen = run.records(UsersMoved)
     assert not seen.silent

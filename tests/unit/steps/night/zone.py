@@ -1,10 +1,10 @@
 """A zone with one record, and stand-ins for who serves and changes it."""
 
-from fixtures.connect.nameservers import Answer
+from fixtures.connect.nameservers import DnsAnswer
 from fixtures.plan import Dns as DnsPlan
-from fixtures.plan import Record
+from fixtures.plan import DnsRecord
 
-APP = Record(name="app.example.test", type="A")
+APP = DnsRecord(name="app.example.test", type="A")
 OLD, NEW = "192.0.2.1", "192.0.2.9"
 
 
@@ -56,4 +56,4 @@ class Scripted:
         if isinstance(found, Exception):
             raise found
         values, ttl = found
-        return Answer(server.name, tuple(values), ttl, authoritative=True, exists=True)
+        return DnsAnswer(server.name, tuple(values), ttl, authoritative=True, exists=True)

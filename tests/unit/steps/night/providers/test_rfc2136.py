@@ -7,7 +7,7 @@ import dns.rcode
 import pytest
 
 from fixtures.errors import Refused, StepFailed
-from fixtures.plan import Record
+from fixtures.plan import DnsRecord
 from steps.night.providers import Change
 from steps.night.providers.rfc2136 import Rfc2136
 from tests.unit.nameservers import holds, serving
@@ -23,7 +23,7 @@ def test_an_update_is_signed_and_says_what_must_be_there():
         assert update.had_tsig
         assert [r.to_text() for r in update.prerequisite] == ["app.example.test. 0 IN A 192.0.2.1"]
         assert [r.to_text() for r in update.update][-1] == "app.example.test. 60 IN A 192.0.2.9"
-        ipv6 = Record(name="app.example.test", type="AAAA")
+        ipv6 = DnsRecord(name="app.example.test", type="AAAA")
         Rfc2136(known.plan).change([Change(ipv6, ("2001:db8::1",), 60, expected=()), Change(APP, (NEW,), 60)])
         assert len(server.seen) == 3
 
