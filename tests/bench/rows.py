@@ -153,8 +153,8 @@ class Reladiff:
         """Seconds of a comparison of all columns with that many threads a side; its own default is one."""
         places = [f"postgresql://postgres:bench@127.0.0.1:{side.port}/postgres" for side in made.sides]
         words = [word for place in places for word in (place, table)]
-        seconds, said = self._run(*words, "-k", KEYS[table], "-c", "%", "-j", str(threads), "-a", "hashdiff", "-s")
-        assert "\n0 rows updated" in said, said
+        seconds, output = self._run(*words, "-k", KEYS[table], "-c", "%", "-j", str(threads), "-a", "hashdiff", "-s")
+        assert "\n0 rows updated" in output, output
         return seconds - self.start
 
     def _run(self, *args: str) -> tuple[float, str]:
@@ -169,11 +169,11 @@ def proof(made: Pair, table: str) -> tuple[float, float]:
     command += [word for side in made.sides for word in (side.sockets, str(side.port))]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    said = child.stdout.read()
+    output = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, said
-    return float(said), usage.ru_maxrss / 1024
+    assert child.returncode == 0, output
+    return float(output), usage.ru_maxrss / 1024
 
 
 # -- the table --------------------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from fixtures.lab.cloud.cloud import Cloud
 
 def client(cloud: Cloud, service: str = "ec2") -> Any:
     """A client of one service, with the lab's own credentials."""
-    facts = cloud.facts()
+    settings = cloud.settings()
     return boto3.client(
         service,
-        endpoint_url=facts.endpoint,
-        region_name=facts.region,
+        endpoint_url=settings.endpoint,
+        region_name=settings.region,
         aws_access_key_id="lab",
         aws_secret_access_key="lab",
     )

@@ -58,7 +58,7 @@ def key(ec2, place):
 
 @pytest.fixture(scope="module")
 def group(cloud, ec2):
-    made = ec2.create_security_group(GroupName="web", Description="web", VpcId=cloud.facts().vpc)["GroupId"]
+    made = ec2.create_security_group(GroupName="web", Description="web", VpcId=cloud.settings().vpc)["GroupId"]
     ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=[tcp(22, f"{OPERATOR}/32")])
     return made
 
@@ -69,9 +69,9 @@ def tcp(port, source):
 
 
 def launch(cloud, ec2, group, **more):
-    facts = cloud.facts()
-    given = {"ImageId": facts.image, "InstanceType": "m5.large", "KeyName": "key", "MinCount": 1, "MaxCount": 1}
-    launched = ec2.run_instances(**{**given, "SubnetId": facts.subnet, "SecurityGroupIds": [group], **more})
+    settings = cloud.settings()
+    given = {"ImageId": settings.image, "InstanceType": "m5.large", "KeyName": "key", "MinCount": 1, "MaxCount": 1}
+    launched = ec2.run_instances(**{**given, "SubnetId": settings.subnet, "SecurityGroupIds": [group], **more})
     instance = launched["Instances"][0]
     assert instance["State"]["Name"] == "pending"
     return instance["InstanceId"]
@@ -140,7 +140,7 @@ def login(ec2, key, instance):
 def second(cloud, ec2, key):
     """Another instance, in a group that lets the operator in."""
     name = f"other-{time.monotonic_ns()}"
-    made = ec2.create_security_group(GroupName=name, Description="other", VpcId=cloud.facts().vpc)["GroupId"]
+    made = ec2.create_security_group(GroupName=name, Description="other", VpcId=cloud.settings().vpc)["GroupId"]
     ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=[tcp(22, f"{OPERATOR}/32")])
     launched = launch(cloud, ec2, made)
     yield Login(key, wait(ec2, launched)["PublicIpAddress"], console_keys(ec2, launched)), launched, made
@@ -206,8 +206,14 @@ def test_launch_to_login(cloud, ec2, key, group, record_property):
 
 
 def test_what_is_not_there_is_refused(cloud, ec2, key, group):
-    given = {"ImageId": cloud.facts().image, "InstanceType": "m5.large", "KeyName": "key", "MinCount": 1, "MaxCount": 1}
-    given["SubnetId"] = cloud.facts().subnet
+    given = {
+        "ImageId": cloud.settings().image,
+        "InstanceType": "m5.large",
+        "KeyName": "key",
+        "MinCount": 1,
+        "MaxCount": 1,
+    }
+    given["SubnetId"] = cloud.settings().subnet
     assert code_of(ec2.run_instances, **{**given, "ImageId": "ami-12345678"}) == "InvalidAMIID.NotFound"
     assert code_of(ec2.run_instances, **{**given, "KeyName": "nobody"}) == "InvalidKeyPair.NotFound"
     assert code_of(ec2.run_instances, **{**given, "InstanceType": "m5.huge"}) == "InvalidInstanceType.NotFound"
@@ -216,18 +222,18 @@ def test_what_is_not_there_is_refused(cloud, ec2, key, group):
 
 
 def test_the_account_and_the_image(cloud):
-    facts = cloud.facts()
-    assert client(cloud, "sts").get_caller_identity()["Account"] == facts.account
+    settings = cloud.settings()
+    assert client(cloud, "sts").get_caller_identity()["Account"] == settings.account
     images = client(cloud).describe_images()["Images"]
-    assert [(one["ImageId"], one["Name"]) for one in images] == [(facts.image, "debian-12-lab")]
+    assert [(one["ImageId"], one["Name"]) for one in images] == [(settings.image, "debian-12-lab")]
 
 
 def test_the_same_client_token_launches_once(cloud, ec2, group, instance):
     before = len(ec2.describe_instances()["Reservations"])
     first = launch(cloud, ec2, group, ClientToken="once")
-    second = ec2.run_instances(ImageId=cloud.facts().image, KeyName="key", MinCount=1, MaxCount=1, ClientToken="once")[
-        "Instances"
-    ][0]["InstanceId"]
+    second = ec2.run_instances(
+        ImageId=cloud.settings().image, KeyName="key", MinCount=1, MaxCount=1, ClientToken="once"
+    )["Instances"][0]["InstanceId"]
     assert first == second
     assert len(ec2.describe_instances()["Reservations"]) == before + 1
     ec2.terminate_instances(InstanceIds=[first])
@@ -331,7 +337,7 @@ def test_a_group_names_another_group_and_limits_what_goes_out(ec2, group, instan
 
 
 def test_a_volume_becomes_a_disk(cloud, ec2, instance, login, second):
-    zone = cloud.facts().zone
+    zone = cloud.settings().zone
     volume = ec2.create_volume(AvailabilityZone=zone, Size=1, VolumeType="gp3")["VolumeId"]
     ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdf")
     ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], WaiterConfig=QUICK)
@@ -352,7 +358,7 @@ def test_a_volume_becomes_a_disk(cloud, ec2, instance, login, second):
     ec2.terminate_instances(InstanceIds=[other_id])
     wait(ec2, other_id, "terminated")
     assert ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["State"] == "available"
-    file = cloud.lab.volumes.directory / f"{volume}.img"
+    file = cloud.reconciler.volumes.directory / f"{volume}.img"
     assert file.exists()
     ec2.delete_volume(VolumeId=volume)
     assert not file.exists()
@@ -513,16 +519,16 @@ def loops(place):
 def test_a_saved_cloud_comes_back_with_the_same_ids(network, place, cloud, ec2, key, instance, login):
     """Last in this file: it ends the cloud of the other tests."""
     s3 = client(cloud, "s3")
-    s3.create_bucket(Bucket="backups", CreateBucketConfiguration={"LocationConstraint": cloud.facts().region})
+    s3.create_bucket(Bucket="backups", CreateBucketConfiguration={"LocationConstraint": cloud.settings().region})
     s3.put_object(Bucket="backups", Key="dump", Body=b"payslips")
     client(cloud, "route53").create_hosted_zone(Name="smallpayroll.test", CallerReference="1")
-    volume = ec2.create_volume(AvailabilityZone=cloud.facts().zone, Size=1)["VolumeId"]
+    volume = ec2.create_volume(AvailabilityZone=cloud.settings().zone, Size=1)["VolumeId"]
     ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/xvdf")
     login.run("sudo mkfs.ext4 -q /dev/xvdf && sudo mount /dev/xvdf /mnt && echo kept | sudo tee /mnt/file /srv/file")
     login.run("sudo umount /mnt")
     before, public = described(ec2, instance), ec2.allocate_address(Domain="vpc")
     ec2.associate_address(InstanceId=instance, AllocationId=public["AllocationId"])
-    facts = cloud.facts()
+    settings = cloud.settings()
     cloud.save(place / "books")
     cloud.stop()
     subprocess.run(["cp", "-a", "--sparse=always", place / "state", place / "copy"], check=True)
@@ -534,7 +540,7 @@ def test_a_saved_cloud_comes_back_with_the_same_ids(network, place, cloud, ec2, 
     took = time.monotonic() - began
     try:
         assert took < 30
-        assert again.facts() == facts
+        assert again.settings() == settings
         after = described(client(again), instance)
         for same in ("InstanceId", "PrivateIpAddress", "ImageId", "LaunchTime", "KeyName", "SecurityGroups"):
             assert after[same] == before[same]
@@ -546,7 +552,12 @@ def test_a_saved_cloud_comes_back_with_the_same_ids(network, place, cloud, ec2, 
         assert client(again, "s3").get_object(Bucket="backups", Key="dump")["Body"].read() == b"payslips"
         assert client(again, "route53").list_hosted_zones()["HostedZones"][0]["Name"] == "smallpayroll.test."
         one_more = client(again).run_instances(
-            ImageId=facts.image, InstanceType="m5.large", KeyName="key", MinCount=1, MaxCount=1, SubnetId=facts.subnet
+            ImageId=settings.image,
+            InstanceType="m5.large",
+            KeyName="key",
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=settings.subnet,
         )["Instances"][0]
         assert one_more["PrivateIpAddress"] != after["PrivateIpAddress"]
         assert one_more["PrivateIpAddress"] not in {NET.private(number) for number in range(4)}

@@ -161,9 +161,9 @@ def test_a_unit_runs_and_its_result_stays(host: Host) -> None:
     assert host.unit_result(unit).state == "running"
     with pytest.raises(Refused, match="running"):
         host.start_unit(unit, ["true"])
-    told: list[str] = []
-    host.wait_unit(unit, 10, told.append)
-    assert "begun" in told
+    lines: list[str] = []
+    host.wait_unit(unit, 10, lines.append)
+    assert "begun" in lines
     assert host.read_file("/root/made") == 'a "b"\n'
     assert host.unit_result(unit).state == "succeeded"
     host.start_unit(unit, ["true"])

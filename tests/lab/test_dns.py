@@ -53,11 +53,11 @@ def answer(server: str, name: str = f"app.{ZONE}", kind: str = "A") -> tuple[lis
 
 
 def set_address(names: NameServers, address: str, ttl: int, secret: str | None = None) -> dns.rcode.Rcode:
-    facts = names.facts()
-    keyring = dns.tsigkeyring.from_text({facts.tsig_name: secret or facts.tsig_secret})
-    update = dns.update.UpdateMessage(ZONE, keyring=keyring, keyalgorithm=facts.tsig_algorithm)
+    settings = names.settings()
+    keyring = dns.tsigkeyring.from_text({settings.tsig_name: secret or settings.tsig_secret})
+    update = dns.update.UpdateMessage(ZONE, keyring=keyring, keyalgorithm=settings.tsig_algorithm)
     update.replace("app", ttl, "A", address)
-    return dns.query.tcp(update, facts.servers[0], timeout=5).rcode()
+    return dns.query.tcp(update, settings.servers[0], timeout=5).rcode()
 
 
 def wait_for(server: str, address: str, limit: float = 10) -> float:
@@ -70,7 +70,7 @@ def wait_for(server: str, address: str, limit: float = 10) -> float:
 
 
 def test_both_name_servers_hold_the_zone(names: NameServers):
-    for server in names.facts().servers:
+    for server in names.settings().servers:
         assert answer(server) == ([NET.public(10)], 3600)
         assert answer(server, f"www.{ZONE}") == ([NET.public(10)], 3600)
         assert answer(server, f"www.{ZONE}", "AAAA") == ([NET.ipv6("internet", 10)], 3600)
@@ -81,7 +81,7 @@ def test_both_name_servers_hold_the_zone(names: NameServers):
 
 
 def test_the_resolver_answers_the_labs_names_and_knows_no_others(names: NameServers):
-    resolver = names.facts().resolver
+    resolver = names.settings().resolver
     assert answer(resolver, "mail.lab.test")[0] == [NET.public(6)]
     began = time.monotonic()
     assert ask(resolver, "deb.example.org").rcode() == dns.rcode.NXDOMAIN
@@ -89,37 +89,37 @@ def test_the_resolver_answers_the_labs_names_and_knows_no_others(names: NameServ
 
 
 def test_an_update_reaches_the_secondary_and_then_the_resolvers_cache(names: NameServers):
-    facts = names.facts()
-    primary, secondary = facts.servers
+    settings = names.settings()
+    primary, secondary = settings.servers
     assert set_address(names, NET.public(10), 300) == dns.rcode.NOERROR
     names.hosts["resolver"].run(["unbound-control", "flush", f"app.{ZONE}"])
-    assert answer(facts.resolver) == ([NET.public(10)], CACHE_MAX_TTL)
+    assert answer(settings.resolver) == ([NET.public(10)], CACHE_MAX_TTL)
     assert set_address(names, NET.public(100), 300) == dns.rcode.NOERROR
     assert answer(primary) == ([NET.public(100)], 300)
     time.sleep(1.1)
-    stale, ttl = answer(facts.resolver)
+    stale, ttl = answer(settings.resolver)
     assert stale == [NET.public(10)]
     assert ttl < CACHE_MAX_TTL, "the remaining seconds count down"
     assert wait_for(secondary, NET.public(100)) < 3
-    assert wait_for(facts.resolver, NET.public(100)) <= CACHE_MAX_TTL
+    assert wait_for(settings.resolver, NET.public(100)) <= CACHE_MAX_TTL
 
 
 def test_nobody_without_the_key_changes_or_copies_the_zone(names: NameServers):
-    facts = names.facts()
+    settings = names.settings()
     with pytest.raises(dns.tsig.PeerBadSignature):
         set_address(names, "198.18.0.66", 300, secret="d3Jvbmc=")
-    assert facts.tsig_secret not in repr(facts)
-    for server in facts.servers:
+    assert settings.tsig_secret not in repr(settings)
+    for server in settings.servers:
         with pytest.raises(dns.query.TransferError):
             dns.query.inbound_xfr(server, dns.zone.Zone(dns.name.from_text(ZONE)))
     unsigned = dns.update.UpdateMessage(ZONE)
     unsigned.replace("app", 300, "A", "198.18.0.66")
-    assert dns.query.tcp(unsigned, facts.servers[0], timeout=5).rcode() in {dns.rcode.NOTAUTH, dns.rcode.REFUSED}
+    assert dns.query.tcp(unsigned, settings.servers[0], timeout=5).rcode() in {dns.rcode.NOTAUTH, dns.rcode.REFUSED}
 
 
 def test_the_secondary_can_be_made_stale_with_a_ttl_of_a_day(names: NameServers):
     """The fault "TTL at a day on one name server" is made this way."""
-    primary, secondary = names.facts().servers
+    primary, secondary = names.settings().servers
     ns2 = names.hosts["ns2"]
     ns2.run(["knotc", "zone-begin", ZONE])
     ns2.run(["knotc", "zone-unset", ZONE, "app", "A"])
@@ -136,13 +136,13 @@ def test_the_secondary_can_be_made_stale_with_a_ttl_of_a_day(names: NameServers)
 
 
 def test_a_change_by_hand_is_waited_for_on_every_name_server(names: NameServers):
-    facts = names.facts()
+    settings = names.settings()
     plan = DnsPlan.model_validate(
         {
             "provider": "manual",
             "zone": ZONE,
-            "primary": {"name": "ns1", "address": facts.servers[0]},
-            "secondaries": [{"name": "ns2", "address": facts.servers[1]}],
+            "primary": {"name": "ns1", "address": settings.servers[0]},
+            "secondaries": [{"name": "ns2", "address": settings.servers[1]}],
             "ttl": 5,
             "records": [{"name": f"app.{ZONE}"}],
         }
@@ -152,19 +152,19 @@ def test_a_change_by_hand_is_waited_for_on_every_name_server(names: NameServers)
     asked = Dns(plan)
     point(asked, Manual(asked), [Change(plan.records[0], (NET.public(102),), 5)])
     person.join()
-    for server in facts.servers:
+    for server in settings.servers:
         assert answer(server) == ([NET.public(102)], 5)
 
 
 def test_an_update_outlives_a_power_cut_and_a_restart_of_the_lab(names: NameServers, network: Network):
-    facts = names.facts()
+    settings = names.settings()
     assert set_address(names, NET.public(101), 60) == dns.rcode.NOERROR
     names.hosts["ns1"].power_cut()
     names.stop()
     network.destroy()
     network.create()
     names.start()
-    for server in facts.servers:
+    for server in settings.servers:
         wait_for(server, NET.public(101))
         assert answer(server)[1] == 60
-    assert names.facts() == facts
+    assert names.settings() == settings

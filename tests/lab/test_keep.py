@@ -1,4 +1,4 @@
-"""What must be there before the night, on a real host: an image of one moment, keys put aside and taken back, and S3."""
+"""What must be there before the cutover, on a real host: an image of one moment, keys put aside and taken back, and S3."""
 
 import json
 import time
@@ -63,14 +63,14 @@ def ec2(cloud):
 
 @pytest.fixture(scope="module")
 def instance(cloud, ec2):
-    facts = cloud.facts()
+    settings = cloud.settings()
     disk = {"DeviceName": "/dev/xvdf", "Ebs": {"VolumeSize": 1, "DeleteOnTermination": True}}
     launched = ec2.run_instances(
-        ImageId=facts.image, InstanceType="m5.large", MinCount=1, MaxCount=1, SubnetId=facts.subnet,
+        ImageId=settings.image, InstanceType="m5.large", MinCount=1, MaxCount=1, SubnetId=settings.subnet,
         BlockDeviceMappings=[disk], IamInstanceProfile={"Name": PROFILE}, MetadataOptions={"HttpTokens": "required"},
     )["Instances"][0]["InstanceId"]  # fmt: skip
     ec2.get_waiter("instance_running").wait(InstanceIds=[launched], WaiterConfig=QUICK)
-    host = cloud.lab.hosts[launched]
+    host = cloud.reconciler.hosts[launched]
     host.run(["cloud-init", "status", "--wait"], check=False)
     host.run(["sh", "-c", "install -d -m 700 -o admin /home/admin/.ssh; echo key >/home/admin/.ssh/authorized_keys"])
     unit = b"[Service]\nExecStart=/bin/sleep infinity\n"
@@ -96,7 +96,7 @@ class Target:
 
 @pytest.fixture
 def target(cloud, instance):
-    target = Target(cloud.lab.hosts[instance])
+    target = Target(cloud.reconciler.hosts[instance])
     yield target
     sealing.unseal(target)
 
@@ -151,7 +151,7 @@ def test_an_image_is_of_its_moment_and_holds_no_key(cloud, ec2, instance, target
     sealing.unseal(target)
     target.check(["sh", "-c", "rm /srv/before; touch /srv/after"])
     ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig=QUICK)
-    layer = cloud.lab.directory / "images" / made
+    layer = cloud.reconciler.directory / "images" / made
     assert (layer / "srv/before").exists()
     assert not (layer / "srv/after").exists()
     # What was removed is a whiteout, and what was the host's own is not there at all.
@@ -166,7 +166,7 @@ def test_an_image_is_of_its_moment_and_holds_no_key(cloud, ec2, instance, target
     assert snapshot["Tags"] == [{"Key": "of", "Value": "test"}]
     assert made in snapshot["Description"]
     ec2.deregister_image(ImageId=made)
-    cloud.lab.wait()
+    cloud.reconciler.wait()
     assert not layer.exists()
 
 
@@ -181,9 +181,9 @@ def test_an_image_brings_the_data_disk_unless_it_is_left_out(ec2, instance):
 def test_s3_lets_in_who_has_the_instances_credentials(cloud, target):
     s3 = client(cloud, "s3")
     s3.create_bucket(Bucket="lab-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    role, _, told = target.check(["python3", "-c", _ROLE]).partition(" ")
+    role, _, credentials = target.check(["python3", "-c", _ROLE]).partition(" ")
     assert role == PROFILE
-    key = json.loads(told)["AccessKeyId"]
+    key = json.loads(credentials)["AccessKeyId"]
     assert target.check(["python3", "-c", _PUT, "AKIASOMEBODY", NET.public(S3)]).strip() == "403"
     with pytest.raises(ClientError):
         s3.head_object(Bucket="lab-bucket", Key="one")

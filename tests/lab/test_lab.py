@@ -39,11 +39,11 @@ def daemons(name: str) -> dict[str, int]:
 
 
 def up(name: str, **options: object) -> list[str]:
-    said: list[str] = []
-    status = lab_up(name, progress=said.append, **options)  # type: ignore[arg-type]
+    lines: list[str] = []
+    status = lab_up(name, progress=lines.append, **options)  # type: ignore[arg-type]
     assert status.state == "up"
     assert all(host.running for host in status.hosts)
-    return said
+    return lines
 
 
 def nothing_left(name: str, number: int) -> None:
@@ -57,8 +57,8 @@ def nothing_left(name: str, number: int) -> None:
 
 
 def test_up_says_each_part_and_writes_a_plan():
-    said = up(ONE)
-    assert any("production host" in line for line in said)
+    lines = up(ONE)
+    assert any("production host" in line for line in lines)
     status = lab_status(ONE)
     assert {"production", "ns1", "ns2", "resolver"} <= {host.name for host in status.hosts}
     plan = load_plan(status.plan)

@@ -1,4 +1,4 @@
-"""The lab's wires alone: who was asked for before he was there, and who comes and goes meanwhile."""
+"""The lab's network alone: an address that was tried before a host had it, and hosts that come and go."""
 
 import socket
 import subprocess

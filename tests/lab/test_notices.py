@@ -1,4 +1,4 @@
-"""Notices in a lab: the mail really arrives, the page is really seen, nobody is told twice; and a stale hosts entry."""
+"""Notices in a lab: the mail really arrives, the page is really seen, nobody gets it twice; and a stale hosts entry."""
 
 import json
 

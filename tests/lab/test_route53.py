@@ -45,16 +45,16 @@ def cloud(names, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plan(names, cloud):
-    facts = names.facts()
-    hosted = host_zone(ACCOUNT, facts, {f"app.{ZONE}": [OLD, OLD_6], f"www.{ZONE}": [OLD]}, 3600)
-    assert host_zone(ACCOUNT, facts, {}, 3600) == hosted, "it is there already"
+    settings = names.settings()
+    hosted = host_zone(ACCOUNT, settings, {f"app.{ZONE}": [OLD, OLD_6], f"www.{ZONE}": [OLD]}, 3600)
+    assert host_zone(ACCOUNT, settings, {}, 3600) == hosted, "it is there already"
     return DnsPlan.model_validate(
         {
             "provider": "route53",
             "hosted_zone": hosted,
             "zone": ZONE,
-            "primary": {"name": "ns1", "address": facts.servers[0]},
-            "secondaries": [{"name": "ns2", "address": facts.servers[1]}],
+            "primary": {"name": "ns1", "address": settings.servers[0]},
+            "secondaries": [{"name": "ns2", "address": settings.servers[1]}],
             "ttl": 5,
             "records": [{"name": f"app.{ZONE}"}, {"name": f"www.{ZONE}"}],
         }

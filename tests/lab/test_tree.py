@@ -44,8 +44,8 @@ def test_what_a_test_outside_set_up_is_taken_down_after_one_inside(tmp_path: Pat
 def test_tests_that_do_not_end_are_said_to_fail_and_others_go_on(tmp_path: Path):
     short = CONFTEST.read_text().replace("LIMIT = 1800", "LIMIT = 5")
     hangs = "import time\ndef test_hangs(lab_tree): time.sleep(60)\n"
-    said = run(
+    output = run(
         tmp_path, {"lab/conftest.py": short, "lab/test_one.py": hangs, "other/test_two.py": "def test_two(): pass"}
     )
-    assert "the child was ended after 5 s, this test had not" in said
-    assert "1 failed, 1 passed in " in said
+    assert "the child was ended after 5 s, this test had not" in output
+    assert "1 failed, 1 passed in " in output

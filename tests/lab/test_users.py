@@ -155,17 +155,19 @@ def test_users_log_in_browse_and_write_at_a_bounded_rate(users: Users, old: Appl
 def test_the_ledger_shows_outage_and_write_gap_of_a_move(
     users: Users, network: Network, names: NameServers, old: Application, tls: Path
 ):
-    facts = names.facts()
+    settings = names.settings()
     users.start(rate=RATE)
     wait_until(users.ledger, lambda ledger: len(acknowledged(ledger)) > 20)
     old.closed = True
     closed = time.monotonic()
     wait_until(users.ledger, lambda ledger: [request.status for request in ledger].count(503) > 5)
     new = Application(network, "target", NET.public(100), tls)
-    update = dns.update.UpdateMessage(ZONE, keyring=dns.tsigkeyring.from_text({facts.tsig_name: facts.tsig_secret}))
+    update = dns.update.UpdateMessage(
+        ZONE, keyring=dns.tsigkeyring.from_text({settings.tsig_name: settings.tsig_secret})
+    )
     update.replace("app", 300, "A", NET.public(100))
     update.replace("app", 300, "AAAA", NET.ipv6("internet", 100))
-    dns.query.tcp(update, facts.servers[0], timeout=5)
+    dns.query.tcp(update, settings.servers[0], timeout=5)
     seen = wait_until(users.ledger, lambda ledger: any(r.acknowledged and r.address in NEW for r in ledger))
     moved = time.monotonic()
     time.sleep(1)

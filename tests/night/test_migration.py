@@ -1,4 +1,4 @@
-"""The night with users at work: killed in the final copy and after the opening, and accepted all the same."""
+"""The cutover with users at work: killed in the final copy and after the opening, and accepted all the same."""
 
 import pytest
 

@@ -34,12 +34,12 @@ def test_runs() -> str:
             _run_once(kind)
     kept = _kept()
     passed = {kind: [line for line in kept if line[1] == kind and line[2] == "passed"] for kind in ("idle", "busy")}
-    told = ", ".join(
+    figures = ", ".join(
         f"{len(passed[kind])} of {wanted} {kind} ({'/'.join(line[3] for line in kept if line[1] == kind)} min)"
         for kind, wanted in (("idle", IDLE), ("busy", BUSY))
     )
-    assert (len(passed["idle"]), len(passed["busy"])) == (IDLE, BUSY), told
-    return told
+    assert (len(passed["idle"]), len(passed["busy"])) == (IDLE, BUSY), figures
+    return figures
 
 
 def _kept() -> list[list[str]]:
@@ -82,7 +82,7 @@ def demo() -> str:
     """The demonstration moves a plan with AAAA records, and every sentence of its sign-off is true of its evidence."""
     site = Site("house")
     try:
-        told = demonstration(site, WARM_MINUTES)
+        figures = demonstration(site, WARM_MINUTES)
         directory = site.last_run.directory
     finally:
         site.down()
@@ -90,7 +90,7 @@ def demo() -> str:
     assert 'type = "AAAA"' in plan, "the lab's plan has no AAAA record"
     wrong = signed_off.untrue(directory)
     assert not wrong, "; ".join(wrong)
-    return f"{told}; {signed_off.count(directory)} sentences of the sign-off hold"
+    return f"{figures}; {signed_off.count(directory)} sentences of the sign-off hold"
 
 
 def unit(*paths: str) -> str:
@@ -142,9 +142,9 @@ def lines() -> str:
         ).stdout
         subprocess.run(["tar", "x", "-C", directory], input=archive, check=True)
         before = sum(_lines(path) for path in _files(Path(directory)))
-    told = f"{before} before, {after} after"
-    assert after <= before, told
-    return told
+    figures = f"{before} before, {after} after"
+    assert after <= before, figures
+    return figures
 
 
 def _files(root: Path) -> list[Path]:

@@ -24,17 +24,17 @@ def rows() -> str:
     results = bench.measure()
     bench_lines = bench.lines(results)
     print(*bench_lines, sep="\n")  # noqa: T201 - the proof's output
-    told, failed = [], []
+    figures, failed = [], []
     for table, its in results.items():
         floor, ours, theirs = (its[way].median for way in ("floor", "proof", "reladiff"))
         peak = its["proof"].peak or 0
-        told.append(
+        figures.append(
             f"{table}: {ours:.1f} s, {ours / floor:.2f} x the floor, {ours / theirs:.2f} of reladiff, {peak:.0f} MB"
         )
         if ours > OF_THE_FLOOR * floor or ours > OF_RELADIFF * theirs or peak > MEMORY:
             failed.append(table)
-    assert not failed, "; ".join(told)
-    return "; ".join(told)
+    assert not failed, "; ".join(figures)
+    return "; ".join(figures)
 
 
 def files() -> str:
@@ -42,9 +42,9 @@ def files() -> str:
     seconds, peak = file_bench.measure()
     print(*file_bench.lines(seconds, peak), sep="\n")  # noqa: T201 - the proof's output
     floor, *ours = (statistics.median(seconds[way]) for way in (file_bench.FLOOR, file_bench.FULL, file_bench.DELTA))
-    told = f"sha256sum {floor:.1f} s, manifests {ours[0]:.1f} s, by delta {ours[1]:.1f} s, {peak:.0f} MB"
-    assert peak < MEMORY, told
-    return told
+    figures = f"sha256sum {floor:.1f} s, manifests {ours[0]:.1f} s, by delta {ours[1]:.1f} s, {peak:.0f} MB"
+    assert peak < MEMORY, figures
+    return figures
 
 
 def property_() -> str:
@@ -96,7 +96,7 @@ def sabotage() -> str:
     site.down()
     site.up(rehearsed=True, ttl=None)
     try:
-        told = []
+        caught = []
         for name in SABOTAGE:
             fault = break_it(site.name, name)
             try:
@@ -106,8 +106,8 @@ def sabotage() -> str:
             failed = re.findall(r"^FAILED checks/\S+?::(\S+)", done.out, re.MULTILINE)
             assert done.code == 1, done.out[-3000:]
             assert any(fault.check in one for one in failed), done.out[-3000:]
-            told.append(f"{FAULTS[name].meaning}: {', '.join(failed)}")
-        return "; ".join(told)
+            caught.append(f"{FAULTS[name].meaning}: {', '.join(failed)}")
+        return "; ".join(caught)
     finally:
         site.down()
 
