@@ -114,7 +114,7 @@ def test_a_second_lab_has_its_own_addresses():
 
 
 def test_a_number_that_is_taken_is_refused():
-    with pytest.raises(GonogoError, match="lab number"):
+    with pytest.raises(GonogoError, match="the lab's number"):
         lab_up(TWO, number=lab_status(ONE).number, progress=lambda _: None)
     assert lab_status(TWO).state == "down"
 
