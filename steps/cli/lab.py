@@ -173,7 +173,7 @@ def mend(fault: str, name: Name = "lab") -> None:
 @lab.command()
 @clear_errors
 def users(action: Annotated[str, typer.Argument(help="start | stop")], name: Name = "lab", rate: float = 10.0) -> None:
-    """Let the lab's users log in, browse and write, or send them home."""
+    """Start the lab's users, who log in, browse and write, or stop them."""
     if action not in {"start", "stop"}:
         raise typer.BadParameter(f"{action}: start or stop")
     control.lab_call(name, "users", *(("start", rate) if action == "start" else ("stop",)))
