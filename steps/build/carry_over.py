@@ -34,7 +34,7 @@ _UPGRADE = text(__file__, "upgrade.sh")
 @step(needs=["web_configured", "gems_installed", "database_created", "source_surveyed"], gives=["build_finished"],
       harmless=True)  # fmt: skip
 def finish_build(plan: Plan, run: Run, target: Host, target_db: Database) -> None:
-    """Give the target production's locale, limits, settings and names, and install pending security updates."""
+    """Give the target production's locale, settings and names, and install pending security updates."""
     if ask(target, updates.PENDING):
         run_unit(target, run, "finish_build-upgrade", _UPGRADE, 1800)
     listed = run.records(Survey).facts

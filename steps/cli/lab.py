@@ -69,8 +69,13 @@ def up(
         _set_aside(load_plan(status.plan))
     if ttl is not None:
         set_ttl(name, ttl)
-    _link(status.plan)
     Progress().say(f"lab {name} is up; its plan: {status.plan}", "bold")
+    if not _link(status.plan):
+        Progress().say(
+            f"the plan.toml here is your own and stays the default: name the lab's with --plan {status.plan}, or your own"
+            " migration is meant",
+            "bold yellow",
+        )
 
 
 def _make_snapshot(name: str, variant: str, to: Path) -> None:
@@ -110,12 +115,14 @@ def _set_aside(plan: Plan, since: str = "") -> None:
             run.directory.rename(aside)
 
 
-def _link(plan: Path) -> None:
+def _link(plan: Path) -> bool:
     """Make the lab's plan the default one of this checkout, unless somebody has a plan of their own here."""
     default = ROOT / "plan.toml"
-    if default.is_symlink() or not default.exists():
-        default.unlink(missing_ok=True)
-        default.symlink_to(plan)
+    if default.exists() and not default.is_symlink():
+        return False
+    default.unlink(missing_ok=True)
+    default.symlink_to(plan)
+    return True
 
 
 @lab.command()

@@ -125,6 +125,15 @@ def test_only_the_plugin_and_checks_import_pytest():
         assert not breaches(folder, {"pytest", "_pytest"}, allowed=allowed)
 
 
+def test_checks_stand_where_they_are_collected():
+    stray = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in modules("checks") if not path.name.startswith("check_")
+        for name in re.findall(r"^def (check_\w+)", path.read_text(), re.MULTILINE)
+    ]  # fmt: skip
+    assert not stray, "pytest reads files named check_*.py alone"
+
+
 def test_policy_is_pure():
     reaching = {"boto3", "dns", "fabric", "paramiko", "requests", "socket", "subprocess", "testinfra", "urllib3"}
     assert not breaches("fixtures/policy", reaching)

@@ -21,7 +21,7 @@ def test_a_demonstration_that_broke_off_is_in_nobodys_way(
     cli_lab._set_aside(plan)
     again, resumed = choose_run(plan, run.directory.parent, anew=True)
     assert not resumed
-    assert sorted(p.name for p in run.directory.parent.iterdir())[-1].endswith("-lab-gone")
+    assert any(path.name.endswith("-lab-gone") for path in run.directory.parent.iterdir())
     again.journal(Accepted())
     again.journal(gate_entry("accepted", "go"))
     cli_lab._set_aside(plan)
