@@ -55,7 +55,7 @@ def check_servers_agree_on_the_zone(plan: Plan, dns: Dns) -> None:
 def check_users_were_followed(run: Run) -> None:
     """Both access logs were followed after the change, and what resolvers still held was recorded."""
     moved = run.records(UsersMoved)
-    if {"source", "target"} > moved.requests.keys():
+    if not {"source", "target"} <= moved.requests.keys():
         raise NoGo(
             "requests after the change",
             expected="counted on both hosts",

@@ -25,7 +25,7 @@ def configuration(target: Host, plan: Plan) -> str:
 
 def check_nginx_runs_and_starts_at_boot(target: Host) -> None:
     """Nginx runs, and does so again after a reboot."""
-    active = ask(target, units.states("nginx.service")) == ["active"]
+    active = ask(target, units.states("nginx.service")) in (["active"], ["reloading"])
     enabled = ask(target, units.enabled("nginx.service"))["nginx.service"]
     if not active or not enabled:
         raise NoGo(

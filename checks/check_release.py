@@ -18,7 +18,7 @@ MEND = "run `gonogo run --until release_copied`; it copies the release anew"
 
 
 def check_release_is_productions(target: Host, plan: Plan, run: Run) -> None:
-    """The code of the release in use is production's, byte for byte, with its modes and links."""
+    """The code of the release in use is production's, byte for byte, with its modes and links: all but its logs and what it writes while it runs."""
     survey = run.records(Survey)
     link = ask(target, files.real(str(plan.application.current)))
     must_equal(

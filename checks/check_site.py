@@ -10,7 +10,7 @@ from requests import Response
 from checks.equality import must_equal
 from fixtures.connect.host import Host
 from fixtures.connect.web import Session, Web
-from fixtures.errors import NoGo
+from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import files, nginx
 from fixtures.facts.fact import ask
 from fixtures.plan import Plan
@@ -152,6 +152,13 @@ def check_unknown_page_is_404(plan: Plan, web: Web, target: Host, address: str) 
     """A page that does not exist gives 404 and the application's own page for it."""
     answer = web.get("/gonogo-there-is-no-such-page", address)
     own = ask(target, files.text(f"{plan.application.current}/public/404.html"))
+    if not own.strip():
+        raise CouldNotVerify(
+            "public/404.html of the release on the target",
+            expected="the application's page for what does not exist",
+            found="no such file, or an empty one",
+            remedy="copy the release again, or waive this check where the application has no such page",
+        )
     found = (answer.status_code, "the 404 page" if answer.text.strip() == own.strip() else "another page")
     must_equal(
         f"a page that does not exist, at {address}",

@@ -75,7 +75,8 @@ def read(directory: Path) -> Stored:
 
 def _text(path: Path, unreadable: list[str]) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        # A crash may cut the journal inside a character; what is whole is read all the same.
+        return path.read_text(encoding="utf-8", errors="replace" if path.suffix == ".jsonl" else "strict")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

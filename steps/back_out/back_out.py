@@ -99,14 +99,14 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     if run.has(TargetFacts):
         _leave_target(connections, confirm)
     if run.has(SourceClosure):
-        with guards.guarded(connections, {"open_source", "open_source_db"}, WORK):
+        with guards.guarded(connections, {"open_source", "open_source_db"}, WORK, lock=False):
             _open_production(connections)
     if run.has(DnsBefore):
         with guards.guarded(connections, {"cloud"} if plan.dns.provider == "route53" else set(), WORK):
             restore(plan, run.records(DnsBefore), connections.dns, connections.cloud)
         run.journal(journal.DnsRestored())
     if run.has(Notices):
-        with guards.guarded(connections, {"open_source"}, WORK):
+        with guards.guarded(connections, {"open_source"}, WORK, lock=False):
             for path in withdraw(connections.open_source, plan):
                 run.journal(journal.NoticeWithdrawn(file=path))
     run.journal(journal.BackedOut())

@@ -90,7 +90,8 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                     remedy="undo the edit, or go back with `gonogo back-out` and begin anew with `gonogo run --new`",
                 )
             return run, True
-    if runs and anew and runs[-1].happened(journal.SourceClosed) and not _over(runs[-1]):
+    # Whether a run of another format closed production is not known here; its mark on production refuses another closing.
+    if runs and anew and runs[-1].readable and runs[-1].happened(journal.SourceClosed) and not _over(runs[-1]):
         raise Refused(
             f"run {runs[-1].name}",
             expected="production open before another run begins",

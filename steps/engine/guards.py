@@ -24,12 +24,19 @@ _IDENTITY = script(__file__, "identity.sh")
 
 @contextmanager
 def guarded(
-    connections: Connections, handed: Set[str], work: str, *, unopened: bool = False, unproven: bool = False
+    connections: Connections,
+    handed: Set[str],
+    work: str,
+    *,
+    unopened: bool = False,
+    unproven: bool = False,
+    lock: bool = True,
 ) -> Iterator[None]:
     """Let the block change what it is `handed`, once everything is proven, and keep other runs away meanwhile.
 
     `work` is what refusals and host locks name. `unopened`: it must not happen any more once the target was opened.
-    `unproven`: the target cannot prove its identity yet. Raises `Refused`, and `CouldNotVerify` where nobody answers.
+    `unproven`: the target cannot prove its identity yet. Without `lock` another run's lock keeps nobody out: production's
+    users wait for the way back. Raises `Refused`, and `CouldNotVerify` where nobody answers.
     """
     hosts = []
     if unproven:
@@ -45,7 +52,7 @@ def guarded(
         databases = [getattr(connections, name) for name in handed & {"source_db", "open_source_db"}]
         prove_source(connections.open_source, connections.run, *databases)
     with ExitStack() as locks:
-        for host in hosts:
+        for host in hosts if lock else ():
             locks.enter_context(locked(host, connections.run, work))
         yield
 

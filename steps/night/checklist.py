@@ -101,7 +101,7 @@ def _facts(plan: Plan, runs: Sequence[Run], signed: Signed) -> dict[str, Any]:
     took = durations(runs)
     known = [took[s.name] for s in steps.CUT_OVER if s.name in took]
     latest = plan.notice.ends - timedelta(minutes=plan.cutover.outage_minutes)
-    before = runs[-1].records(DnsBefore) if runs and runs[-1].has(DnsBefore) else None
+    before = runs[-1].records(DnsBefore) if runs and runs[-1].readable and runs[-1].has(DnsBefore) else None
     return {
         "plan": plan,
         "sha256": digest(plan.path),
@@ -149,7 +149,7 @@ def _took(name: str, took: dict[str, float]) -> str:
 def durations(runs: Iterable[Run]) -> dict[str, float]:
     """Step -> seconds it took, with the gate after it, in the newest run (they come oldest first) that finished it."""
     took: dict[str, float] = {}
-    for run in runs:
+    for run in filter(lambda run: run.readable, runs):
         began: dict[str, datetime] = {}
         for entry in run.entries():
             if isinstance(entry, StepStarted):

@@ -73,7 +73,7 @@ class Deliveries:
         self._deliveries: dict[str, Delivery] = {}
         self._earlier: dict[str, Delivery] = {}
         for earlier in runs_of(plan, run.directory.parent):
-            if earlier.name <= run.name and earlier.has(Notices):
+            if earlier.name <= run.name and earlier.readable and earlier.has(Notices):
                 self._earlier |= earlier.records(Notices).deliveries
 
     def find(self, channel: Channel, text: str) -> Delivery:

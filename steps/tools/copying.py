@@ -187,8 +187,9 @@ def refuse_empty(source: Host, directory: str) -> None:
 
 
 def _unmounted(source: Host, directory: str) -> list[str]:
-    mounted = {mount.target for mount in ask(source, mounts.MOUNTED)}
-    return [point for point in mounts.at_boot(ask(source, mounts.FSTAB), directory) if point not in mounted]
+    # Asked one by one: fstab may name a mount point by a link, which mountpoint follows.
+    points = mounts.at_boot(ask(source, mounts.FSTAB), directory)
+    return [point for point in points if point != "/" and not source.succeeds(["mountpoint", "-q", point])]
 
 
 def _refuse_many(paths: Sequence[str], most: int, target_dir: str) -> None:

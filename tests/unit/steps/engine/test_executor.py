@@ -18,6 +18,7 @@ from fixtures.run.journal import (
     Accepted,
     BackedOut,
     BackOutStarted,
+    SourceClosed,
     SourceReopened,
     StepFinished,
     TargetFenced,
@@ -49,7 +50,7 @@ import os, signal, sys
 from pathlib import Path
 from fixtures.errors import GonogoError
 from fixtures.plan import load_plan
-from fixtures.run.journal import TargetOpened
+from fixtures.run.journal import SourceClosed, TargetOpened
 from steps.engine.executor import Executor, GateClosed, choose_run, describe
 from steps.cli.exits import exit_code
 from steps.engine.lock import plan_lock
@@ -376,6 +377,15 @@ def test_a_run_whose_last_gate_is_missing_goes_on(plan: Plan, run: Run) -> None:
     run.journal(gate_entry("accepted", "go"))
     with pytest.raises(Refused, match="was accepted"):
         choose_run(plan, run.directory.parent)
+
+
+def test_a_run_of_another_format_is_refused_and_keeps_no_new_run_from_beginning(plan: Plan, run: Run) -> None:
+    run.journal(SourceClosed())
+    (run.directory / "format").write_text("1")
+    with pytest.raises(Refused, match="format 2"):
+        choose_run(plan, run.directory.parent)
+    again, resumed = choose_run(plan, run.directory.parent, anew=True)
+    assert (again.readable, resumed) == (True, False)
 
 
 def test_a_run_that_is_going_back_does_not_go_forward(plan: Plan, run: Run) -> None:

@@ -73,23 +73,23 @@ def test_the_server_is_confined_to_one_directory() -> None:
     ]  # fmt: skip
 
 
-LISTED = '{"filesystems": [{"target": "/srv", "source": "UUID=1", "options": "nofail"}]}'
-MOUNTED = '{"filesystems": [{"target": "/"}, {"target": "/srv"}]}'
+LISTED = '{"filesystems": [{"target": "/", "source": "a"}, {"target": "/srv", "source": "b", "options": "nofail"}]}'
 
 
 @pytest.mark.parametrize(
     ("there", "mounted", "first", "found"),
     [
-        (True, MOUNTED, "/srv/files/a", ""),
-        (False, MOUNTED, "", "no such directory"),
-        (True, MOUNTED.replace("/srv", "/home"), "", "/srv is not mounted"),
-        (True, MOUNTED, "", "an empty directory"),
+        (True, True, "/srv/files/a", ""),
+        (False, True, "", "no such directory"),
+        (True, False, "", "/srv is not mounted"),
+        (True, True, "", "an empty directory"),
     ],
 )
 def test_a_directory_that_would_empty_the_targets_is_refused(there, mounted, first, found) -> None:
     host = SimpleNamespace(
         name="source",
-        shell=Answers(mounted, LISTED).shell,
+        shell=Answers(LISTED).shell,
+        succeeds=lambda argv: mounted and argv == ["mountpoint", "-q", "/srv"],
         file=lambda _: SimpleNamespace(is_directory=there),
         check=lambda _: first,
     )
