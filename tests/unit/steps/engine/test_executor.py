@@ -381,10 +381,11 @@ def test_a_run_whose_last_gate_is_missing_goes_on(plan: Plan, run: Run) -> None:
 
 def test_a_run_of_another_format_is_refused_and_keeps_no_new_run_from_beginning(plan: Plan, run: Run) -> None:
     run.journal(SourceClosed())
-    (run.directory / "format").write_text("1")
+    old = run.directory.rename(run.directory.with_name(f"20260101T000000Z-{plan.name}"))
+    (old / "format").write_text("1")
     with pytest.raises(Refused, match="format 2"):
-        choose_run(plan, run.directory.parent)
-    again, resumed = choose_run(plan, run.directory.parent, anew=True)
+        choose_run(plan, old.parent)
+    again, resumed = choose_run(plan, old.parent, anew=True)
     assert (again.readable, resumed) == (True, False)
 
 
