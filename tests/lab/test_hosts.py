@@ -176,7 +176,7 @@ def test_the_vpc_is_reached_by_its_elastic_address_alone(network: Network, bare:
 
 
 def test_two_hosts_of_one_name_are_refused(network: Network, bare: Image, tmp_path: Path, host: LabHost):
-    with pytest.raises(GonogoError, match="one of this name is there"):
+    with pytest.raises(GonogoError, match="a namespace of this name"):
         network.add_namespace(host.name, NET.public(13), "internet")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from checks import check_data
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts.catalogue import TABLES
 from fixtures.plan import Proof
 from fixtures.sameness import brake
 from fixtures.sameness.brake import Brake
@@ -18,7 +19,7 @@ from fixtures.sameness.ledger import Ledger
 from fixtures.sameness.localise import locate
 from fixtures.sameness.reading import Reading
 from fixtures.sameness.side import Side, explain
-from fixtures.sameness.tables import LARGE_OBJECTS, NAMES
+from fixtures.sameness.tables import LARGE_OBJECTS
 
 # Values that a type's own hash function takes for equal, and those that lie close to each other.
 PAIRS = {
@@ -235,7 +236,7 @@ def test_what_kinds_of_tables_are_read(databases):
         '"s.t".u': 0, LARGE_OBJECTS: 0,
     }  # fmt: skip
     with closing(connect(databases)) as session, session.cursor() as cursor:
-        cursor.execute(NAMES)
+        cursor.execute(TABLES.statement)
         assert {name for (name,) in cursor.fetchall()} == set(rows) - {LARGE_OBJECTS}
     run(databases, 'DROP SCHEMA "s.t" CASCADE; DROP SCHEMA s CASCADE')
     run(databases, 'DROP SCHEMA "s.t" CASCADE', "other")
