@@ -419,7 +419,7 @@ def test_a_proof_that_broke_off_goes_on_where_the_database_is_the_same(databases
         with reading(databases, ledger=Ledger(tmp_path / "p"), say=said.append) as side:
             assert side.digest("s.t").text == whole.text
         assert 0 < len(asked) <= 32 - 8
-    assert "goes on: 2 relations" in said[0]
+    assert "goes on: 2 tables" in said[0]
     run(databases, "INSERT INTO s.t VALUES (0)")
     ledger = Ledger(tmp_path / "p")
     with reading(databases, ledger=ledger, say=said.append) as side:
