@@ -101,7 +101,7 @@ SENTENCES: dict[str, Callable[[Evidence, re.Match[str]], bool]] = {
         number(m[1]) == files(e) and e.proven("final_files_copied", e.record("files_copy")["recorded"])
     ),
     r"([\d ]+) failed checks? waived": lambda e, m: number(m[1]) == len(waived(e)),
-    r"Raise the DNS records' TTL again, before the move it was (.+)\.": lambda e, m: (
+    r"Raise the DNS records' TTL again: before the move it was (.+)\.": lambda e, m: (
         {int(ttl) for ttl in re.findall(r"(\d+) s", m[1])}
         == {ttl for ttl in e.record("dns_before")["ttls"].values() if ttl != e.plan["dns"].get("ttl", 300)}
     ),
