@@ -36,18 +36,6 @@ def check_pack_unit_runs(pack_unit: str, target: Host) -> None:
 
 
 @pytest.mark.smoke_tested
-def check_pack_unit_starts_at_boot(pack_unit: str, target: Host) -> None:
-    """Every application server starts at boot."""
-    if not ask(target, units.enabled(pack_unit))[pack_unit]:
-        raise NoGo(
-            f"{pack_unit} on the target",
-            expected="enabled",
-            found="not enabled",
-            remedy=f"systemctl enable {pack_unit}",
-        )
-
-
-@pytest.mark.smoke_tested
 def check_every_port_answers(pack_unit: str, plan: Plan, target: Host) -> None:
     """Every application server answers its health page, from this very host, with its database at hand."""
     port = plan.application.ports[plan.application.pack.index(pack_unit)]

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from checks.equality import must_be_on_production
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, units
@@ -40,6 +41,7 @@ def check_site_is_productions(source: Host, target: Host, plan: Plan) -> None:
     """The site's configuration is production's, byte for byte."""
     site = files.digests(str(plan.web.site))
     expected, found = ask(source, site), ask(target, site)
+    must_be_on_production(str(plan.web.site), expected, named_by="web.site")
     if found != expected:
         raise NoGo(
             f"{plan.web.site} on the target",

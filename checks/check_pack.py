@@ -12,6 +12,7 @@ from fixtures.plan import Plan
 pytestmark = pytest.mark.pack_configured
 
 
+@pytest.mark.smoke_tested
 def check_unit_is_enabled(pack_unit: str, target: Host) -> None:
     """The application server starts at boot."""
     if not ask(target, units.enabled(pack_unit))[pack_unit]:

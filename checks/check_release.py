@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.equality import must_equal
+from checks.equality import must_be_on_production, must_equal
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, release
@@ -52,6 +52,7 @@ def check_secrets_are_productions(source: Host, target: Host, plan: Plan) -> Non
         f"{status.owner}:{status.group} {status.mode}" if (status := ask(host, files.status(path))) else "absent"
         for host in (source, target)
     )
+    must_be_on_production(path, expected != "absent", named_by="application.environment_file")
     must_equal(f"owner and mode of {path} on the target", expected=expected, found=found, remedy=MEND)
     if ask(source, files.digests(path)) != ask(target, files.digests(path)):
         raise NoGo(f"{path} on the target", expected="production's values", found="other values", remedy=MEND)
@@ -61,6 +62,7 @@ def check_user_is_there(source: Host, target: Host, plan: Plan) -> None:
     """The application's user is there, with production's home, shell and groups, and no password."""
     user = plan.application.user
     expected, found = ask(source, account(user)), ask(target, account(user))
+    must_be_on_production(f"the user {user}", expected, named_by="application.user")
     must_equal(f"the user {user} on the target", expected=expected or "absent", found=found or "absent", remedy=MEND)
 
 
@@ -68,6 +70,8 @@ def check_further_files_arrived(source: Host, target: Host, plan: Plan) -> None:
     """Units, log rotation and whatever else the plan lists are production's, byte for byte."""
     paths = [str(path) for path in plan.application.also_copy]
     expected, found = ask(source, files.digests(*paths)), ask(target, files.digests(*paths))
+    for path in paths:
+        must_be_on_production(path, path in expected, named_by="application.also_copy")
     differing = [path for path in paths if expected.get(path) != found.get(path)]
     if differing:
         raise NoGo(

@@ -4,7 +4,21 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 
-from fixtures.errors import NoGo
+from fixtures.errors import CouldNotVerify, NoGo
+
+
+def must_be_on_production(subject: str, value: object, *, named_by: str) -> None:
+    """Raise `CouldNotVerify` where production itself has nothing of what the target is compared with.
+
+    Nothing equals nothing, and proves nothing. `named_by` is the key of the plan that says it is there.
+    """
+    if not value:
+        raise CouldNotVerify(
+            f"{subject} on production",
+            expected=f"there, as {named_by} in the plan says",
+            found="no such thing, or none that can be read",
+            remedy=f"put it back on production, or correct {named_by} in the plan",
+        )
 
 
 def must_equal(subject: str, *, expected: object, found: object, remedy: str) -> None:
