@@ -209,7 +209,7 @@ def _label(states: Sequence[str]) -> str:
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
     ["pytest", "boto3", "botocore.httpsession", "requests", "psycopg2.extras", "dns.resolver", "paramiko",
-     "fixtures.plan"]
+     "redis", "justhtml", "fixtures.plan"]
 )  # fmt: skip
 
 
