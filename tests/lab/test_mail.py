@@ -43,7 +43,7 @@ def test_a_message_is_kept_with_its_envelope_and_sender(network: Network, sink: 
     assert message["mail_from"] == "payroll@smallpayroll.test"
     assert message["rcpt_to"] == ["ann@example.test", "bo@example.test"]
     assert message["data"] == MESSAGE
-    assert abs(datetime.fromisoformat(message["time"]) - datetime.now(UTC)) < timedelta(seconds=10)
+    assert abs(datetime.fromisoformat(message["time"]) - datetime.now(UTC)) < timedelta(minutes=2)
 
 
 def test_a_stopped_sink_refuses_keeps_its_file_and_starts_again(sink: MailSink):

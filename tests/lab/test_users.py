@@ -129,7 +129,7 @@ def users(network: Network, names: NameServers, tls: Path, tmp_path: Path) -> It
     users.stop()
 
 
-def wait_until(ledger: Path, true: Callable[[list[Request]], object], limit: float = 20) -> list[Request]:
+def wait_until(ledger: Path, true: Callable[[list[Request]], object], limit: float = 60) -> list[Request]:
     began = time.monotonic()
     while not (ledger.exists() and true(read(ledger))):
         assert time.monotonic() - began < limit, f"{ledger.with_suffix('.log').read_text()}, {read(ledger)[-5:]}"
@@ -179,10 +179,10 @@ def test_the_ledger_shows_outage_and_write_gap_of_a_move(
     found = outage(seen)
     assert found.over
     assert found.longest == pytest.approx(found.total)
-    assert found.longest == pytest.approx(moved - closed, abs=1.5)
+    assert found.longest == pytest.approx(moved - closed, abs=4)
     gap = write_gap(seen, OLD)
     assert gap is not None
-    assert gap == pytest.approx(moved - closed, abs=1.5)
+    assert gap == pytest.approx(moved - closed, abs=4)
     assert set(served_by(read(users.ledger), since)) == NEW
     assert acknowledged(read(users.ledger)) <= set(old.references) | set(new.references)
     assert new.logins == 0, "the sessions of before stay good"
@@ -196,7 +196,7 @@ def test_users_stop_by_themselves_and_append_to_their_ledger(users: Users, old: 
     users.start(rate=RATE, duration=1)
     began = time.monotonic()
     while users.running:
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 60
         time.sleep(0.1)
     first = read(users.ledger)
     assert first

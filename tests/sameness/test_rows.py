@@ -487,14 +487,14 @@ def test_a_connection_that_breaks_is_opened_again(databases):
 
 def test_a_proof_that_paused_for_too_long_does_not_wait_again_for_each_table(databases, monkeypatch):
     monkeypatch.setattr(brake, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(brake, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(brake, "PATIENCE_SECONDS", 1)
     monkeypatch.setattr(Brake, "_pressed", lambda *_: "too many")
     made(databases, "".join(f"CREATE TABLE t{n} (id int);" for n in range(60)))
     begun = time.monotonic()
     with reading(databases, brake=Brake(Proof(), lambda _: None)) as side:
         found = side.digests()
     assert {error.found for error in found.values()} == {"too many"}
-    assert time.monotonic() - begun < 9, "waiting for each on either connection takes as long"
+    assert time.monotonic() - begun < 30, "waiting for each on either connection takes as long"
 
 
 def test_what_is_broken_off_ends_at_once(databases, monkeypatch):
@@ -514,7 +514,7 @@ def test_what_is_broken_off_ends_at_once(databases, monkeypatch):
             begun = time.monotonic()
             with pytest.raises(CouldNotVerify):
                 made_side.digest("s.t")
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 20
             stopping.join()
             with pytest.raises(CouldNotVerify):
                 side.digest("s.u")
