@@ -25,8 +25,8 @@ from steps.cli import lab_drill as cli_lab_drill
 from steps.cli.clear_errors import clear_errors
 from steps.cli.run import RUNS
 from steps.engine.executor import ended
-from steps.engine.gate import ROOT
 from steps.engine.progress import Progress
+from steps.engine.suite import ROOT
 
 lab = typer.Typer(no_args_is_help=True, help="A whole migration on this machine: real hosts, only Amazon is imitated.")
 

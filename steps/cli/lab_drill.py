@@ -19,7 +19,7 @@ from steps import CUT_OVER
 from steps.cli import exits
 from steps.cli.run import RUNS
 from steps.engine.executor import ended
-from steps.engine.gate import ROOT
+from steps.engine.suite import ROOT
 
 SETTLE_SECONDS = 3.0
 """How long users work on after each back-out, so that their requests show which host serves them."""

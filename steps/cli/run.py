@@ -32,10 +32,11 @@ from steps.engine.executor import (
     minutes_left,
     void,
 )
-from steps.engine.gate import ROOT, Gates
+from steps.engine.gate import Gates
 from steps.engine.lock import plan_lock
 from steps.engine.pages import Pages
 from steps.engine.progress import Progress
+from steps.engine.suite import ROOT
 from steps.step import Step
 from steps.survey.preflight import preflight
 

@@ -1,13 +1,7 @@
 """The gate: all checks of some states, run by pytest in a process of its own, judged by what its receipt says."""
 
 import hashlib
-import logging
-import multiprocessing
-import os
-import runpy
 import secrets
-import sys
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,35 +11,16 @@ from pydantic import TypeAdapter, ValidationError
 from fixtures.errors import CouldNotVerify, GonogoError
 from fixtures.plan import Plan
 from fixtures.plan.references import poor_secrets
-from fixtures.policy.verdict import NEWS, expected_checks, judge
-from fixtures.redaction import Redacting, as_state, from_state, known_secrets
-from fixtures.run.evidence import Check, CheckResult, GateResult, Occasion, Receipt, Verdict, now
+from fixtures.policy.verdict import expected_checks, judge
+from fixtures.redaction import as_state, from_state
+from fixtures.run.evidence import Check, CheckResult, GateRequest, GateResult, Occasion, Receipt, Verdict, now
 from fixtures.run.journal import CatalogueMade, GateJudged, WaiverUsed
 from fixtures.run.run import Run, write_whole
 from fixtures.states import expand
+from steps.engine.suite import CHECKS, ROOT, Suite
 from steps.step import Step
 
-log = logging.getLogger(__name__)
-
-ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = "catalogue.json"
-MINUTES = 15
-"""A gate whose pytest prints nothing for this long is stopped; its verdict is could-not-verify."""
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment without whatever could narrow pytest's selection or slow its start."""
-    dropped = {"PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONDONTWRITEBYTECODE"}
-    return {name: value for name, value in os.environ.items() if name not in dropped}
-
-
-def gate_arguments(plan: Path, run: Path, states: Sequence[str], receipt: Path, junit: Path, nonce: str) -> list[str]:
-    """What pytest is given for a gate: what an operator would type, and where its evidence goes."""
-    return [
-        str(ROOT / "checks"), "-m", " or ".join(states),
-        f"--plan={plan}", f"--run={run}", f"--receipt={receipt}", f"--nonce={nonce}",
-        f"--junitxml={junit}", "-o", f"junit_suite_name={' or '.join(states)}", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
-    ]  # fmt: skip
 
 
 class Gates:
@@ -56,6 +31,7 @@ class Gates:
         self.run = run
         self.catalogue: dict[str, Check] = {}
         self.catalogue_hash = ""
+        self._suite: Suite | None = None
         poor_secrets(plan)  # from here on all of the plan's are known, to the gates' processes too
 
     def collect(self) -> None:
@@ -63,25 +39,28 @@ class Gates:
 
         Raises `GonogoError` when the checks cannot be collected.
         """
+        self.catalogue = {}
+        self._collect()
+
+    def _collect(self) -> Suite:
+        """Have a new process collect the checks, and add them to the catalogue: one that is gone is missed, not forgotten."""
         receipt = self.run.gates / "catalogue.receipt.json"
+        log = self.run.gates / "catalogue.log"
         nonce = secrets.token_hex(8)
-        done = self._pytest(
-            [
-                str(ROOT / "checks"), "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
-                f"--plan={self.plan.path}", f"--run={self.run.directory}", f"--receipt={receipt}", f"--nonce={nonce}",
-            ],
-            self.run.gates / "catalogue.log",
-        )  # fmt: skip
+        if self._suite is not None:
+            self._suite.close()
+        self._suite = suite = Suite(self.plan, self.run, receipt, nonce, log)
+        ended = suite.collected()
         found = read_receipt(receipt, nonce)
-        if found is None or done not in (0, 1):
+        if found is None:
             raise GonogoError(
                 "the catalogue of checks",
                 expected="pytest to collect everything under checks/",
-                found=f"pytest ended with {done}: {last_words(self.run.gates / 'catalogue.log')}",
-                remedy=f"mend what it names; all of it is in {self.run.gates / 'catalogue.log'}",
+                found=f"pytest ended with {ended}: {last_words(log)}",
+                remedy=f"mend what it names; all of it is in {log}",
             )
         receipt.unlink()
-        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "checks").rglob("check_*.py")}
+        files = {path.relative_to(ROOT).as_posix() for path in CHECKS.rglob("check_*.py")}
         left_out = sorted(files - set(found.files))
         if left_out:
             raise GonogoError(
@@ -90,11 +69,12 @@ class Gates:
                 found=f"without {', '.join(left_out)}",
                 remedy="see pytest's options in pyproject.toml: none may leave a file out",
             )
-        self.catalogue = dict(sorted(found.collected.items()))
+        self.catalogue = dict(sorted({**self.catalogue, **found.collected}.items()))
         text = as_state(self.catalogue, indent=1)
         self.catalogue_hash = hashlib.sha256(text.encode()).hexdigest()
         write_whole(self.run.directory / CATALOGUE, text)
         self.run.journal(CatalogueMade(checks=len(self.catalogue), sha256=self.catalogue_hash))
+        return suite
 
     def before(self, step: Step) -> tuple[GateResult | None, GateResult]:
         """Run, in one process, the gate of what a step needs (None where it needs nothing) and that of what it gives.
@@ -121,13 +101,13 @@ class Gates:
         nonce = secrets.token_hex(8)
         started = now()
         together = list(dict.fromkeys(state for _, states in gates for state in states))
-        command = gate_arguments(self.plan.path, self.run.directory, together, receipt_path, junit, nonce)
-        code = self._pytest(command, junit.with_suffix(".log"))
+        suite = self._suite if self._suite and self._suite.current else self._collect()
+        ended = suite.gate(GateRequest(together, receipt_path, nonce, junit, junit.with_suffix(".log")))
         receipt = read_receipt(receipt_path, nonce)
         receipt_path.unlink(missing_ok=True)
         if not junit.exists():
             junit.write_text('<testsuites><testsuite name="no report" tests="0"/></testsuites>\n', encoding="utf-8")
-        ended = f"{code}: {last_words(junit.with_suffix('.log'))}"
+        ended = f"{ended}: {last_words(junit.with_suffix('.log'))}"
         return [self._keep(number, occasion, step, list(states), receipt, ended, started) for occasion, states in gates]
 
     def _keep(
@@ -164,23 +144,6 @@ class Gates:
                 self.run.journal(WaiverUsed(gate=number, check=used.id, waiver=used.waiver))
         return result
 
-    def _pytest(self, arguments: list[str], output: Path) -> int:
-        process = _SERVER.Process(target=_gate, args=(arguments, clean_environment(), str(output), known_secrets))
-        process.start()
-        read, moved = 0, time.monotonic()
-        while process.is_alive() and time.monotonic() - moved < MINUTES * 60:
-            process.join(1)
-            size = output.stat().st_size if output.exists() else 0
-            if size != read:
-                _pass_on(output, read)
-                read, moved = size, time.monotonic()
-        if process.is_alive():
-            process.kill()
-            process.join()
-            with output.open("a", encoding="utf-8") as file:
-                file.write(f"\ngonogo stopped this gate: pytest had printed nothing for {MINUTES} minutes\n")
-        return -1 if process.exitcode is None else process.exitcode
-
 
 _CATALOGUE = TypeAdapter(dict[str, Check])
 
@@ -202,38 +165,6 @@ def read_catalogue(run: Run) -> dict[str, Check]:
 def _label(states: Sequence[str]) -> str:
     """The part of a gate's file names that follows its number."""
     return "+".join(states)[:80]
-
-
-# A process forked from one that has loaded pytest and the clients begins three times sooner than a new interpreter.
-# testinfra is left out: pytest must load it itself, to rewrite its assertions.
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(
-    ["pytest", "boto3", "botocore.httpsession", "requests", "psycopg2.extras", "dns.resolver", "paramiko",
-     "redis", "justhtml", "fixtures.plan"]
-)  # fmt: skip
-
-
-def _pass_on(path: Path, offset: int) -> None:
-    """Pass on the lines of progress that checks printed into the log from this offset on."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        file.seek(offset)
-        for line in file:
-            if line.startswith(NEWS):
-                log.info("%s", line.removeprefix(NEWS).rstrip())
-
-
-def _gate(arguments: list[str], environment: dict[str, str], log: str, hidden: dict[str, str | None]) -> None:
-    """The gate's own process: `python -m pytest ARGUMENTS`, everything it prints in the log."""
-    with Path(log).open("w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    known_secrets.update(hidden)  # through a pipe: no argument and no variable holds them
-    sys.stderr = Redacting(sys.stderr)
-    os.chdir(ROOT)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = ["pytest", *arguments]
-    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 
 
 def last_words(log: Path, most: int = 600) -> str:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from fixtures.run.run import Run
-from steps.engine.gate import ROOT
+from steps.engine.suite import ROOT
 
 SECONDS = 120
 """Making the pages may take this long."""

@@ -300,6 +300,68 @@ def test_checks_edited_under_a_run_are_noticed(project):
     assert (code, "did not run" in out) == (14, True), out
 
 
+ALONE = (
+    CHECKS
+    + """
+import os
+BEFORE = []
+
+@pytest.mark.gems_installed
+@pytest.mark.target_open
+def check_alone():
+    \"\"\"Nothing is left here of another gate.\"\"\"
+    BEFORE.append(1)
+    with (HERE / "pids").open("a") as file:
+        file.write(f"{os.getpid()} {os.getppid()}\\n")
+    assert BEFORE == [1], "an earlier gate left something"
+"""
+)
+
+
+def test_each_gate_is_a_process_of_its_own_with_nothing_left_of_another_and_all_have_one_parent(project):
+    (project / "checks" / "check_all.py").write_text(ALONE)
+    code, out = drive(project)
+    assert code == 0, out
+    pids, parents = zip(*(line.split() for line in (project / "pids").read_text().splitlines()), strict=True)
+    assert len(set(pids)) == len(pids) > 3
+    assert len(set(parents)) == 1
+
+
+def test_a_gate_says_what_pytest_says_by_hand(project):
+    drive(project, UNTIL="target_open")
+    (run,) = [p for p in (project / "runs").iterdir() if p.is_dir()]
+    (project / "second").unlink()
+    for states in (["gems_installed"], ["ruby_installed", "target_open"]):
+        code = f"""
+import json
+from pathlib import Path
+from fixtures.plan import load_plan
+from fixtures.run.run import Run
+from steps.engine.gate import Gates
+gates = Gates(load_plan(Path("plan.toml")), Run(Path({str(run)!r})))
+gates.collect()
+print(gates.ask({states!r}).model_dump_json())
+"""
+        gate = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
+        by_hand = subprocess.run(
+            [sys.executable, "-m", "pytest", "checks/", "-m", " or ".join(states), f"--run={run}", "--receipt=receipt"],
+            cwd=project, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        judged, receipt = json.loads(gate.stdout), json.loads((project / "receipt").read_text())
+        assert f"{' or '.join(states)}: {judged['verdict']}" in by_hand.stdout
+        for result in [*judged["results"], *receipt["results"]]:
+            del result["seconds"]
+        assert judged["results"] == receipt["results"]
+
+
+def test_a_gate_whose_parent_is_killed_could_not_verify(project):
+    kill = "import os, signal, time; os.kill(os.getppid(), signal.SIGKILL); time.sleep(2)"
+    body = CHECKS.replace('    assert (HERE / "first")', f'    {kill}\n    assert (HERE / "first")')
+    (project / "checks" / "check_all.py").write_text(body)
+    code, out = drive(project)
+    assert (code, "pytest left no receipt" in out, "Traceback" in out) == (14, True, False), out
+
+
 def test_a_plan_edited_under_a_run_is_refused(project):
     drive(project, UNTIL="ruby_installed")
     plan = project / "plan.toml"
