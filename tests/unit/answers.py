@@ -1,6 +1,6 @@
 """A host that answers facts from a list."""
 
-from fixtures.connect.streams import Output
+from fixtures.connect.runner import Output
 
 
 class Answers:
