@@ -82,7 +82,7 @@ def check_log_was_sampled(sampled_log: PurePosixPath, sampled: PagesSampled) -> 
 
 
 @pytest.mark.rehearsed
-def check_sampled_pages_match(sampled_log: PurePosixPath, compared: ReplayResult, run: Run) -> None:  # noqa: ARG001
+def check_sampled_pages_match(sampled_log: PurePosixPath, compared: ReplayResult, run: Run) -> None:
     """Pages that users ask for are shown to a visitor as production shows them, word for word."""
     _match("sampled", compared, run, SEE)
 

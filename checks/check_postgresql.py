@@ -3,11 +3,9 @@
 import pytest
 
 from checks.equality import must_equal
-from fixtures.connect.database import Database
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, server, units
-from fixtures.facts.fact import ask
+from fixtures.facts.wanted import in_target_db, on_target
 from fixtures.plan import Plan
 
 ON_MOUNT = (
@@ -20,37 +18,39 @@ def _unit(plan: Plan) -> str:
 
 
 @pytest.mark.database_installed
-def check_server_is_the_planned_version(target_db: Database, plan: Plan) -> None:
+def check_server_is_the_planned_version(plan: Plan, found: str = in_target_db(server.VERSION)) -> None:
     """The server that runs is of the version the plan asks for."""
     must_equal(
         "the version of PostgreSQL on the target",
         expected=str(plan.postgresql.version),
-        found=ask(target_db, server.VERSION),
+        found=found,
         remedy="correct postgresql.packages or postgresql.version in the plan",
     )
 
 
 @pytest.mark.database_installed
-def check_server_runs_and_starts_at_boot(target: Host, plan: Plan) -> None:
+def check_server_runs_and_starts_at_boot(
+    plan: Plan,
+    states: list[str] = on_target(lambda plan: units.states(_unit(plan))),
+    package: dict[str, str] = on_target(units.shown("postgresql.service", "UnitFileState")),
+    start: str = on_target(server.start),
+) -> None:
     """The server runs, and does so again after a reboot."""
-    unit = _unit(plan)
-    active = ask(target, units.states(unit))[0]
     # Debian starts the clusters of postgresql.service whose start.conf says auto.
-    enabled = ask(target, units.shown("postgresql.service", "UnitFileState"))["UnitFileState"]
-    start = ask(target, server.start(plan))
-    if (active, enabled, start) != ("active", "enabled", "auto"):
+    found = (states[0], package["UnitFileState"], start)
+    if found != ("active", "enabled", "auto"):
         raise NoGo(
-            f"{unit} on the target",
+            f"{_unit(plan)} on the target",
             expected="active, enabled, start.conf auto",
-            found=f"{active}, {enabled}, start.conf {start or 'absent'}",
-            remedy=f"systemctl enable --now postgresql, and see `journalctl -u {unit}`",
+            found=f"{found[0]}, {found[1]}, start.conf {start or 'absent'}",
+            remedy=f"systemctl enable --now postgresql, and see `journalctl -u {_unit(plan)}`",
         )
 
 
 @pytest.mark.database_installed
-def check_development_files_are_there(target: Host) -> None:
+def check_development_files_are_there(header: str = on_target(server.HEADER)) -> None:
     """The client's development files are there: the database driver can be built."""
-    if not ask(target, server.HEADER):
+    if not header:
         raise NoGo(
             "PostgreSQL's development files on the target",
             expected="libpq-fe.h",
@@ -60,10 +60,13 @@ def check_development_files_are_there(target: Host) -> None:
 
 
 @pytest.mark.data_on_mnt
-def check_data_lies_on_the_mount(target: Host, target_db: Database, plan: Plan) -> None:
+def check_data_lies_on_the_mount(
+    plan: Plan,
+    directory: str = in_target_db(server.setting("data_directory")),
+    real: str = on_target(lambda directory: files.real(directory)),
+    status: files.Status | None = on_target(lambda directory: files.status(directory)),
+) -> None:
     """The running server's data directory lies on the data mount, and the mount is really one."""
-    directory = ask(target_db, server.setting("data_directory"))
-    real, status = ask(target, files.real(directory)), ask(target, files.status(directory))
     mount = status.mount if status else "none"
     expected = (str(plan.data_on_mount), str(plan.target.volume.mount))
     if (real, mount) != expected:
@@ -76,9 +79,10 @@ def check_data_lies_on_the_mount(target: Host, target_db: Database, plan: Plan) 
 
 
 @pytest.mark.data_on_mnt
-def check_link_points_at_the_data(target: Host, plan: Plan) -> None:
+def check_link_points_at_the_data(
+    plan: Plan, found: str = on_target(lambda plan: files.link(str(plan.data_directory)))
+) -> None:
     """The usual place is a link to the data on the mount, and does not dangle."""
-    found = ask(target, files.link(str(plan.data_directory)))
     if found != str(plan.data_on_mount):
         raise NoGo(
             f"{plan.data_directory} on the target",
@@ -89,10 +93,11 @@ def check_link_points_at_the_data(target: Host, plan: Plan) -> None:
 
 
 @pytest.mark.data_on_mnt
-def check_server_waits_for_the_mount(target: Host, plan: Plan) -> None:
+def check_server_waits_for_the_mount(
+    plan: Plan, found: dict[str, str] = on_target(lambda plan: units.shown(_unit(plan), "RequiresMountsFor"))
+) -> None:
     """At boot the server waits for the mount, and does not start without it."""
-    shown = ask(target, units.shown(_unit(plan), "RequiresMountsFor"))["RequiresMountsFor"].split()
-    mount = plan.target.volume.mount
+    shown, mount = found["RequiresMountsFor"].split(), plan.target.volume.mount
     good = any(path == str(mount) or path.startswith(f"{mount}/") for path in shown)
     if not good:
         raise NoGo(
@@ -104,9 +109,10 @@ def check_server_waits_for_the_mount(target: Host, plan: Plan) -> None:
 
 
 @pytest.mark.data_on_mnt
-def check_data_is_the_servers_alone(target: Host, plan: Plan) -> None:
+def check_data_is_the_servers_alone(
+    plan: Plan, status: files.Status | None = on_target(lambda plan: files.status(str(plan.data_directory)))
+) -> None:
     """Only PostgreSQL's own user can read the data."""
-    status = ask(target, files.status(str(plan.data_directory)))
     found = f"{status.owner} {status.mode}" if status else "nothing"
     if found not in {"postgres 700", "postgres 750"}:
         raise NoGo(

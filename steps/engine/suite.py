@@ -29,7 +29,7 @@ MINUTES = 15
 # testinfra is left out: pytest must load it itself, to rewrite its assertions.
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    ["pytest", "boto3", "botocore.httpsession", "requests", "psycopg2.extras", "dns.resolver", "paramiko",
+    ["pytest", "boto3", "botocore.httpsession", "requests", "psycopg2.extras", "psycopg", "dns.resolver", "paramiko",
      "redis", "justhtml", "fixtures.plan"]
 )  # fmt: skip
 

@@ -66,7 +66,7 @@ KNOWS = {
     "facts": RUN | {"connect", "policy"},
     "sameness": FACTS,
     "discovery": FACTS - {"policy"},
-    "plugin": RUN | {"connect", "policy", "sameness"},
+    "plugin": FACTS | {"sameness"},
     "lab": RUN | {"connect"},
     "checks": FACTS | {"sameness"},
     "reports": PLAIN | {"run"},
