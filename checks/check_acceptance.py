@@ -7,15 +7,14 @@ from typing import Literal
 import pytest
 
 from checks.equality import must_be_none
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
 from fixtures.connect.host import LOCK, Host
 from fixtures.connect.nameservers import Dns, DnsAnswer
 from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import files, units
-from fixtures.facts.fact import ask
-from fixtures.facts.security_group import security_group
+from fixtures.facts import files, security_group, units
+from fixtures.facts.security_group import Group
+from fixtures.facts.wanted import in_cloud, on_source, on_target
 from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.policy import ingress
 from fixtures.policy.verdict import Say
@@ -33,6 +32,7 @@ NO_ADDRESS = (
     "see that the zone has the record (dns.records in the plan), and that the resolver reaches its name servers"
 )
 FINISH = "`gonogo run` takes it away; see the remedy of the first error it prints"
+_OURS = units.listed("--state=running", f"{UNITS}*")
 
 
 def _until_forgotten(
@@ -136,9 +136,13 @@ def check_old_host_takes_no_writes(run: Run, plan: Plan, source_db: Database, sa
         )
 
 
-def check_no_temporary_rule_is_left(plan: Plan, cloud: Cloud) -> None:
+def check_no_temporary_rule_is_left(
+    plan: Plan,
+    groups: dict[str, Group] = in_cloud(security_group.groups),
+    network: str = in_cloud(security_group.network),
+) -> None:
     """The security group holds what the plan lists for good, and no rule for copying."""
-    group = security_group(cloud, plan)
+    group = groups.get(network)
     found, expected = group.ingress if group else frozenset(), ingress.when_accepted(plan)
     more, missing = sorted(found - expected), sorted(expected - found)
     if found != expected:
@@ -150,15 +154,17 @@ def check_no_temporary_rule_is_left(plan: Plan, cloud: Cloud) -> None:
         )
 
 
-def check_no_lock_is_left(source: Host, target: Host) -> None:
+def check_no_lock_is_left(
+    on_old: files.Status | None = on_source(files.status(LOCK)),
+    on_new: files.Status | None = on_target(files.status(LOCK)),
+) -> None:
     """No host lock is held any more."""
-    held = [host.name for host in (source, target) if ask(host, files.status(LOCK))]
+    held = [host for host, lock in (("source", on_old), ("target", on_new)) if lock]
     if held:
         raise NoGo(f"the host lock {LOCK}", expected="free", found=f"held on {', '.join(held)}", remedy=FINISH)
 
 
-def check_no_work_of_ours_runs(source: Host, target: Host) -> None:
+def check_no_work_of_ours_runs(on_old: list[str] = on_source(_OURS), on_new: list[str] = on_target(_OURS)) -> None:
     """No unit of gonogo runs on either host."""
-    ours = units.listed("--state=running", f"{UNITS}*")
-    running = [f"{unit} on {host.name}" for host in (source, target) for unit in ask(host, ours)]
+    running = [*(f"{unit} on source" for unit in on_old), *(f"{unit} on target" for unit in on_new)]
     must_be_none("units of gonogo on source and target", expected="none running", found=running, remedy=FINISH)

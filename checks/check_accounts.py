@@ -4,18 +4,17 @@ import paramiko
 import pytest
 
 from checks.equality import must_be_none
-from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts.accounts import AUTHORIZED_KEYS, WITH_PASSWORD
-from fixtures.facts.fact import ask
+from fixtures.facts.accounts import AUTHORIZED_KEYS, WITH_PASSWORD, AuthorizedKey
+from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan
 
 pytestmark = pytest.mark.ssh_ready
 
 
-def check_no_other_account_has_a_password(target: Host, plan: Plan) -> None:
+def check_no_other_account_has_a_password(plan: Plan, accounts: list[str] = on_target(WITH_PASSWORD)) -> None:
     """No account beside the image's own user has a password, or lets people in without one."""
-    found = [name for name in ask(target, WITH_PASSWORD) if name != plan.target.user]
+    found = [name for name in accounts if name != plan.target.user]
     must_be_none(
         "accounts with a password on the target",
         found=found,
@@ -23,7 +22,7 @@ def check_no_other_account_has_a_password(target: Host, plan: Plan) -> None:
     )
 
 
-def check_no_stranger_is_let_in(target: Host, plan: Plan) -> None:
+def check_no_stranger_is_let_in(plan: Plan, lines: list[AuthorizedKey] = on_target(AUTHORIZED_KEYS)) -> None:
     """Every authorized key on the target, whoever's home it lies in, is ours."""
     path = plan.resolve(plan.target.key_file)
     try:
@@ -35,7 +34,7 @@ def check_no_stranger_is_let_in(target: Host, plan: Plan) -> None:
             found=type(error).__name__,
             remedy="correct target.key_file in the plan",
         ) from None
-    found = sorted({line.file for line in ask(target, AUTHORIZED_KEYS) if line.key not in ours})
+    found = sorted({line.file for line in lines if line.key not in ours})
     if found:
         raise NoGo(
             "authorized keys on the target",

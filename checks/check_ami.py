@@ -3,10 +3,10 @@
 import pytest
 
 from checks.equality import must_equal
-from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts.fact import ask
-from fixtures.facts.images import MachineImage, architectures, find_image, owned_as_planned
+from fixtures.facts.fact import CloudFact
+from fixtures.facts.images import MachineImage, architectures, image, owned_as_planned
+from fixtures.facts.wanted import in_cloud
 from fixtures.plan import Plan
 from fixtures.run.evidence import now
 from fixtures.run.records import AmiFacts
@@ -17,19 +17,22 @@ pytestmark = pytest.mark.ami_inspected
 CHOOSE = "name another image in target.image"
 
 
-@pytest.fixture
-def ami(cloud: Cloud, plan: Plan) -> MachineImage:
+def _planned(plan: Plan) -> CloudFact[list[MachineImage]]:
+    return image(plan.target.image)
+
+
+def _only(images: list[MachineImage], plan: Plan) -> MachineImage:
     """The plan's image, as EC2 shows it now."""
-    found = find_image(cloud, plan.target.image)
-    if found is None:
+    if not images:
         raise CouldNotVerify(
             f"the image {plan.target.image}", expected="one that we may see", found="none", remedy=CHOOSE
         )
-    return found
+    return images[0]
 
 
-def check_owner_is_the_planned_one(ami: MachineImage, plan: Plan) -> None:
+def check_owner_is_the_planned_one(plan: Plan, images: list[MachineImage] = in_cloud(_planned)) -> None:
     """The image belongs to the owner that the plan names: anybody can publish one under a trusted name."""
+    ami = _only(images, plan)
     found = f"{ami.owner}{f' ({ami.owner_alias})' if ami.owner_alias else ''}"
     if not owned_as_planned(ami, plan):
         raise NoGo(
@@ -40,17 +43,22 @@ def check_owner_is_the_planned_one(ami: MachineImage, plan: Plan) -> None:
         )
 
 
-def check_image_can_be_launched(ami: MachineImage) -> None:
+def check_image_can_be_launched(plan: Plan, images: list[MachineImage] = in_cloud(_planned)) -> None:
     """The image is available, and its owner has not deprecated it."""
+    ami = _only(images, plan)
     gone = ami.deprecated is not None and ami.deprecated <= now()
     found = f"deprecated since {ami.deprecated:%Y-%m-%d}" if gone and ami.deprecated else ami.state
     if ami.state != "available" or gone:
         raise NoGo(f"the image {ami.id} ({ami.name})", expected="available, not deprecated", found=found, remedy=CHOOSE)
 
 
-def check_architecture_fits(ami: MachineImage, plan: Plan, cloud: Cloud) -> None:
+def check_architecture_fits(
+    plan: Plan,
+    images: list[MachineImage] = in_cloud(_planned),
+    expected: list[str] = in_cloud(lambda plan: architectures(plan.target.instance_type)),
+) -> None:
     """The image is made for the instance type's processor."""
-    expected = ask(cloud, architectures(plan.target.instance_type))
+    ami = _only(images, plan)
     if ami.architecture not in expected:
         raise NoGo(
             f"the architecture of {ami.id}",
@@ -60,13 +68,15 @@ def check_architecture_fits(ami: MachineImage, plan: Plan, cloud: Cloud) -> None
         )
 
 
-def check_root_is_on_ebs(ami: MachineImage) -> None:
+def check_root_is_on_ebs(plan: Plan, images: list[MachineImage] = in_cloud(_planned)) -> None:
     """The root disk is an EBS volume: it outlasts a stop, and an image can be made of it."""
+    ami = _only(images, plan)
     must_equal(f"the root device of {ami.id}", expected="ebs", found=ami.root_type, remedy=CHOOSE)
 
 
-def check_image_brings_no_further_disk(ami: MachineImage) -> None:
+def check_image_brings_no_further_disk(plan: Plan, images: list[MachineImage] = in_cloud(_planned)) -> None:
     """The image brings no disk beside its root: whatever lies there would be somebody else's."""
+    ami = _only(images, plan)
     if ami.further_disks:
         raise NoGo(
             f"the disks of {ami.id}",
@@ -76,8 +86,9 @@ def check_image_brings_no_further_disk(ami: MachineImage) -> None:
         )
 
 
-def check_inspection_was_of_this_image(ami: MachineImage, run: Run) -> None:
+def check_inspection_was_of_this_image(plan: Plan, run: Run, images: list[MachineImage] = in_cloud(_planned)) -> None:
     """What was recorded of the image is what EC2 shows of it now."""
+    ami = _only(images, plan)
     known = run.records(AmiFacts)
     expected = (known.image_id, known.owner, known.created)
     found = (ami.id, ami.owner, ami.created)

@@ -3,12 +3,11 @@
 import pytest
 
 from checks.equality import in_words, must_equal
-from fixtures.connect.database import Database
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import listeners, machine, pack, units
-from fixtures.facts.fact import ask
-from fixtures.facts.pack import Console
+from fixtures.facts import machine, pack, server, units
+from fixtures.facts.listeners import ESTABLISHED, TcpConnection
+from fixtures.facts.pack import Console, PortAnswer
+from fixtures.facts.wanted import in_target_db, on_target
 from fixtures.plan import Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -16,16 +15,16 @@ from fixtures.run.run import Run
 pytestmark = pytest.mark.application_running
 
 
-@pytest.fixture(scope="session")
-def console(target: Host, plan: Plan) -> Console:
-    """What the application's console shows; starting it takes seconds, so that happens once."""
-    return ask(target, pack.console(plan))
+def _port(plan: Plan, unit: str) -> int:
+    return plan.application.ports[plan.application.pack.index(unit)]
 
 
 @pytest.mark.smoke_tested
-def check_pack_unit_runs(pack_unit: str, target: Host) -> None:
+def check_pack_unit_runs(
+    pack_unit: str,
+    found: dict[str, str] = on_target(lambda pack_unit: units.shown(pack_unit, "ActiveState", "SubState", "NRestarts")),
+) -> None:
     """Every application server runs."""
-    found = ask(target, units.shown(pack_unit, "ActiveState", "SubState", "NRestarts"))
     if found["ActiveState"] != "active":
         raise NoGo(
             f"{pack_unit} on the target",
@@ -36,24 +35,28 @@ def check_pack_unit_runs(pack_unit: str, target: Host) -> None:
 
 
 @pytest.mark.smoke_tested
-def check_every_port_answers(pack_unit: str, plan: Plan, target: Host) -> None:
+def check_every_port_answers(
+    pack_unit: str,
+    plan: Plan,
+    answer: PortAnswer = on_target(
+        lambda pack_unit, plan: pack.health(_port(plan, pack_unit), plan.application.health, plan.web.hostnames[0])
+    ),
+    own: str = on_target(machine.HOSTNAME),
+) -> None:
     """Every application server answers its health page, from this very host, with its database at hand."""
-    port = plan.application.ports[plan.application.pack.index(pack_unit)]
-    answer = ask(target, pack.health(port, plan.application.health, plan.web.hostnames[0]))
-    own = ask(target, machine.HOSTNAME)
     expected = {"status": 200, "server": own, "database": "ok"}
     # Only what the page holds is compared: another application's may hold less.
     found = {"status": answer.status, **{k: v for k, v in answer.facts.items() if k in expected and k != "status"}}
     if found != {name: expected[name] for name in found}:
         raise NoGo(
-            f"port {port} of the target ({pack_unit})",
+            f"port {_port(plan, pack_unit)} of the target ({pack_unit})",
             expected=in_words(expected),
             found=in_words(found) if answer.status else "the port is closed",
             remedy=f"see `journalctl -u {pack_unit}` and the application's log on the target",
         )
 
 
-def check_console_is_in_production_mode(console: Console) -> None:
+def check_console_is_in_production_mode(console: Console = on_target(pack.console)) -> None:
     """The console starts, and in production mode."""
     must_equal(
         "the application's console on the target",
@@ -63,7 +66,7 @@ def check_console_is_in_production_mode(console: Console) -> None:
     )
 
 
-def check_console_finds_nothing_to_migrate(console: Console) -> None:
+def check_console_finds_nothing_to_migrate(console: Console = on_target(pack.console)) -> None:
     """The application finds nothing to migrate."""
     if console.pending:
         raise NoGo(
@@ -74,21 +77,23 @@ def check_console_finds_nothing_to_migrate(console: Console) -> None:
         )
 
 
-def check_application_uses_its_own_database(console: Console, plan: Plan, target_db: Database) -> None:
+def check_application_uses_its_own_database(
+    plan: Plan, console: Console = on_target(pack.console), cluster: str = in_target_db(server.IDENTITY)
+) -> None:
     """The application on the target is connected to the target's database, not to production's."""
-    expected = (plan.database.name, target_db.identity())
     must_equal(
         "the database (name, cluster) that the application on the target uses",
-        expected=expected,
+        expected=(plan.database.name, cluster),
         found=(console.database, console.cluster),
         remedy=f"correct host and name of the database in {plan.application.environment_file} on the target",
     )
 
 
-def check_nothing_on_the_target_talks_to_the_source(plan: Plan, run: Run, target: Host) -> None:
+def check_nothing_on_the_target_talks_to_the_source(
+    plan: Plan, run: Run, established: list[TcpConnection] = on_target(ESTABLISHED)
+) -> None:
     """No program on the target has a connection open to production, copying aside."""
     own = plan.source.addresses
-    established = ask(target, listeners.ESTABLISHED)
     open_ones = [c for c in established if c.address in own and 22 not in (c.port, c.own_port)]
     if open_ones:
         raise NoGo(

@@ -8,14 +8,15 @@ from checks.equality import must_be_none, must_equal
 from fixtures.connect.cloud import Cloud
 from fixtures.connect.connections import Connections
 from fixtures.connect.database import Database
-from fixtures.connect.host import Host
-from fixtures.connect.nameservers import Dns
+from fixtures.connect.nameservers import DnsAnswer
 from fixtures.connect.web import Web
 from fixtures.errors import NoGo
-from fixtures.facts import catalogue, files, units
+from fixtures.facts import catalogue, files, network, units
 from fixtures.facts.fact import ask
+from fixtures.facts.network import PageAnswer, at_source
 from fixtures.facts.roles import logins
 from fixtures.facts.security_group import security_group
+from fixtures.facts.wanted import in_dns, in_source_db, on_source, on_web
 from fixtures.plan import DnsRecord, NameServer, Page, Plan
 from fixtures.policy import notices
 from fixtures.run.records import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
@@ -26,11 +27,14 @@ pytestmark = pytest.mark.backed_out
 BACK = "run `gonogo back-out` again: it finishes what is missing"
 
 
-def check_production_answers_under_its_name(hostname: str, plan: Plan, web: Web) -> None:
+def check_production_answers_under_its_name(
+    hostname: str,
+    plan: Plan,
+    answer: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.application.health, host=hostname)),
+) -> None:
     """Production answers its users again, under every name."""
-    answer = web.get(plan.application.health, str(plan.source.public_address), host=hostname)
     subject = f"the status of {hostname}{plan.application.health} at {plan.source.public_address}"
-    must_equal(subject, expected=200, found=answer.status_code, remedy=BACK)
+    must_equal(subject, expected=200, found=answer.status, remedy=BACK)
 
 
 def check_login_works_on_production(plan: Plan, web: Web) -> None:
@@ -45,11 +49,16 @@ def check_login_works_on_production(plan: Plan, web: Web) -> None:
         )
 
 
-def check_roles_may_log_in_as_before(run: Run, plan: Plan, source_db: Database) -> None:
+def _logins_before(plan: Plan, run: Run) -> dict[str, bool]:
+    return run.records(SourceClosure).logins if run.has(SourceClosure) else {plan.database.role: True}
+
+
+def check_roles_may_log_in_as_before(
+    plan: Plan, run: Run, found: dict[str, bool] = in_source_db(lambda plan, run: logins(_logins_before(plan, run)))
+) -> None:
     """Every role of production's database may log in exactly if it could before it was closed."""
-    before = run.records(SourceClosure).logins if run.has(SourceClosure) else {plan.database.role: True}
-    found = ask(source_db, logins(before))
-    must_equal("roles of production's database (role: may log in)", expected=before, found=found, remedy=BACK)
+    expected = _logins_before(plan, run)
+    must_equal("roles of production's database (role: may log in)", expected=expected, found=found, remedy=BACK)
 
 
 def check_password_is_accepted(plan: Plan, source_db: Database) -> None:
@@ -64,10 +73,14 @@ def check_password_is_accepted(plan: Plan, source_db: Database) -> None:
         )
 
 
-def check_production_has_its_data(run: Run, source_db: Database) -> None:
+def check_production_has_its_data(
+    run: Run,
+    tables: list[str] = in_source_db(catalogue.TABLES),
+    views: list[str] = in_source_db(catalogue.MATERIALISED),
+) -> None:
     """Production has at least the tables that it had when it closed."""
     before = set(run.records(DataCopy).tables if run.has(DataCopy) else run.records(Survey).tables)
-    missing = sorted(before - {*ask(source_db, catalogue.TABLES), *ask(source_db, catalogue.MATERIALISED)})
+    missing = sorted(before - {*tables, *views})
     if missing:
         raise NoGo(
             "the tables of production",
@@ -77,48 +90,68 @@ def check_production_has_its_data(run: Run, source_db: Database) -> None:
         )
 
 
-def check_pack_runs_on_production(pack_unit: str, run: Run, source: Host) -> None:
+def check_pack_runs_on_production(
+    pack_unit: str,
+    run: Run,
+    states: list[str] = on_source(lambda pack_unit: units.states(pack_unit)),
+    enabled: dict[str, bool] = on_source(lambda pack_unit: units.enabled(pack_unit)),
+) -> None:
     """Every application server of production runs, and starts at boot as it did."""
-    _runs_as_before(pack_unit, run, source)
+    _runs_as_before(pack_unit, run, (states == ["active"], enabled[pack_unit]))
 
 
-def check_worker_runs_on_production(worker_unit: str, run: Run, source: Host) -> None:
+def check_worker_runs_on_production(
+    worker_unit: str,
+    run: Run,
+    states: list[str] = on_source(lambda worker_unit: units.states(worker_unit)),
+    enabled: dict[str, bool] = on_source(lambda worker_unit: units.enabled(worker_unit)),
+) -> None:
     """Every worker of production runs that ran before, and starts at boot as it did."""
-    _runs_as_before(worker_unit, run, source)
+    _runs_as_before(worker_unit, run, (states == ["active"], enabled[worker_unit]))
 
 
-def _runs_as_before(unit: str, run: Run, source: Host) -> None:
-    found = (ask(source, units.states(unit)) == ["active"], ask(source, units.enabled(unit))[unit])
+def _runs_as_before(unit: str, run: Run, found: tuple[bool, bool]) -> None:
     ran = unit in run.records(SourceClosure).stopped_units if run.has(SourceClosure) else found[0]
     expected = (ran, run.records(Survey).units.get(unit, False))
     must_equal(f"{unit} on production (runs, starts at boot)", expected=expected, found=found, remedy=BACK)
 
 
-def check_cron_is_back(cron_file: PurePosixPath, run: Run, source: Host) -> None:
+def check_cron_is_back(
+    cron_file: PurePosixPath,
+    run: Run,
+    status: files.Status | None = on_source(lambda cron_file: files.status(str(cron_file))),
+) -> None:
     """Cron files that were moved aside are in place again."""
     held = run.has(SourceClosure) and str(cron_file) in run.records(SourceClosure).held_files
-    if held and ask(source, files.status(str(cron_file))) is None:
+    if held and status is None:
         raise NoGo(f"{cron_file} on production", expected="in place", found="not there", remedy=BACK)
 
 
-def check_maintenance_page_is_gone(plan: Plan, source: Host) -> None:
+def check_maintenance_page_is_gone(
+    plan: Plan,
+    status: files.Status | None = on_source(lambda plan: files.status(str(plan.application.maintenance_page))),
+) -> None:
     """The maintenance page is gone from production."""
-    if ask(source, files.status(str(plan.application.maintenance_page))) is not None:
+    if status is not None:
         raise NoGo(
             f"{plan.application.maintenance_page} on production", expected="gone", found="still there", remedy=BACK
         )
 
 
-def check_notice_is_gone(page_channel: Page, source: Host) -> None:
+def check_notice_is_gone(
+    page_channel: Page, text: str = on_source(lambda page_channel: files.text(str(page_channel.file)))
+) -> None:
     """The notice of the move is gone from production."""
-    path = str(page_channel.file)
-    if notices.MARK in ask(source, files.text(path)):
-        raise NoGo(f"{path} on production", expected="no notice of gonogo", found="still there", remedy=BACK)
+    if notices.MARK in text:
+        raise NoGo(
+            f"{page_channel.file} on production", expected="no notice of gonogo", found="still there", remedy=BACK
+        )
 
 
-def check_dns_names_production(record: DnsRecord, name_server: NameServer, run: Run, plan: Plan, dns: Dns) -> None:
+def check_dns_names_production(
+    record: DnsRecord, name_server: NameServer, run: Run, plan: Plan, answer: DnsAnswer = in_dns(network.of_record)
+) -> None:
     """Every record names production again on every authoritative server, with the TTL it had."""
-    answer = dns.ask(name_server, record.name, record.type)
     if run.has(DnsBefore):
         before = run.records(DnsBefore)
         expected: tuple[list[str], int | None] = (sorted(before.records[str(record)]), before.ttls[str(record)])

@@ -6,12 +6,10 @@ import pytest
 
 from checks.equality import in_words, must_be_none, must_equal
 from fixtures.connect.cloud import PLAN_TAG, Cloud
-from fixtures.connect.database import Database
-from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import catalogue, server, units
 from fixtures.facts.backups import DUMP, INSTALLED, SCRATCH, UNIT, Manifest, Store
-from fixtures.facts.fact import ask
+from fixtures.facts.wanted import in_target_db, on_target
 from fixtures.plan import Plan
 from fixtures.run.evidence import now
 from fixtures.run.records import Opening, RestoreTest
@@ -23,6 +21,7 @@ EMPTY = 10 * 1024**2
 """Bytes that PostgreSQL takes for a database without rows."""
 SMALLEST = 0.01
 """Share of a database's bytes that its compressed dump has at least."""
+_TIMER = ("ActiveState", "UnitFileState", "Persistent", "NeedDaemonReload")
 
 
 @pytest.fixture
@@ -119,37 +118,44 @@ def check_newest_backup_is_whole_and_encrypted(newest: Manifest, store: Store, p
 
 
 @pytest.mark.backed_up
-def check_newest_backup_is_of_this_database(newest: Manifest, plan: Plan, target_db: Database) -> None:
+def check_newest_backup_is_of_this_database(
+    newest: Manifest,
+    plan: Plan,
+    cluster: str = in_target_db(server.IDENTITY),
+    tables: list[str] = in_target_db(catalogue.TABLES),
+    size: int = in_target_db(catalogue.SIZE),
+) -> None:
     """The newest backup holds this cluster's database with all its tables, and is as large as one would be."""
-    expected = (target_db.identity(), plan.database.name, ask(target_db, catalogue.TABLES))
-    absent = sorted(set(expected[2]) - set(newest.tables))
-    least = max(1, int((ask(target_db, catalogue.SIZE) - EMPTY) * SMALLEST))
+    absent = sorted(set(tables) - set(newest.tables))
+    least = max(1, int((size - EMPTY) * SMALLEST))
     dumped = newest.objects[DUMP].bytes
-    good = (newest.identifier, newest.database) == expected[:2] and not absent and dumped >= least
+    good = (newest.identifier, newest.database) == (cluster, plan.database.name) and not absent and dumped >= least
     if not good:
         raise NoGo(
             f"the backup {newest.name}",
-            expected=f"database {expected[1]} of cluster {expected[0]}, {len(expected[2])} tables, {least} bytes at least",
+            expected=f"database {plan.database.name} of cluster {cluster}, {len(tables)} tables, {least} bytes at least",
             found=f"database {newest.database} of cluster {newest.identifier}, without {', '.join(absent) or 'none'}, {dumped} bytes",
             remedy=BACK_UP,
         )
 
 
 @pytest.mark.backed_up
-def check_backups_are_scheduled(target: Host, plan: Plan) -> None:
+def check_backups_are_scheduled(
+    plan: Plan,
+    shown: dict[str, str] = on_target(units.shown(f"{UNIT}.timer", *_TIMER)),
+    times: list[str] = on_target(units.calendar(f"{UNIT}.timer")),
+) -> None:
     """The timer is enabled, runs on the plan's schedule, and makes up for what it missed."""
-    names = ("ActiveState", "UnitFileState", "Persistent", "NeedDaemonReload")
-    shown = ask(target, units.shown(f"{UNIT}.timer", *names))
-    times = ask(target, units.calendar(f"{UNIT}.timer"))
     expected = (["active", "enabled", "yes", "no"], [plan.backup.schedule])
-    found = ([shown.get(name, "") for name in names], times)
-    must_equal(f"{UNIT}.timer on the target ({', '.join(names)}; times)", expected=expected, found=found, remedy=AGAIN)
+    found = ([shown.get(name, "") for name in _TIMER], times)
+    must_equal(f"{UNIT}.timer on the target ({', '.join(_TIMER)}; times)", expected=expected, found=found, remedy=AGAIN)
 
 
 @pytest.mark.backed_up
-def check_last_backup_succeeded(target: Host) -> None:
+def check_last_backup_succeeded(
+    shown: dict[str, str] = on_target(units.shown(f"{UNIT}.service", "LoadState", "Result")),
+) -> None:
     """The backup that ran last on the target did not fail."""
-    shown = ask(target, units.shown(f"{UNIT}.service", "LoadState", "Result"))
     found = (shown.get("LoadState"), shown.get("Result"))
     must_equal(f"{UNIT}.service on the target", expected=("loaded", "success"), found=found, remedy=BACK_UP)
 
@@ -168,10 +174,10 @@ def check_restored_backup_was_what_was_backed_up(run: Run) -> None:
 
 
 @pytest.mark.restore_tested
-def check_restore_covered_everything(run: Run, target_db: Database) -> None:
+def check_restore_covered_everything(run: Run, tables: list[str] = in_target_db(catalogue.TABLES)) -> None:
     """The restored backup held every table of the database, and files."""
     tested = run.records(RestoreTest)
-    absent = sorted(set(ask(target_db, catalogue.TABLES)) - set(tested.tables))
+    absent = sorted(set(tables) - set(tested.tables))
     if absent or not tested.files:
         raise NoGo(
             f"the restored backup {tested.backup}",
@@ -182,10 +188,9 @@ def check_restore_covered_everything(run: Run, target_db: Database) -> None:
 
 
 @pytest.mark.restore_tested
-def check_backups_are_still_made_that_way(run: Run, target: Host, newest: Manifest) -> None:
+def check_backups_are_still_made_that_way(run: Run, newest: Manifest, installed: str = on_target(INSTALLED)) -> None:
     """The newest backup was made by the very job whose backup was restored, and that job is what runs next."""
     tested = run.records(RestoreTest)
-    installed = ask(target, INSTALLED)
     if not (tested.job == installed == newest.job):
         raise NoGo(
             "the backup job (SHA-256 of script and settings)",
@@ -196,9 +201,8 @@ def check_backups_are_still_made_that_way(run: Run, target: Host, newest: Manife
 
 
 @pytest.mark.restore_tested
-def check_restore_left_nothing(target_db: Database) -> None:
+def check_restore_left_nothing(found: list[str] = in_target_db(server.databases(f"{SCRATCH}%"))) -> None:
     """The restore test left no database behind."""
-    found = ask(target_db, server.databases(f"{SCRATCH}%"))
     must_be_none(
         "databases of restore tests on the target",
         found=found,

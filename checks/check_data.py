@@ -3,12 +3,11 @@
 import pytest
 
 from checks.equality import in_words, must_be_none
-from fixtures.connect.database import Database
-from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import copies
+from fixtures.facts import copies, server
 from fixtures.facts.catalogue import TABLES
-from fixtures.facts.fact import ask
+from fixtures.facts.fact import HostFact
+from fixtures.facts.wanted import in_target_db, on_source, on_target
 from fixtures.plan import Plan
 from fixtures.run.journal import TargetOpened
 from fixtures.run.places import MEMORY, STATE_DIRECTORY
@@ -28,7 +27,10 @@ REFRESH = (
 )
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 
-_DUMPS = script(__file__, "dumps_left.sh")
+
+def _dumps(plan: Plan) -> HostFact[list[str]]:
+    argv = (*script(__file__, "dumps_left.sh"), plan.database.name, str(MEMORY), str(STATE_DIRECTORY))
+    return HostFact(argv, str.split)
 
 
 def recorded(table: str, copied: DataCopy) -> TableCopy:
@@ -89,9 +91,9 @@ def check_rows_match(
     )
 
 
-def check_no_other_tables(copied: DataCopy, target_db: Database, run: Run) -> None:
+def check_no_other_tables(copied: DataCopy, run: Run, tables: list[str] = in_target_db(TABLES)) -> None:
     """The target has production's tables, no more and no fewer, and each of them is compared."""
-    found = set(ask(target_db, TABLES))
+    found = set(tables)
     expected = {*copied.tables, *copied.unproven} - {LARGE_OBJECTS}
     if found != expected:
         raise NoGo(
@@ -126,9 +128,9 @@ def check_large_objects_match(copied: DataCopy, side: Side) -> None:
         )
 
 
-def check_copy_came_from_production(run: Run, copied: DataCopy, target_db: Database) -> None:
+def check_copy_came_from_production(run: Run, copied: DataCopy, cluster: str = in_target_db(server.IDENTITY)) -> None:
     """The record is of production's cluster and of the one that runs on the target now."""
-    expected = (run.records(Survey).system_identifier, target_db.identity())
+    expected = (run.records(Survey).system_identifier, cluster)
     found = (copied.source_identifier, copied.target_identifier)
     if not (found == expected != found[::-1]):
         raise NoGo(
@@ -139,10 +141,9 @@ def check_copy_came_from_production(run: Run, copied: DataCopy, target_db: Datab
         )
 
 
-def check_no_dump_is_left(plan: Plan, source: Host, target: Host) -> None:
+def check_no_dump_is_left(on_old: list[str] = on_source(_dumps), on_new: list[str] = on_target(_dumps)) -> None:
     """The copy left no dump of the database on either host."""
-    argv = [*_DUMPS, plan.database.name, str(MEMORY), str(STATE_DIRECTORY)]
-    found = [f"{path} on {host.name}" for host in (source, target) for path in host.check(argv).split()]
+    found = [*(f"{path} on source" for path in on_old), *(f"{path} on target" for path in on_new)]
     must_be_none(
         "dumps of the database",
         expected="none: it is streamed",
@@ -154,9 +155,10 @@ def check_no_dump_is_left(plan: Plan, source: Host, target: Host) -> None:
 @pytest.mark.files_copied
 @pytest.mark.final_files_copied
 @pytest.mark.accepted
-def check_copying_left_no_key(source: Host, target: Host, plan: Plan) -> None:
+def check_copying_left_no_key(
+    keys: list[str] = on_source(copies.KEYS_LEFT), lines: list[str] = on_target(copies.blocks_left)
+) -> None:
     """The copy's key is gone from the source, and its line from the target's authorized_keys."""
-    keys, lines = ask(source, copies.KEYS_LEFT), ask(target, copies.blocks_left(plan))
     if keys or lines:
         raise NoGo(
             "the copies' keys",

@@ -6,10 +6,11 @@ from checks.equality import must_equal
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import server
-from fixtures.facts.fact import ask
 from fixtures.facts.roles import roles_named
 from fixtures.facts.server import Locale
+from fixtures.facts.wanted import in_target_db
 from fixtures.plan import Plan
+from fixtures.policy.roles import Role
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 
@@ -30,9 +31,11 @@ def check_right_password_is_accepted(target_db: Database, plan: Plan) -> None:
         )
 
 
-def check_role_is_no_superuser(target_db: Database, plan: Plan) -> None:
+def check_role_is_no_superuser(
+    plan: Plan, roles: dict[str, Role] = in_target_db(lambda plan: roles_named([plan.database.role]))
+) -> None:
     """The application's role can log in, and has no power beyond its own."""
-    role = ask(target_db, roles_named([plan.database.role])).get(plan.database.role)
+    role = roles.get(plan.database.role)
     found = [name for name, on in role.attributes.items() if on and name != "INHERIT"] if role else ["no such role"]
     if found != ["LOGIN"]:
         raise NoGo(
@@ -43,14 +46,15 @@ def check_role_is_no_superuser(target_db: Database, plan: Plan) -> None:
         )
 
 
-def check_encoding_and_collation_are_productions(target_db: Database, plan: Plan, run: Run) -> None:
+def check_encoding_and_collation_are_productions(
+    plan: Plan, run: Run, locales: dict[str, Locale] = in_target_db(server.LOCALES)
+) -> None:
     """Encoding, collation, character type and owner of the database are production's."""
     survey = run.records(Survey)
     expected = Locale(survey.encoding, survey.collation, survey.ctype, plan.database.role)
-    found = ask(target_db, server.LOCALES).get(plan.database.name)
     must_equal(
         f"the database {plan.database.name} on the target",
         expected=expected,
-        found=found or "no such database",
+        found=locales.get(plan.database.name, "no such database"),
         remedy=MEND,
     )

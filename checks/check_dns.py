@@ -3,8 +3,10 @@
 import pytest
 
 from checks.equality import must_be_none
-from fixtures.connect.nameservers import Dns
+from fixtures.connect.nameservers import DnsAnswer
 from fixtures.errors import NoGo
+from fixtures.facts import network
+from fixtures.facts.wanted import in_dns
 from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.run.journal import DnsChanged
 from fixtures.run.records import TargetFacts, UsersMoved
@@ -15,10 +17,11 @@ pytestmark = pytest.mark.dns_changed
 CHANGE = "`gonogo run` changes it; a secondary must take the zone from the primary"
 
 
-def check_record_names_the_target(record: DnsRecord, name_server: NameServer, run: Run, dns: Dns) -> None:
+def check_record_names_the_target(
+    record: DnsRecord, name_server: NameServer, run: Run, answer: DnsAnswer = in_dns(network.of_record)
+) -> None:
     """Every record of the plan names the target on every authoritative server."""
     expected = run.records(TargetFacts).address(record.type)
-    answer = dns.ask(name_server, record.name, record.type)
     if answer.values != (expected,):
         raise NoGo(
             f"{record} on {name_server.name}",
@@ -28,10 +31,15 @@ def check_record_names_the_target(record: DnsRecord, name_server: NameServer, ru
         )
 
 
-def check_no_other_family_names_production(hostname: str, name_server: NameServer, plan: Plan, dns: Dns) -> None:
+def check_no_other_family_names_production(
+    hostname: str,
+    name_server: NameServer,
+    answers: dict[str, DnsAnswer] = in_dns(
+        lambda name_server, hostname, plan: network.other_family(name_server, hostname, plan)
+    ),
+) -> None:
     """No record of the other address family still leads the site's names to production."""
-    moved = {record.type for record in plan.dns.records if record.name.rstrip(".") == hostname.rstrip(".")}
-    left = [value for kind in {"A", "AAAA"} - moved for value in dns.ask(name_server, hostname, kind).values]
+    left = [value for answer in answers.values() for value in answer.values]
     must_be_none(
         f"{hostname} on {name_server.name}",
         expected="no address besides the records of the plan",
@@ -40,9 +48,8 @@ def check_no_other_family_names_production(hostname: str, name_server: NameServe
     )
 
 
-def check_servers_agree_on_the_zone(plan: Plan, dns: Dns) -> None:
+def check_servers_agree_on_the_zone(plan: Plan, serials: dict[str, int] = in_dns(network.serials)) -> None:
     """All authoritative servers hold the same version of the zone."""
-    serials = dns.serials()
     if len(set(serials.values())) != 1:
         raise NoGo(
             f"the serial of {plan.dns.zone}",

@@ -6,6 +6,7 @@ from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files
 from fixtures.facts.fact import ask
+from fixtures.facts.wanted import on_target
 from fixtures.plan import Upload
 from fixtures.policy.verdict import Say
 from fixtures.run.journal import TargetOpened
@@ -57,9 +58,10 @@ def check_file_counts_match(upload: Upload, run: Run, source: Host, target: Host
 
 @pytest.mark.files_copied
 @pytest.mark.final_files_copied
-def check_no_uploads_by_strangers(upload: Upload, target: Host) -> None:
+def check_no_uploads_by_strangers(
+    upload: Upload, path: str = on_target(lambda upload: files.nameless(str(upload.path)))
+) -> None:
     """Every file belongs to a user and a group that the target knows by name."""
-    path = ask(target, files.nameless(str(upload.path)))
     if path:
         raise NoGo(
             f"owners in {upload.path} on the target",

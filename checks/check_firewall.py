@@ -3,9 +3,9 @@
 import pytest
 
 from checks.equality import must_be_none
-from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts.security_group import security_group
+from fixtures.facts import security_group
+from fixtures.facts.wanted import in_cloud
 from fixtures.plan import Plan
 from fixtures.policy.ingress import SSH, Ingress, before_opening, when_accepted, when_open
 from fixtures.run.journal import Accepted, TargetOpened
@@ -16,10 +16,8 @@ pytestmark = pytest.mark.firewall_ready
 MEND = "remove that rule from the security group (EC2 console, inbound rules), or run `gonogo run` again"
 
 
-@pytest.fixture
-def ingress(cloud: Cloud, plan: Plan) -> frozenset[Ingress]:
+def _ingress(plan: Plan, group: security_group.Group | None) -> frozenset[Ingress]:
     """What the target's security group lets in."""
-    group = security_group(cloud, plan)
     if group is None:
         raise CouldNotVerify(
             f"the security group {plan.target.security_group}",
@@ -37,10 +35,15 @@ def _wanted(plan: Plan, run: Run) -> frozenset[Ingress]:
     return when_open(plan) if run.happened(TargetOpened) else before_opening(plan)
 
 
-def check_nothing_wider_than_the_plan(ingress: frozenset[Ingress], plan: Plan, run: Run) -> None:
+def check_nothing_wider_than_the_plan(
+    plan: Plan,
+    run: Run,
+    groups: dict[str, security_group.Group] = in_cloud(security_group.groups),
+    network: str = in_cloud(security_group.network),
+) -> None:
     """The group lets in nobody that the plan does not list at this moment."""
     allowed = _wanted(plan, run) | (when_open(plan) if run.happened(TargetOpened) else frozenset())
-    extra = sorted(ingress - allowed)
+    extra = sorted(_ingress(plan, groups.get(network)) - allowed)
     if extra:
         raise NoGo(
             f"the security group {plan.target.security_group}",
@@ -50,8 +53,14 @@ def check_nothing_wider_than_the_plan(ingress: frozenset[Ingress], plan: Plan, r
         )
 
 
-def check_what_the_plan_lists_is_let_in(ingress: frozenset[Ingress], plan: Plan, run: Run) -> None:
+def check_what_the_plan_lists_is_let_in(
+    plan: Plan,
+    run: Run,
+    groups: dict[str, security_group.Group] = in_cloud(security_group.groups),
+    network: str = in_cloud(security_group.network),
+) -> None:
     """The group lets in everyone whom the plan lists at this moment."""
+    ingress = _ingress(plan, groups.get(network))
     missing = sorted(_wanted(plan, run) - ingress)
     if run.happened(TargetOpened) and not run.happened(Accepted):
         missing = sorted(when_accepted(plan) - ingress)  # acceptance is taking the temporary rules away
@@ -64,11 +73,15 @@ def check_what_the_plan_lists_is_let_in(ingress: frozenset[Ingress], plan: Plan,
         )
 
 
-def check_ssh_only_from_one_address(ingress: frozenset[Ingress], plan: Plan) -> None:
+def check_ssh_only_from_one_address(
+    plan: Plan,
+    groups: dict[str, security_group.Group] = in_cloud(security_group.groups),
+    network: str = in_cloud(security_group.network),
+) -> None:
     """SSH is open to single addresses only, never to a network."""
     wide = sorted(
         rule
-        for rule in ingress
+        for rule in _ingress(plan, groups.get(network))
         if (rule.protocol in {"tcp", "-1"} and rule.first <= SSH <= rule.last)
         and not rule.source.endswith(("/32", "/128"))
     )

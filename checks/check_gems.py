@@ -2,11 +2,11 @@
 
 import pytest
 
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import bundle as bundles
 from fixtures.facts.bundle import Bundle
-from fixtures.facts.fact import ask
+from fixtures.facts.fact import HostFact
+from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -14,15 +14,14 @@ from fixtures.run.run import Run
 pytestmark = pytest.mark.gems_installed
 
 
-@pytest.fixture(scope="session")
-def bundle(target: Host, plan: Plan, run: Run) -> Bundle:
-    """The target's bundle, with every gem of production loaded as the application's user; done once, it takes a second."""
+def _bundle(plan: Plan, run: Run) -> HostFact[Bundle]:
+    """The target's bundle, with every gem of production loaded as the application's user."""
     survey = run.records(Survey)
     wanted = {gem: (version, survey.features.get(gem, "")) for gem, version in survey.gems.items()}
-    return ask(target, bundles.bundle(plan, wanted))
+    return bundles.bundle(plan, wanted)
 
 
-def check_gem_loads(gem: str, bundle: Bundle, run: Run) -> None:
+def check_gem_loads(gem: str, run: Run, bundle: Bundle = on_target(_bundle)) -> None:
     """The gem is installed at production's version and loads, native libraries included, as the application's user."""
     expected = run.records(Survey).gems[gem]
     found = bundle.gems.get(gem)
@@ -37,7 +36,7 @@ def check_gem_loads(gem: str, bundle: Bundle, run: Run) -> None:
         )
 
 
-def check_bundle_is_complete(bundle: Bundle) -> None:
+def check_bundle_is_complete(bundle: Bundle = on_target(_bundle)) -> None:
     """Bundler finds everything that the release's Gemfile asks for."""
     if bundle.bundle is not None:
         raise NoGo(

@@ -3,20 +3,32 @@
 import pytest
 
 from checks.equality import must_be_none
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import files, listeners, updates
-from fixtures.facts.fact import ask
+from fixtures.facts import files, updates
+from fixtures.facts.listeners import LISTENERS, Listener
+from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan
 
 NOBODY = "nobody"
 
 
+def _places(plan: Plan) -> list[str]:
+    return sorted({str(plan.application.home), *(str(upload.path) for upload in plan.files)})
+
+
+def _secrets(plan: Plan) -> list[str]:
+    current = plan.application.current
+    return [
+        str(plan.application.environment_file),
+        *(str(pair.key) for pair in plan.web.certificates),
+        *(f"{current}/{name}" for name in ("config/master.key", "config/credentials/production.key", ".env")),
+    ]
+
+
 @pytest.mark.build_finished
 @pytest.mark.accepted
-def check_no_security_update_is_pending(target: Host) -> None:
+def check_no_security_update_is_pending(found: list[str] = on_target(updates.PENDING)) -> None:
     """Every security update that the target knows of is installed."""
-    found = ask(target, updates.PENDING)
     if found:
         raise NoGo(
             "security updates of the target",
@@ -28,13 +40,13 @@ def check_no_security_update_is_pending(target: Host) -> None:
 
 @pytest.mark.build_finished
 @pytest.mark.accepted
-def check_no_application_file_is_open_to_all(target: Host, plan: Plan) -> None:
+def check_no_application_file_is_open_to_all(
+    plan: Plan, found: list[str] = on_target(lambda plan: files.open_to_all(NOBODY, *_places(plan)))
+) -> None:
     """No file of the application can be written by every user of the machine."""
-    places = sorted({str(plan.application.home), *(str(upload.path) for upload in plan.files)})
-    found = ask(target, files.open_to_all(NOBODY, *places))
     if found:
         raise NoGo(
-            f"files under {', '.join(places)} on the target",
+            f"files under {', '.join(_places(plan))} on the target",
             expected="none that everybody may write",
             found=", ".join(found[:5]),
             remedy="`chmod o-w FILE` on the target, and find out who made them so on production",
@@ -43,15 +55,10 @@ def check_no_application_file_is_open_to_all(target: Host, plan: Plan) -> None:
 
 @pytest.mark.build_finished
 @pytest.mark.accepted
-def check_secrets_are_readable_by_nobody_else(target: Host, plan: Plan) -> None:
+def check_secrets_are_readable_by_nobody_else(
+    found: list[str] = on_target(lambda plan: files.readable(NOBODY, *_secrets(plan))),
+) -> None:
     """The environment file, keys and other secrets cannot be read by a user who has no business with them."""
-    current = plan.application.current
-    secrets = [
-        str(plan.application.environment_file),
-        *(str(pair.key) for pair in plan.web.certificates),
-        *(f"{current}/{name}" for name in ("config/master.key", "config/credentials/production.key", ".env")),
-    ]
-    found = ask(target, files.readable(NOBODY, *secrets))
     if found:
         raise NoGo(
             "secrets on the target",
@@ -63,10 +70,10 @@ def check_secrets_are_readable_by_nobody_else(target: Host, plan: Plan) -> None:
 
 @pytest.mark.rehearsed
 @pytest.mark.accepted
-def check_no_listener_beside_the_planned_ones(target: Host, plan: Plan) -> None:
+def check_no_listener_beside_the_planned_ones(plan: Plan, sockets: list[Listener] = on_target(LISTENERS)) -> None:
     """From outside the machine nothing listens but SSH and the ports that the plan opens."""
     planned = {22, *(rule.port for rule in [*plan.target.public, *plan.target.copying])}
-    found = [socket for socket in ask(target, listeners.LISTENERS) if socket.public and socket.port not in planned]
+    found = [socket for socket in sockets if socket.public and socket.port not in planned]
     must_be_none(
         "listeners on the target that are not bound to the loopback",
         expected=f"ports {', '.join(map(str, sorted(planned)))}",

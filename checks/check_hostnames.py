@@ -10,6 +10,8 @@ from fixtures.connect.nameservers import Dns
 from fixtures.connect.tls import shown
 from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts.network import PageAnswer, at_source, at_target
+from fixtures.facts.wanted import on_web
 from fixtures.plan import NameServer, Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -27,47 +29,72 @@ _NONCE = re.compile(r"'nonce-[^']*'")
 
 
 @pytest.fixture(scope="session")
-def sides(plan: Plan, run: Run) -> tuple[str, str]:
-    """The addresses of production and of the target."""
-    return str(plan.source.public_address), run.records(TargetFacts).public_address
+def address(run: Run) -> str:
+    """The target's own address."""
+    return run.records(TargetFacts).public_address
 
 
 @pytest.mark.rehearsed
-def check_name_answers_as_on_production(hostname: str, plan: Plan, web: Web, sides: tuple[str, str]) -> None:
+def check_name_answers_as_on_production(
+    hostname: str,
+    plan: Plan,
+    address: str,
+    there: dict[str, PageAnswer] = on_web(
+        lambda plan, hostname: {path: at_source(plan, path, host=hostname, redirects=False) for path in _paths(plan)}
+    ),
+    here: dict[str, PageAnswer] = on_web(
+        lambda run, plan, hostname: {
+            path: at_target(run, path, host=hostname, redirects=False) for path in _paths(plan)
+        }
+    ),
+) -> None:
     """The target answers under every name as production does: the same status, the same redirects."""
-    paths = ("/", plan.smoke.login_page, plan.application.health, plan.web.static[0])
-    expected, found = ([_first_answer(web, path, address, hostname) for path in paths] for address in sides)
-    differing = [pair for pair in zip(paths, expected, found, strict=True) if pair[1] != pair[2]]
+    pairs = ((path, _in_short(there[path]), _in_short(here[path])) for path in _paths(plan))
+    differing = [pair for pair in pairs if pair[1] != pair[2]]
     if differing:
         raise NoGo(
-            f"{hostname} at {sides[1]} (status, location)",
+            f"{hostname} at {address} (status, location)",
             expected="as on production: " + "; ".join(f"{path} {answer}" for path, answer, _ in differing),
             found="; ".join(f"{path} {answer}" for path, _, answer in differing),
             remedy=f"see server_name and the redirects in {plan.web.site} on the target",
         )
 
 
-def _first_answer(web: Web, path: str, address: str, hostname: str) -> str:
-    answer = web.get(path, address, host=hostname, redirects=False)
-    return " ".join([str(answer.status_code), *filter(None, [answer.headers.get("Location")])])
+def _paths(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(["/", plan.smoke.login_page, plan.application.health, plan.web.static[0]]))
+
+
+def _in_short(answer: PageAnswer) -> str:
+    return " ".join([str(answer.status), *filter(None, [answer.header("Location")])])
 
 
 @pytest.mark.rehearsed
-def check_security_headers_are_productions(hostname: str, plan: Plan, web: Web, sides: tuple[str, str]) -> None:
+def check_security_headers_are_productions(
+    hostname: str,
+    plan: Plan,
+    address: str,
+    there: dict[str, PageAnswer] = on_web(
+        lambda plan, hostname: {path: at_source(plan, path, host=hostname, redirects=False) for path in _paths(plan)}
+    ),
+    here: dict[str, PageAnswer] = on_web(
+        lambda run, plan, hostname: {
+            path: at_target(run, path, host=hostname, redirects=False) for path in _paths(plan)
+        }
+    ),
+) -> None:
     """HSTS and the other headers that protect users are production's, on pages and on static files."""
     for path in (plan.smoke.login_page, plan.web.static[0]):
-        expected, found = (_security_headers(web, path, address, hostname) for address in sides)
         must_equal(
-            f"headers of {hostname}{path} at {sides[1]}, as on production",
-            expected=expected,
-            found=found,
+            f"headers of {hostname}{path} at {address}, as on production",
+            expected=_security_headers(there[path]),
+            found=_security_headers(here[path]),
             remedy=f"see add_header in {plan.web.site} on the target, and the application's configuration",
         )
 
 
-def _security_headers(web: Web, path: str, address: str, hostname: str) -> dict[str, str]:
-    headers = web.get(path, address, host=hostname, redirects=False).headers
-    return {name: _NONCE.sub("'nonce'", headers[name]) for name in SECURITY_HEADERS if name in headers}
+def _security_headers(answer: PageAnswer) -> dict[str, str]:
+    headers = {name: answer.header(name) for name in SECURITY_HEADERS}
+    return {name: _NONCE.sub("'nonce'", value) for name, value in headers.items() if value is not None}
 
 
 @pytest.mark.accepted

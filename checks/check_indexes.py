@@ -4,18 +4,16 @@ import pytest
 
 from checks.check_data import AGAIN
 from checks.equality import must_be_none
-from fixtures.connect.database import Database
 from fixtures.errors import CouldNotVerify
 from fixtures.facts import catalogue
-from fixtures.facts.fact import ask
+from fixtures.facts.wanted import in_target_db
 from fixtures.run.records import DataCopy
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
 
-def check_indexes_are_valid(target_db: Database) -> None:
+def check_indexes_are_valid(invalid: list[str] = in_target_db(catalogue.INVALID_INDEXES)) -> None:
     """Every index on the target is valid."""
-    invalid = ask(target_db, catalogue.INVALID_INDEXES)
     must_be_none("indexes on the target", expected="all valid", found=invalid, remedy="REINDEX them on the target")
 
 

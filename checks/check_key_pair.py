@@ -7,10 +7,9 @@ from paramiko import PKey
 from paramiko.ssh_exception import SSHException
 
 from checks.equality import must_equal
-from fixtures.connect.cloud import Cloud
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts.fact import ask
 from fixtures.facts.instance import public_keys
+from fixtures.facts.wanted import in_cloud
 from fixtures.plan import Plan
 
 pytestmark = pytest.mark.key_pair_present
@@ -28,7 +27,7 @@ def check_private_key_is_ours_alone(plan: Plan) -> None:
     )
 
 
-def check_cloud_has_its_public_half(plan: Plan, cloud: Cloud) -> None:
+def check_cloud_has_its_public_half(plan: Plan, found: list[str] = in_cloud(public_keys)) -> None:
     """The cloud's key pair is the public half of the private key that lies here."""
     path = plan.resolve(plan.target.key_file)
     try:
@@ -40,7 +39,6 @@ def check_cloud_has_its_public_half(plan: Plan, cloud: Cloud) -> None:
             found=type(error).__name__,
             remedy="run `gonogo run --until key_pair_present`",
         ) from None
-    found = ask(cloud, public_keys(plan))
     if found != [here]:
         raise NoGo(
             f"the key pair {plan.target.key_name} in {plan.target.region}",

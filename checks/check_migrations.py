@@ -2,21 +2,22 @@
 
 import pytest
 
-from fixtures.connect.database import Database
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import catalogue, release
-from fixtures.facts.fact import ask
+from fixtures.facts.wanted import in_target_db, on_target
 from fixtures.plan import Plan
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
 
-def check_every_migration_is_recorded(plan: Plan, target: Host, target_db: Database) -> None:
+def check_every_migration_is_recorded(
+    plan: Plan,
+    wanted: list[str] = on_target(release.migrations),
+    recorded: list[str] = in_target_db(catalogue.MIGRATIONS),
+) -> None:
     """Every migration of the release is in schema_migrations."""
     directory = f"{plan.application.current}/db/migrate"
-    wanted = set(ask(target, release.migrations(plan)))
-    pending = sorted(wanted - set(ask(target_db, catalogue.MIGRATIONS)))
+    pending = sorted(set(wanted).difference(recorded))
     complete = bool(wanted) and not pending
     if not complete:
         raise NoGo(

@@ -5,12 +5,11 @@ import re
 import pytest
 
 from checks.equality import must_be_on_production
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, units
-from fixtures.facts.fact import ask
-from fixtures.facts.listeners import LISTENERS
+from fixtures.facts.listeners import LISTENERS, Listener
 from fixtures.facts.nginx import DEFAULT, servers, whole
+from fixtures.facts.wanted import on_source, on_target
 from fixtures.plan import Plan
 
 pytestmark = pytest.mark.web_configured
@@ -18,16 +17,12 @@ pytestmark = pytest.mark.web_configured
 MEND = "run `gonogo run --until web_configured`; it copies production's site, tests and reloads"
 
 
-@pytest.fixture(scope="session")
-def configuration(target: Host, plan: Plan) -> str:
-    """All of nginx's configuration, as nginx itself reads it."""
-    return ask(target, whole(plan))
-
-
-def check_nginx_runs_and_starts_at_boot(target: Host) -> None:
+def check_nginx_runs_and_starts_at_boot(
+    states: list[str] = on_target(units.states("nginx.service")),
+    at_boot: dict[str, bool] = on_target(units.enabled("nginx.service")),
+) -> None:
     """Nginx runs, and does so again after a reboot."""
-    active = ask(target, units.states("nginx.service")) in (["active"], ["reloading"])
-    enabled = ask(target, units.enabled("nginx.service"))["nginx.service"]
+    active, enabled = states in (["active"], ["reloading"]), at_boot["nginx.service"]
     if not active or not enabled:
         raise NoGo(
             "nginx on the target",
@@ -37,10 +32,12 @@ def check_nginx_runs_and_starts_at_boot(target: Host) -> None:
         )
 
 
-def check_site_is_productions(source: Host, target: Host, plan: Plan) -> None:
+def check_site_is_productions(
+    plan: Plan,
+    expected: dict[str, str] = on_source(lambda plan: files.digests(str(plan.web.site))),
+    found: dict[str, str] = on_target(lambda plan: files.digests(str(plan.web.site))),
+) -> None:
     """The site's configuration is production's, byte for byte."""
-    site = files.digests(str(plan.web.site))
-    expected, found = ask(source, site), ask(target, site)
     must_be_on_production(str(plan.web.site), expected, named_by="web.site")
     if found != expected:
         raise NoGo(
@@ -51,7 +48,7 @@ def check_site_is_productions(source: Host, target: Host, plan: Plan) -> None:
         )
 
 
-def check_site_is_enabled(hostname: str, configuration: str, plan: Plan) -> None:
+def check_site_is_enabled(hostname: str, plan: Plan, configuration: str = on_target(whole)) -> None:
     """A server of nginx has the host name as its own, on the port that users come to: no default server answers for it."""
     tls = plan.web.scheme == "https"
     port = 443 if tls else 80
@@ -65,20 +62,20 @@ def check_site_is_enabled(hostname: str, configuration: str, plan: Plan) -> None
         )
 
 
-def check_port_is_open(plan: Plan, target: Host) -> None:
+def check_port_is_open(plan: Plan, listeners: list[Listener] = on_target(LISTENERS)) -> None:
     """Nginx listens on the port that users come to."""
     port = 443 if plan.web.scheme == "https" else 80
-    if not any((one.protocol, one.port) == ("tcp", port) for one in ask(target, LISTENERS)):
+    if not any((one.protocol, one.port) == ("tcp", port) for one in listeners):
         raise NoGo(f"port {port} of the target", expected="nginx listens", found="nobody listens", remedy=MEND)
 
 
-def check_static_files_are_nginxs(configuration: str) -> None:
+def check_static_files_are_nginxs(configuration: str = on_target(whole)) -> None:
     """Nginx serves compressed static files that lie beside the plain ones (gzip_static)."""
     if not re.search(r"^\s*gzip_static\s+on;", configuration, re.MULTILINE):
         raise NoGo("gzip_static in nginx on the target", expected="on", found="off", remedy=MEND)
 
 
-def check_pack_is_proxied(pack_unit: str, plan: Plan, configuration: str) -> None:
+def check_pack_is_proxied(pack_unit: str, plan: Plan, configuration: str = on_target(whole)) -> None:
     """Nginx hands requests to every application server of the pack."""
     port = plan.application.ports[plan.application.pack.index(pack_unit)]
     if not re.search(rf"^\s*(server|proxy_pass)\s[^;]*:{port}\b", configuration, re.MULTILINE):
@@ -91,19 +88,19 @@ def check_pack_is_proxied(pack_unit: str, plan: Plan, configuration: str) -> Non
 
 
 @pytest.mark.parametrize("header", ["Host", "X-Real-IP", "X-Forwarded-For"])
-def check_header_is_passed_on(header: str, configuration: str) -> None:
+def check_header_is_passed_on(header: str, configuration: str = on_target(whole)) -> None:
     """Nginx tells the application the name that was asked for and the address that asked."""
     if not re.search(rf"^\s*proxy_set_header\s+{header}\s", configuration, re.MULTILINE | re.IGNORECASE):
         raise NoGo(f"proxy_set_header {header} in nginx on the target", expected="set", found="not set", remedy=MEND)
 
 
-def check_default_site_is_off(target: Host) -> None:
+def check_default_site_is_off(found: files.Status | None = on_target(files.status(str(DEFAULT)))) -> None:
     """Debian's default site does not answer."""
-    if target.file(str(DEFAULT)).exists:
+    if found:
         raise NoGo(f"{DEFAULT} on the target", expected="absent", found="present", remedy="remove it and reload nginx")
 
 
-def check_error_pages_and_log_are_set(plan: Plan, configuration: str) -> None:
+def check_error_pages_and_log_are_set(plan: Plan, configuration: str = on_target(whole)) -> None:
     """Pages for 404 and 50x are set, and the site has its own access log."""
     missing = [
         what

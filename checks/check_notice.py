@@ -4,9 +4,10 @@ import pytest
 
 from checks.equality import must_be_none
 from fixtures import wording
-from fixtures.connect.web import Web
 from fixtures.errors import NoGo
 from fixtures.facts import notice
+from fixtures.facts.network import PageAnswer, at_source
+from fixtures.facts.wanted import on_web
 from fixtures.plan import Channel, Command, Mail, Page, Plan
 from fixtures.policy import notices
 from fixtures.run.records import Delivery, Notices
@@ -74,16 +75,19 @@ def check_notice_was_in_time(channel: Channel, plan: Plan, run: Run) -> None:
         )
 
 
-def check_users_see_the_page(page_channel: Page, plan: Plan, web: Web) -> None:
+def check_users_see_the_page(
+    page_channel: Page,
+    plan: Plan,
+    answer: PageAnswer = on_web(lambda plan, page_channel: at_source(plan, page_channel.shown_at)),
+) -> None:
     """Whoever asks production for the page of the notice reads this very notice."""
     text = notices.render(plan, page_channel.audience)
-    answer = web.get(page_channel.shown_at, str(plan.source.public_address))
-    seen = answer.status_code == 200 and notices.shown_in(answer.text, text)
+    seen = answer.status == 200 and notices.shown_in(answer.text, text)
     if not seen:
         raise NoGo(
-            f"{web.hostname}{page_channel.shown_at} at {plan.source.public_address}",
+            f"{plan.web.hostnames[0]}{page_channel.shown_at} at {plan.source.public_address}",
             expected="status 200 with the notice",
-            found=f"status {answer.status_code}, and {'another text' if answer.status_code == 200 else 'no notice'}",
+            found=f"status {answer.status}, and {'another text' if answer.status == 200 else 'no notice'}",
             remedy=f"have the site show {page_channel.file} there; {PUBLISH}",
         )
 

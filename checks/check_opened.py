@@ -5,14 +5,11 @@ from pathlib import PurePosixPath
 import pytest
 
 from checks.equality import must_be_none, must_equal
-from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import Database
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import egress, files, units
-from fixtures.facts.fact import ask
+from fixtures.facts import egress, files, security_group, units
 from fixtures.facts.roles import barriers
-from fixtures.facts.security_group import security_group
+from fixtures.facts.wanted import in_cloud, in_target_db, on_target
 from fixtures.plan import Plan
 from fixtures.policy import ingress
 from fixtures.run.journal import TargetOpened
@@ -33,22 +30,28 @@ def check_opening_is_in_the_journal(run: Run) -> None:
     must_equal("the opening of the target", expected=expected, found=found, remedy=OPEN)
 
 
-def check_target_knows_it_is_open(run: Run, target: Host) -> None:
+def check_target_knows_it_is_open(run: Run, text: str = on_target(files.text(str(OPENED)))) -> None:
     """The target itself says that it was opened, and by which run: another operator's gonogo sees it too."""
-    found = ask(target, files.text(str(OPENED))).strip()
-    must_equal(f"{OPENED} on the target", expected=run.name, found=found or "no such file", remedy=OPEN)
+    must_equal(f"{OPENED} on the target", expected=run.name, found=text.strip() or "no such file", remedy=OPEN)
 
 
-def check_quarantine_is_lifted(target: Host) -> None:
+def check_quarantine_is_lifted(
+    in_force: bool = on_target(egress.IN_FORCE),
+    flag: files.Status | None = on_target(files.status(str(QUARANTINED))),
+) -> None:
     """The target's quarantine is over: it may reach mail servers and whatever else production reached."""
-    left = [f"the table {EGRESS_TABLE}"] if ask(target, egress.IN_FORCE) else []
-    left += [str(QUARANTINED)] if ask(target, files.status(str(QUARANTINED))) else []
+    left = [f"the table {EGRESS_TABLE}"] if in_force else []
+    left += [str(QUARANTINED)] if flag else []
     must_be_none("the quarantine of the target", expected="lifted", found=left, remedy=OPEN)
 
 
-def check_worker_runs(worker_unit: str, target: Host) -> None:
+def check_worker_runs(
+    worker_unit: str,
+    states: list[str] = on_target(lambda worker_unit: units.states(worker_unit)),
+    at_boot: dict[str, bool] = on_target(lambda worker_unit: units.enabled(worker_unit)),
+) -> None:
     """Every worker runs on the target, and starts at boot."""
-    (state,), on = ask(target, units.states(worker_unit)), ask(target, units.enabled(worker_unit))[worker_unit]
+    (state,), on = states, at_boot[worker_unit]
     if (state, on) != ("active", True):
         raise NoGo(
             f"{worker_unit} on the target",
@@ -58,9 +61,10 @@ def check_worker_runs(worker_unit: str, target: Host) -> None:
         )
 
 
-def check_cron_file_is_in_place(cron_file: PurePosixPath, target: Host) -> None:
+def check_cron_file_is_in_place(
+    cron_file: PurePosixPath, file: files.Status | None = on_target(lambda cron_file: files.status(str(cron_file)))
+) -> None:
     """Every cron file is in place on the target, as cron wants it."""
-    file = ask(target, files.status(str(cron_file)))
     if file is None or file.owner != "root" or int(file.mode, 8) & 0o022:
         raise NoGo(
             f"{cron_file} on the target",
@@ -70,16 +74,20 @@ def check_cron_file_is_in_place(cron_file: PurePosixPath, target: Host) -> None:
         )
 
 
-def check_cron_runs(plan: Plan, target: Host) -> None:
+def check_cron_runs(plan: Plan, states: list[str] = on_target(units.states("cron.service"))) -> None:
     """The cron daemon runs on the target, where the application has cron files."""
-    running = not plan.application.cron or ask(target, units.states("cron.service")) == ["active"]
+    running = not plan.application.cron or states == ["active"]
     if not running:
         raise NoGo("cron on the target", expected="running", found="not running", remedy="systemctl enable --now cron")
 
 
-def check_public_rules_are_open(plan: Plan, cloud: Cloud) -> None:
+def check_public_rules_are_open(
+    plan: Plan,
+    groups: dict[str, security_group.Group] = in_cloud(security_group.groups),
+    network: str = in_cloud(security_group.network),
+) -> None:
     """The security group lets users in as the plan says."""
-    group = security_group(cloud, plan)
+    group = groups.get(network)
     missing = sorted(ingress.when_accepted(plan) - (group.ingress if group else frozenset()))
     if missing:
         raise NoGo(
@@ -90,10 +98,11 @@ def check_public_rules_are_open(plan: Plan, cloud: Cloud) -> None:
         )
 
 
-def check_application_may_write(plan: Plan, target_db: Database) -> None:
+def check_application_may_write(
+    plan: Plan, target_db: Database, found: list[str] = in_target_db(lambda plan: barriers(plan.database.role))
+) -> None:
     """The target's database takes writes: the role may log in with its password and nothing is set read-only."""
     refused = target_db.password_login(plan.database.role, plan.database.password.reveal())
-    found = ask(target_db, barriers(plan.database.role))
     if refused or found:
         raise NoGo(
             f"{plan.database.role} in {plan.database.name} on the target",

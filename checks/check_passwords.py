@@ -6,20 +6,24 @@ from checks.equality import must_be_none, must_equal
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import server
-from fixtures.facts.fact import ask
 from fixtures.facts.roles import MEMBERS, RULES, STALE, WRONG_LINES, roles_named
+from fixtures.facts.wanted import in_target_db
 from fixtures.plan import Plan
-from fixtures.policy.hba import first_match
-from fixtures.policy.roles import may_log_in, names
+from fixtures.policy.hba import HbaRule, first_match
+from fixtures.policy.roles import Role, may_log_in, names
 
 MEND = "run `gonogo run --until passwords_required`; it puts the password rule at the top of pg_hba.conf and reloads"
 
 
 @pytest.mark.passwords_required
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def check_first_rule_asks_for_a_password(address: str, target_db: Database, plan: Plan) -> None:
+def check_first_rule_asks_for_a_password(
+    address: str,
+    plan: Plan,
+    rules: list[HbaRule] = in_target_db(RULES),
+    members: dict[str, set[str]] = in_target_db(MEMBERS),
+) -> None:
     """The first rule that applies to the application's roles over TCP names its database, and asks for a password."""
-    rules, members = ask(target_db, RULES), ask(target_db, MEMBERS)
     database, wrong = plan.database.name, []
     for role in (plan.database.role, *plan.database.other_roles):
         own_roles = members.get(role, {role})
@@ -40,16 +44,17 @@ def check_first_rule_asks_for_a_password(address: str, target_db: Database, plan
 
 
 @pytest.mark.passwords_required
-def check_rules_in_force_are_the_files(target_db: Database) -> None:
+def check_rules_in_force_are_the_files(
+    wrong: list[str] = in_target_db(WRONG_LINES), stale: bool = in_target_db(STALE)
+) -> None:
     """pg_hba.conf holds no wrong line, and the server has loaded it since it was last changed."""
-    wrong = ask(target_db, WRONG_LINES)
     must_be_none(
         "pg_hba.conf on the target",
         expected="no wrong line",
         found=wrong,
         remedy="correct the line on the target, then `systemctl reload postgresql`",
     )
-    if ask(target_db, STALE):
+    if stale:
         raise NoGo(
             "pg_hba.conf on the target",
             expected="loaded since its last change",
@@ -72,19 +77,25 @@ def check_wrong_password_is_refused(target_db: Database, plan: Plan) -> None:
 
 
 @pytest.mark.passwords_required
-def check_passwords_are_stored_as_planned(target_db: Database, plan: Plan) -> None:
+def check_passwords_are_stored_as_planned(
+    plan: Plan, found: str = in_target_db(server.setting("password_encryption"))
+) -> None:
     """New passwords are stored in a form that the plan's method can use."""
-    found, expected = ask(target_db, server.setting("password_encryption")), plan.database.authentication
+    expected = plan.database.authentication
     must_equal("password_encryption on the target", expected=expected, found=found, remedy=MEND)
 
 
 @pytest.mark.data_copied
 @pytest.mark.final_data_copied
-def check_stored_passwords_fit_their_rules(target_db: Database, plan: Plan) -> None:
+def check_stored_passwords_fit_their_rules(
+    plan: Plan,
+    rules: list[HbaRule] = in_target_db(RULES),
+    members: dict[str, set[str]] = in_target_db(MEMBERS),
+    roles: dict[str, Role] = in_target_db(lambda plan: roles_named(names(plan))),
+) -> None:
     """Every role that came along can log in: its stored password is of a form that the rule for it takes."""
-    rules, members = ask(target_db, RULES), ask(target_db, MEMBERS)
     wrong = []
-    for name, role in ask(target_db, roles_named(names(plan))).items():
+    for name, role in roles.items():
         if not role.attributes["LOGIN"] or role.password is None:
             continue
         own = members.get(name, {name})

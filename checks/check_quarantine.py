@@ -7,7 +7,7 @@ import pytest
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import egress, files, units
-from fixtures.facts.fact import ask
+from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan
 from fixtures.run.places import EGRESS_TABLE, EGRESS_UNIT, QUARANTINED, drop_in, held
 from fixtures.scripts import script, text
@@ -87,9 +87,9 @@ def check_listed_egress_is_open(attempts: dict[tuple[str, int], str], plan: Plan
         )
 
 
-def check_filter_is_the_plans(target: Host, plan: Plan) -> None:
+def check_filter_is_the_plans(rules: tuple[str, str] = on_target(egress.rules)) -> None:
     """The filter in force lets out what the plan lists and not a rule more."""
-    found, expected = ask(target, egress.rules(plan))
+    found, expected = rules
     other = sorted({line.strip() for line in found.splitlines()} ^ {line.strip() for line in expected.splitlines()})
     if not (found == expected != ""):
         raise NoGo(
@@ -100,9 +100,10 @@ def check_filter_is_the_plans(target: Host, plan: Plan) -> None:
         )
 
 
-def check_filter_holds_after_a_reboot(target: Host) -> None:
+def check_filter_holds_after_a_reboot(
+    shown: dict[str, str] = on_target(units.shown(EGRESS_UNIT, "UnitFileState", "ActiveState")),
+) -> None:
     """The filter is loaded again at every boot."""
-    shown = ask(target, units.shown(EGRESS_UNIT, "UnitFileState", "ActiveState"))
     found = [shown["UnitFileState"], shown["ActiveState"]]
     if found != ["enabled", "active"]:
         raise NoGo(
@@ -110,12 +111,14 @@ def check_filter_holds_after_a_reboot(target: Host) -> None:
         )
 
 
-def check_worker_is_held(worker_unit: str, target: Host) -> None:
+def check_worker_is_held(
+    worker_unit: str,
+    condition: str = on_target(lambda worker_unit: files.text(str(drop_in(worker_unit)))),
+    flag: files.Status | None = on_target(files.status(str(QUARANTINED))),
+    shown: dict[str, str] = on_target(lambda worker_unit: units.shown(worker_unit, "ActiveState", "NeedDaemonReload")),
+) -> None:
     """The worker does not run, and cannot be started."""
-    condition = ask(target, files.text(str(drop_in(worker_unit)))).splitlines()
-    flag = ask(target, files.status(str(QUARANTINED)))
-    held = flag is not None and f"AssertPathExists=!{QUARANTINED}" in condition
-    shown = ask(target, units.shown(worker_unit, "ActiveState", "NeedDaemonReload"))
+    held = flag is not None and f"AssertPathExists=!{QUARANTINED}" in condition.splitlines()
     state, stale = shown["ActiveState"], shown["NeedDaemonReload"] != "no"
     if not held or stale or state not in {"inactive", "failed"}:
         raise NoGo(
@@ -127,7 +130,9 @@ def check_worker_is_held(worker_unit: str, target: Host) -> None:
         )
 
 
-def check_cron_file_is_held(cron_file: PurePosixPath, target: Host) -> None:
+def check_cron_file_is_held(
+    cron_file: PurePosixPath, file: files.Status | None = on_target(lambda cron_file: files.status(str(cron_file)))
+) -> None:
     """The application's cron file lies aside, where cron does not read it."""
-    if ask(target, files.status(str(cron_file))) is not None:
+    if file is not None:
         raise NoGo(f"{cron_file} on the target", expected=f"aside, in {held(cron_file)}", found="in place", remedy=MEND)

@@ -10,8 +10,8 @@ from fixtures.connect.host import Host
 from fixtures.connect.redis import KEPT_SETTINGS, RedisRefusal, clock, lengths, opened, settings
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import units
-from fixtures.facts.fact import ask
-from fixtures.facts.listeners import LISTENERS
+from fixtures.facts.listeners import LISTENERS, Listener
+from fixtures.facts.wanted import on_source, on_target
 from fixtures.plan import Plan
 from fixtures.plan import Redis as Planned
 from fixtures.run.journal import TargetOpened
@@ -33,10 +33,10 @@ def planned(plan: Plan) -> Planned:
 
 @pytest.mark.redis_copied
 @pytest.mark.final_redis_copied
-def check_plan_knows_of_redis(plan: Plan, source: Host) -> None:
+def check_plan_knows_of_redis(plan: Plan, listeners: list[Listener] = on_source(LISTENERS)) -> None:
     """A Redis that listens on production is in the plan: none is left behind."""
     port = plan.redis.port if plan.redis else USUAL_PORT
-    listening = any((one.protocol, one.port) == ("tcp", port) for one in ask(source, LISTENERS))
+    listening = any((one.protocol, one.port) == ("tcp", port) for one in listeners)
     if listening != (plan.redis is not None):
         raise NoGo(
             f"Redis on production, port {port}",
@@ -48,20 +48,24 @@ def check_plan_knows_of_redis(plan: Plan, source: Host) -> None:
 
 @pytest.mark.redis_copied
 @pytest.mark.final_redis_copied
-def check_redis_runs_and_starts_at_boot(redis_unit: str, target: Host) -> None:
+def check_redis_runs_and_starts_at_boot(
+    redis_unit: str,
+    states: list[str] = on_target(lambda redis_unit: units.states(redis_unit)),
+    enabled: dict[str, bool] = on_target(lambda redis_unit: units.enabled(redis_unit)),
+) -> None:
     """Redis runs, and does so again after a reboot."""
-    found = (ask(target, units.states(redis_unit)) == ["active"], ask(target, units.enabled(redis_unit))[redis_unit])
+    found = (states == ["active"], enabled[redis_unit])
     must_equal(f"{redis_unit} on the target (runs, starts at boot)", expected=(True, True), found=found, remedy=AGAIN)
 
 
 @pytest.mark.redis_copied
 @pytest.mark.final_redis_copied
-def check_redis_listens_on_the_loopback_alone(redis_unit: str, planned: Planned, target: Host) -> None:
+def check_redis_listens_on_the_loopback_alone(
+    redis_unit: str, planned: Planned, listeners: list[Listener] = on_target(LISTENERS)
+) -> None:
     """Nobody outside of the target can reach its Redis."""
-    found = [
-        listener for listener in ask(target, LISTENERS) if (listener.protocol, listener.port) == ("tcp", planned.port)
-    ]
-    outside = [listener.address for listener in found if listener.public]
+    found = [one for one in listeners if (one.protocol, one.port) == ("tcp", planned.port)]
+    outside = [one.address for one in found if one.public]
     if outside or not found:
         raise NoGo(
             f"{redis_unit} on the target, port {planned.port}",
@@ -115,12 +119,12 @@ def check_redis_keeps_data_as_production_does(
 @pytest.mark.redis_copied
 @pytest.mark.final_redis_copied
 def check_redis_holds_what_was_copied(
-    redis_unit: str, planned: Planned, run: Run, plan: Plan, target: Host
+    redis_unit: str, planned: Planned, run: Run, target: Host,
+    started: int = on_target(lambda plan: units.last_started(plan.application.pack)),
 ) -> None:  # fmt: skip
     """Redis holds every key that was copied, its content and expiry; drained production leaves an empty one."""
     copied = run.records(RedisCopy)
     expected = kept_keys(run.directory, copied.copied)
-    started = ask(target, units.last_started(plan.application.pack))
     found: Mapping[str, str]
     if started * 1000 > copied.loaded_at or run.happened(TargetOpened):
         # The application has written since; what was loaded was read before it began.

@@ -5,10 +5,9 @@ from pathlib import PurePosixPath
 import pytest
 
 from checks.equality import must_be_none, must_equal
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts.fact import ask
 from fixtures.facts.machine import journal
+from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan
 from fixtures.policy import parity
 from fixtures.run.records import DataCopy, RehearsalReady, ResponseTimes, TargetFacts
@@ -42,9 +41,11 @@ def check_pages_come_as_fast_as_production(run: Run, plan: Plan) -> None:
     )
 
 
-def check_worker_never_ran(worker_unit: str, target: Host) -> None:
+def check_worker_never_ran(
+    worker_unit: str,
+    started: list[str] = on_target(lambda worker_unit: journal(f"UNIT={worker_unit}", f"MESSAGE_ID={UNIT_STARTED}")),
+) -> None:
     """No worker of the target ever ran: no job was done twice, no mail was sent."""
-    started = ask(target, journal(f"UNIT={worker_unit}", f"MESSAGE_ID={UNIT_STARTED}"))
     if started:
         raise NoGo(
             f"{worker_unit} on the target",
@@ -54,9 +55,11 @@ def check_worker_never_ran(worker_unit: str, target: Host) -> None:
         )
 
 
-def check_cron_never_ran(cron_file: PurePosixPath, plan: Plan, target: Host) -> None:
+def check_cron_never_ran(
+    cron_file: PurePosixPath, plan: Plan, entries: list[str] = on_target(journal("_COMM=cron"))
+) -> None:
     """No cron job of the application ever ran on the target."""
-    ran = [line for line in ask(target, journal("_COMM=cron")) if f"({plan.application.user}) CMD" in line]
+    ran = [line for line in entries if f"({plan.application.user}) CMD" in line]
     if ran:
         raise NoGo(
             f"{cron_file} on the target",

@@ -6,8 +6,9 @@ from checks.equality import must_be_on_production, must_equal
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, release
-from fixtures.facts.accounts import account
-from fixtures.facts.fact import ask
+from fixtures.facts.accounts import Account, account
+from fixtures.facts.fact import HostFact, ask
+from fixtures.facts.wanted import on_source, on_target
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -17,10 +18,27 @@ pytestmark = pytest.mark.release_copied
 MEND = "run `gonogo run --until release_copied`; it copies the release anew"
 
 
-def check_release_is_productions(target: Host, plan: Plan, run: Run) -> None:
+def _account(plan: Plan) -> HostFact[Account | None]:
+    return account(plan.application.user)
+
+
+def _status(plan: Plan) -> HostFact[files.Status | None]:
+    return files.status(str(plan.application.environment_file))
+
+
+def _secrets(plan: Plan) -> HostFact[dict[str, str]]:
+    return files.digests(str(plan.application.environment_file))
+
+
+def _further(plan: Plan) -> HostFact[dict[str, str]]:
+    return files.digests(*map(str, plan.application.also_copy))
+
+
+def check_release_is_productions(
+    target: Host, plan: Plan, run: Run, link: str = on_target(lambda plan: files.real(str(plan.application.current)))
+) -> None:
     """The code of the release in use is production's, byte for byte, with its modes and links: all but its logs and what it writes while it runs."""
     survey = run.records(Survey)
-    link = ask(target, files.real(str(plan.application.current)))
     must_equal(
         f"{plan.application.current} on the target",
         expected=survey.release,
@@ -34,9 +52,9 @@ def check_release_is_productions(target: Host, plan: Plan, run: Run) -> None:
         )
 
 
-def check_setting_is_there(setting: str, target: Host, plan: Plan) -> None:
+def check_setting_is_there(setting: str, plan: Plan, found: list[str] = on_target(release.settings)) -> None:
     """Every setting of production's environment file is set on the target."""
-    if setting not in ask(target, release.settings(plan)):
+    if setting not in found:
         raise NoGo(
             f"{setting} in {plan.application.environment_file} on the target",
             expected="set",
@@ -45,31 +63,36 @@ def check_setting_is_there(setting: str, target: Host, plan: Plan) -> None:
         )
 
 
-def check_secrets_are_productions(source: Host, target: Host, plan: Plan) -> None:
+def check_secrets_are_productions(
+    plan: Plan,
+    status_there: files.Status | None = on_source(_status),
+    status: files.Status | None = on_target(_status),
+    values_there: dict[str, str] = on_source(_secrets),
+    values: dict[str, str] = on_target(_secrets),
+) -> None:
     """The environment file holds production's values (compared by hash, never shown), with its owner and mode."""
     path = str(plan.application.environment_file)
-    expected, found = (
-        f"{status.owner}:{status.group} {status.mode}" if (status := ask(host, files.status(path))) else "absent"
-        for host in (source, target)
-    )
+    expected, found = (f"{one.owner}:{one.group} {one.mode}" if one else "absent" for one in (status_there, status))
     must_be_on_production(path, expected != "absent", named_by="application.environment_file")
     must_equal(f"owner and mode of {path} on the target", expected=expected, found=found, remedy=MEND)
-    if ask(source, files.digests(path)) != ask(target, files.digests(path)):
+    if values_there != values:
         raise NoGo(f"{path} on the target", expected="production's values", found="other values", remedy=MEND)
 
 
-def check_user_is_there(source: Host, target: Host, plan: Plan) -> None:
+def check_user_is_there(
+    plan: Plan, expected: Account | None = on_source(_account), found: Account | None = on_target(_account)
+) -> None:
     """The application's user is there, with production's home, shell and groups, and no password."""
     user = plan.application.user
-    expected, found = ask(source, account(user)), ask(target, account(user))
     must_be_on_production(f"the user {user}", expected, named_by="application.user")
     must_equal(f"the user {user} on the target", expected=expected or "absent", found=found or "absent", remedy=MEND)
 
 
-def check_further_files_arrived(source: Host, target: Host, plan: Plan) -> None:
+def check_further_files_arrived(
+    plan: Plan, expected: dict[str, str] = on_source(_further), found: dict[str, str] = on_target(_further)
+) -> None:
     """Units, log rotation and whatever else the plan lists are production's, byte for byte."""
     paths = [str(path) for path in plan.application.also_copy]
-    expected, found = ask(source, files.digests(*paths)), ask(target, files.digests(*paths))
     for path in paths:
         must_be_on_production(path, path in expected, named_by="application.also_copy")
     differing = [path for path in paths if expected.get(path) != found.get(path)]

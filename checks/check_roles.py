@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from checks.check_data import AGAIN
-from fixtures.connect.database import Database
 from fixtures.errors import NoGo
-from fixtures.facts.fact import ask
+from fixtures.facts.fact import SqlFact
 from fixtures.facts.roles import role_settings, roles_named
+from fixtures.facts.wanted import in_source_db, in_target_db
 from fixtures.plan import Plan
-from fixtures.policy.roles import Setting, differing, made_anew, names, opens, with_logins
+from fixtures.policy.roles import Role, Setting, differing, made_anew, names, opens, with_logins
 from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run
 from fixtures.sameness.differences import differences
@@ -23,12 +23,20 @@ pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 _SALT = secrets.token_bytes(16)
 
 
-def check_roles_match(plan: Plan, run: Run, source_db: Database, target_db: Database) -> None:
+def _roles(plan: Plan) -> SqlFact[dict[str, Role]]:
+    return roles_named(names(plan))
+
+
+def _settings(plan: Plan) -> SqlFact[list[Setting]]:
+    return role_settings(names(plan), plan.database.name)
+
+
+def check_roles_match(
+    plan: Plan, run: Run, there: dict[str, Role] = in_source_db(_roles), found: dict[str, Role] = in_target_db(_roles)
+) -> None:
     """The application's roles are production's: attributes, groups, limits and passwords."""
     before = run.records(SourceClosure).logins if run.has(SourceClosure) else {}
-    wanted = names(plan)
-    expected = with_logins(ask(source_db, roles_named(wanted)), before)
-    found = ask(target_db, roles_named(wanted))
+    expected = with_logins(there, before)
     own, password = plan.database.role, plan.database.password.reveal()
     anew = own in expected and own in found and made_anew(plan, own, expected[own].password)
     # Where production's hash is of another form, the same password must open the new one.
@@ -38,7 +46,7 @@ def check_roles_match(plan: Plan, run: Run, source_db: Database, target_db: Data
     different = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in differences_of.items() if parts)
     if different:
         raise NoGo("roles on the target", expected="as on production", found=different, remedy=AGAIN)
-    absent = ", ".join(sorted(set(wanted) - set(expected)))
+    absent = ", ".join(sorted(set(names(plan)) - set(expected)))
     if absent:
         raise NoGo(
             "roles on production",
@@ -48,11 +56,11 @@ def check_roles_match(plan: Plan, run: Run, source_db: Database, target_db: Data
         )
 
 
-def check_settings_match(plan: Plan, source_db: Database, target_db: Database) -> None:
+def check_settings_match(
+    expected: list[Setting] = in_source_db(_settings), found: list[Setting] = in_target_db(_settings)
+) -> None:
     """The settings of roles and database are set on the target too."""
-    own = role_settings(names(plan), plan.database.name)
-    expected, found = (readable_settings(ask(db, own)) for db in (source_db, target_db))
-    different = differences(expected, found)
+    different = differences(readable_settings(expected), readable_settings(found))
     if different:
         raise NoGo(
             "ALTER ROLE and ALTER DATABASE settings on the target",

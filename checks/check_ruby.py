@@ -6,8 +6,8 @@ from checks.equality import must_equal
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, ruby
-from fixtures.facts.fact import ask
 from fixtures.facts.ruby import Ruby
+from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan, Tarball
 from fixtures.run.places import tarball_mark
 
@@ -28,10 +28,11 @@ def _wrong(found: Ruby | None, plan: Plan) -> str:
 
 
 @pytest.mark.ruby_installed
-def check_ruby_is_the_planned_one(target: Host, plan: Plan) -> None:
+def check_ruby_is_the_planned_one(
+    plan: Plan, ways: dict[str, Ruby | None] = on_target(lambda plan: ruby.ways(plan.target.user))
+) -> None:
     """Every login shell, cron, units and sudo find Ruby, at the planned version and from the planned place."""
-    ways = ruby.ways(plan.target.user)
-    wrong = {way: mistake for way, fact in ways.items() if (mistake := _wrong(ask(target, fact), plan))}
+    wrong = {way: mistake for way, found in ways.items() if (mistake := _wrong(found, plan))}
     if wrong:
         raise NoGo(
             "Ruby on the target",
@@ -42,10 +43,14 @@ def check_ruby_is_the_planned_one(target: Host, plan: Plan) -> None:
 
 
 @pytest.mark.release_copied
-def check_application_finds_the_planned_ruby(target: Host, plan: Plan) -> None:
+def check_application_finds_the_planned_ruby(
+    plan: Plan,
+    found: Ruby | None = on_target(
+        lambda plan: ruby.ways(plan.application.user)[f"a login shell of {plan.application.user}"]
+    ),
+) -> None:
     """A login shell of the application's user finds the planned Ruby."""
-    user = plan.application.user
-    wrong = _wrong(ask(target, ruby.ways(user)[f"a login shell of {user}"]), plan)
+    user, wrong = plan.application.user, _wrong(found, plan)
     if wrong:
         raise NoGo(
             f"Ruby in a login shell of {user} on the target", expected=plan.ruby.version, found=wrong, remedy=MEND
@@ -53,9 +58,8 @@ def check_application_finds_the_planned_ruby(target: Host, plan: Plan) -> None:
 
 
 @pytest.mark.ruby_installed
-def check_ruby_loads_its_native_parts(target: Host) -> None:
+def check_ruby_loads_its_native_parts(found: str = on_target(ruby.UNLOADED)) -> None:
     """Ruby loads what it was built with: OpenSSL, zlib and YAML."""
-    found = ask(target, ruby.UNLOADED)
     if found:
         raise NoGo(
             "openssl, zlib and psych of Ruby on the target",
@@ -66,9 +70,9 @@ def check_ruby_loads_its_native_parts(target: Host) -> None:
 
 
 @pytest.mark.ruby_installed
-def check_native_gems_can_be_built(target: Host) -> None:
+def check_native_gems_can_be_built(lacking: list[str] = on_target(ruby.LACKING)) -> None:
     """A compiler and Ruby's own headers are there: gems with native code can be built."""
-    missing = [tool for tool in ask(target, ruby.LACKING) if tool in NATIVE]
+    missing = [tool for tool in lacking if tool in NATIVE]
     if missing:
         raise NoGo(
             "what native gems are built with, on the target",
@@ -79,9 +83,9 @@ def check_native_gems_can_be_built(target: Host) -> None:
 
 
 @pytest.mark.ruby_installed
-def check_rubygems_is_there(target: Host) -> None:
+def check_rubygems_is_there(lacking: list[str] = on_target(ruby.LACKING)) -> None:
     """RubyGems and Bundler run for whoever logs in."""
-    found = [tool for tool in ask(target, ruby.LACKING) if tool not in NATIVE]
+    found = [tool for tool in lacking if tool not in NATIVE]
     if found:
         raise NoGo(
             "RubyGems on the target", expected="gem and bundle run", found=f"failing: {', '.join(found)}", remedy=MEND
@@ -98,10 +102,13 @@ def check_dated_package_is_gone(dated_package: str, target: Host) -> None:
 
 
 @pytest.mark.ruby_installed
-def check_tarball_is_the_planned_one(tarball: Tarball, target: Host) -> None:
+def check_tarball_is_the_planned_one(
+    tarball: Tarball, found: str = on_target(lambda tarball: files.text(str(tarball_mark(tarball))))
+) -> None:
     """The Ruby below the prefix was installed whole, from the tarball whose SHA-256 the plan gives."""
-    mark = str(tarball_mark(tarball))
-    found = ask(target, files.text(mark)).strip()
     must_equal(
-        f"{mark} on the target", expected=tarball.sha256, found=found or "absent: not installed whole", remedy=MEND
+        f"{tarball_mark(tarball)} on the target",
+        expected=tarball.sha256,
+        found=found.strip() or "absent: not installed whole",
+        remedy=MEND,
     )

@@ -4,10 +4,9 @@ import pytest
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 from checks.check_data import AGAIN
-from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import catalogue
-from fixtures.facts.fact import ask
+from fixtures.facts.wanted import in_target_db
 from fixtures.plan import Plan
 from fixtures.run.records import DataCopy, Survey
 from fixtures.run.run import Run
@@ -36,11 +35,10 @@ def check_owners_and_grants_match(both: tuple[Session, Session]) -> None:
         raise NoGo("owners and grants on the target", expected="production's", found=f"\n{differing}", remedy=AGAIN)
 
 
-def check_extensions_match(plan: Plan, run: Run, target_db: Database) -> None:
+def check_extensions_match(plan: Plan, run: Run, found: dict[str, str] = in_target_db(catalogue.EXTENSIONS)) -> None:
     """Every extension of production is installed in its version, or in a later one of a later server."""
     survey = run.records(Survey)
     expected = dict(survey.extensions)
-    found = ask(target_db, catalogue.EXTENSIONS)
     if plan.postgresql.version > int(survey.server_version.split(".")[0]):
         later = [name for name in expected if name in found and is_later(found[name], expected[name])]
         expected |= {name: found[name] for name in later}
@@ -60,9 +58,9 @@ def is_later(version: str, than: str) -> bool:
     return all(-1 not in part for part in numbers) and numbers[0] > numbers[1]
 
 
-def check_statistics_are_there(copied: DataCopy, target_db: Database) -> None:
+def check_statistics_are_there(copied: DataCopy, analysed: list[str] = in_target_db(catalogue.ANALYSED)) -> None:
     """The planner knows the tables: a restored database without statistics is slow on its first morning."""
-    bare = sorted({name for name, t in copied.tables.items() if t.rows} - set(ask(target_db, catalogue.ANALYSED)))
+    bare = sorted({name for name, t in copied.tables.items() if t.rows} - set(analysed))
     if bare:
         raise NoGo(
             "statistics on the target",

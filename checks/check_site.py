@@ -5,14 +5,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from requests import Response
 
 from checks.equality import must_equal
 from fixtures.connect.host import Host
 from fixtures.connect.web import Session, Web
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import files, nginx
-from fixtures.facts.fact import ask
+from fixtures.facts.fact import HostFact, ask
+from fixtures.facts.network import PageAnswer, PageFact, at_target
+from fixtures.facts.wanted import on_target, on_web
 from fixtures.plan import Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.rehearsed, pytest.mark.smoke_tested]
 
 MADE_BY_THE_PACK = ("X-Request-Id", "X-Runtime")
 """Headers that Rails puts on its answers, and nginx does not."""
+GZIP = (("Accept-Encoding", "gzip"),)
 HEADERS = "see proxy_set_header in the site's configuration on the target"
 
 
@@ -64,40 +66,52 @@ def check_page_can_be_browsed(page: str, landing: tuple[Session, str, int], plan
         )
 
 
-def check_every_hostname_is_served(hostname: str, plan: Plan, web: Web, address: str) -> None:
+def check_every_hostname_is_served(
+    hostname: str,
+    plan: Plan,
+    address: str,
+    answer: PageAnswer = on_web(lambda run, plan, hostname: at_target(run, plan.application.health, host=hostname)),
+) -> None:
     """The target answers for every name of the site."""
-    answer = web.get(plan.application.health, address, host=hostname)
     subject = f"the status of {hostname}{plan.application.health} at {address}"
     remedy = f"see server_name in {plan.web.site} on the target"
-    must_equal(subject, expected=200, found=answer.status_code, remedy=remedy)
+    must_equal(subject, expected=200, found=answer.status, remedy=remedy)
 
 
-def check_static_file_is_served_by_nginx(static_path: str, web: Web, address: str) -> None:
+def check_static_file_is_served_by_nginx(
+    static_path: str, address: str, answer: PageAnswer = on_web(lambda run, static_path: at_target(run, static_path))
+) -> None:
     """Static files come from nginx itself, never from the pack."""
-    answer = web.get(static_path, address)
     remedy = "see root and try_files in the site's configuration on the target"
     _came_from_nginx(answer, f"{static_path} at {address}", remedy)
 
 
-def _came_from_nginx(answer: Response, subject: str, remedy: str) -> None:
-    by_pack = ", ".join(name for name in MADE_BY_THE_PACK if name in answer.headers)
-    if answer.status_code != 200 or by_pack:
+def _came_from_nginx(answer: PageAnswer, subject: str, remedy: str) -> None:
+    by_pack = ", ".join(name for name in MADE_BY_THE_PACK if answer.header(name) is not None)
+    if answer.status != 200 or by_pack:
         raise NoGo(
             subject,
             expected="status 200, without a header of the pack",
-            found=f"status {answer.status_code}, {by_pack or 'no such header'}",
+            found=f"status {answer.status}, {by_pack or 'no such header'}",
             remedy=remedy,
         )
 
 
-def check_static_file_equals_the_release(static_path: str, plan: Plan, web: Web, target: Host, address: str) -> None:
+def _file(plan: Plan, static_path: str) -> HostFact[files.Status | None]:
+    return files.status(f"{plan.application.current}/public{static_path}")
+
+
+def check_static_file_equals_the_release(
+    static_path: str,
+    address: str,
+    plain: files.Status | None = on_target(_file),
+    ready: files.Status | None = on_target(lambda plan, static_path: _file(plan, f"{static_path}.gz")),
+    answer: PageAnswer = on_web(lambda run, static_path: at_target(run, static_path, headers=GZIP)),
+) -> None:
     """A static file arrives as the release holds it, compressed beforehand where a .gz lies beside it."""
-    path = f"{plan.application.current}/public{static_path}"
-    ready = ask(target, files.status(f"{path}.gz"))
-    status = ready or ask(target, files.status(path))
-    answer = web.get(static_path, address, headers={"Accept-Encoding": "gzip"})
+    status = ready or plain
     expected = ("gzip" if ready else "", str(status.bytes) if status else "a file of the release")
-    found = (answer.headers.get("Content-Encoding", ""), answer.headers.get("Content-Length", "none"))
+    found = (answer.header("Content-Encoding") or "", answer.header("Content-Length") or "none")
     must_equal(
         f"{static_path} at {address}, asked with Accept-Encoding: gzip (encoding, length)",
         expected=expected,
@@ -108,8 +122,9 @@ def check_static_file_equals_the_release(static_path: str, plan: Plan, web: Web,
 
 def check_cached_page_is_served_by_nginx(cached_page: str, web: Web, address: str) -> None:
     """A page-cached action is served by nginx from its .html file."""
-    web.get(cached_page, address)  # the first request may be the one that fills the cache
-    answer = web.get(cached_page, address)
+    page = PageFact(cached_page, address)
+    ask(web, page)  # the first request may be the one that fills the cache
+    answer = ask(web, page)
     remedy = "see try_files ($uri.html) in the site's configuration, and that the pack may write its page cache"
     _came_from_nginx(answer, f"{cached_page} at {address}", remedy)
 
@@ -148,10 +163,12 @@ def check_headers_reach_the_pack(
     )
 
 
-def check_unknown_page_is_404(plan: Plan, web: Web, target: Host, address: str) -> None:
+def check_unknown_page_is_404(
+    address: str,
+    answer: PageAnswer = on_web(lambda run: at_target(run, "/gonogo-there-is-no-such-page")),
+    own: str = on_target(lambda plan: files.text(f"{plan.application.current}/public/404.html")),
+) -> None:
     """A page that does not exist gives 404 and the application's own page for it."""
-    answer = web.get("/gonogo-there-is-no-such-page", address)
-    own = ask(target, files.text(f"{plan.application.current}/public/404.html"))
     if not own.strip():
         raise CouldNotVerify(
             "public/404.html of the release on the target",
@@ -159,7 +176,7 @@ def check_unknown_page_is_404(plan: Plan, web: Web, target: Host, address: str) 
             found="no such file, or an empty one",
             remedy="copy the release again, or waive this check where the application has no such page",
         )
-    found = (answer.status_code, "the 404 page" if answer.text.strip() == own.strip() else "another page")
+    found = (answer.status, "the 404 page" if answer.text.strip() == own.strip() else "another page")
     must_equal(
         f"a page that does not exist, at {address}",
         expected=(404, "the 404 page"),
@@ -168,9 +185,10 @@ def check_unknown_page_is_404(plan: Plan, web: Web, target: Host, address: str) 
     )
 
 
-def check_login_is_asked_for(plan: Plan, web: Web, address: str) -> None:
+def check_login_is_asked_for(
+    plan: Plan, address: str, answer: PageAnswer = on_web(lambda run, plan: at_target(run, plan.web.pages[0]))
+) -> None:
     """A page behind the login is shown to nobody who is not logged in."""
-    answer = web.get(plan.web.pages[0], address)
     if plan.smoke.signed_in_text in answer.text:
         raise NoGo(
             f"{plan.web.pages[0]} at {address}, not logged in",

@@ -9,7 +9,7 @@ from fixtures.connect.cloud import Cloud
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, machine
-from fixtures.facts.fact import ask
+from fixtures.facts.wanted import on_target
 from fixtures.run import places
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
@@ -17,12 +17,11 @@ from fixtures.run.run import Run
 pytestmark = pytest.mark.ssh_ready
 
 
-def check_host_key_is_the_consoles(run: Run, cloud: Cloud, target: Host) -> None:
+def check_host_key_is_the_consoles(run: Run, cloud: Cloud, own: list[str] = on_target(machine.HOST_KEYS)) -> None:
     """The host key that gonogo trusts stood on the instance's console, and is the host's own."""
     known = run.records(TargetFacts)
     # A console forgets its beginning; what it still shows must be what was recorded when it was new.
     shown = set(cloud.console_host_keys(known.instance_id)) or set(known.host_keys)
-    own = ask(target, machine.HOST_KEYS)
     pinned = known.host_keys[0]
     if pinned not in own or pinned not in shown:
         raise NoGo(
@@ -33,17 +32,18 @@ def check_host_key_is_the_consoles(run: Run, cloud: Cloud, target: Host) -> None
         )
 
 
-def check_target_is_this_runs_host(run: Run, target: Host) -> None:
+def check_target_is_this_runs_host(
+    run: Run, found: str = on_target(files.text(str(places.MARKER))), machine_id: str = on_target(machine.MACHINE_ID)
+) -> None:
     """The host that we are logged in to bears this run's marker, and is not the source."""
     expected = places.marker(run, run.records(TargetFacts))
-    found = ask(target, files.text(str(places.MARKER)))
     must_equal(
         f"{places.MARKER} on the target",
         expected=expected,
         found=found or "nothing",
         remedy="change nothing on it: it belongs to another run. Correct [target] in the plan, or see `gonogo status`",
     )
-    if ask(target, machine.MACHINE_ID) == run.records(Survey).machine_id:
+    if machine_id == run.records(Survey).machine_id:
         raise NoGo(
             "the machine id of the target",
             expected="its own",
@@ -52,9 +52,8 @@ def check_target_is_this_runs_host(run: Run, target: Host) -> None:
         )
 
 
-def check_password_logins_are_off(target: Host) -> None:
+def check_password_logins_are_off(settings: dict[str, str] = on_target(machine.SSHD)) -> None:
     """SSH takes keys only: no password, and no root with one."""
-    settings = ask(target, machine.SSHD)
     found = {
         name: settings.get(name, "?")
         for name in ("passwordauthentication", "kbdinteractiveauthentication", "permitrootlogin")
@@ -73,9 +72,9 @@ def check_password_logins_are_off(target: Host) -> None:
         )
 
 
-def check_time_zone_is_productions(run: Run, target: Host) -> None:
+def check_time_zone_is_productions(run: Run, found: str = on_target(machine.TIME_ZONE)) -> None:
     """The target's time zone is production's."""
-    expected, found = run.records(Survey).time_zone, ask(target, machine.TIME_ZONE)
+    expected = run.records(Survey).time_zone
     must_equal(
         "the target's time zone",
         expected=expected,

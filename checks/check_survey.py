@@ -3,11 +3,9 @@
 import pytest
 
 from checks.equality import in_words, must_equal
-from fixtures.connect.database import Database
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import catalogue, files, machine, release
-from fixtures.facts.fact import ask
+from fixtures.facts import catalogue, files, machine, release, server
+from fixtures.facts.wanted import in_source_db, on_source
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
@@ -17,29 +15,38 @@ pytestmark = pytest.mark.source_surveyed
 AGAIN = "survey anew: begin a new run with `gonogo run --new`"
 
 
-def check_survey_is_of_this_production(run: Run, source: Host, source_db: Database) -> None:
+def check_survey_is_of_this_production(
+    run: Run, machine_id: str = on_source(machine.MACHINE_ID), cluster: str = in_source_db(server.IDENTITY)
+) -> None:
     """The survey was taken on the host and the database server that are in production now."""
     survey = run.records(Survey)
-    found = (ask(source, machine.MACHINE_ID), source_db.identity())
     expected = (survey.machine_id, survey.system_identifier)
-    must_equal("production (machine id, PostgreSQL system identifier)", expected=expected, found=found, remedy=AGAIN)
+    must_equal(
+        "production (machine id, PostgreSQL system identifier)",
+        expected=expected,
+        found=(machine_id, cluster),
+        remedy=AGAIN,
+    )
 
 
-def check_release_is_the_surveyed_one(run: Run, source: Host, plan: Plan) -> None:
+def check_release_is_the_surveyed_one(
+    run: Run, plan: Plan, found: str = on_source(lambda plan: files.real(str(plan.application.current)))
+) -> None:
     """Production still runs the release that was surveyed: nobody deployed since."""
     expected = run.records(Survey).release
-    found = ask(source, files.real(str(plan.application.current)))
     must_equal(f"{plan.application.current} on the source", expected=expected, found=found, remedy=AGAIN)
 
 
-def check_code_and_settings_are_the_surveyed_ones(run: Run, source: Host, plan: Plan) -> None:
+def check_code_and_settings_are_the_surveyed_ones(
+    run: Run, code: str = on_source(release.digest), settings: list[str] = on_source(release.settings)
+) -> None:
     """Production's code is byte for byte what was surveyed, and its environment file names the same settings."""
     survey = run.records(Survey)
     changed = [
         what
         for what, expected, found in (
-            ("the code", survey.release_digest, ask(source, release.digest(plan))),
-            ("the settings", survey.environment, ask(source, release.settings(plan))),
+            ("the code", survey.release_digest, code),
+            ("the settings", survey.environment, settings),
         )
         if expected != found
     ]
@@ -52,9 +59,9 @@ def check_code_and_settings_are_the_surveyed_ones(run: Run, source: Host, plan: 
         )
 
 
-def check_tables_are_the_surveyed_ones(run: Run, source_db: Database) -> None:
+def check_tables_are_the_surveyed_ones(run: Run, tables: list[str] = in_source_db(catalogue.TABLES)) -> None:
     """Production's database still has the tables that were surveyed: nobody migrated since."""
-    expected, found = set(run.records(Survey).tables), set(ask(source_db, catalogue.TABLES))
+    expected, found = set(run.records(Survey).tables), set(tables)
     if found != expected:
         raise NoGo(
             "production's tables",

@@ -1,34 +1,23 @@
 """HTTPS works before DNS sends anyone there: asked by SNI, at the target's own address, while public DNS still names production."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from checks.equality import must_equal
-from fixtures.connect.host import Host
-from fixtures.connect.tls import ShownCertificate, shown
-from fixtures.connect.web import Web
+from fixtures.connect.tls import ShownCertificate
 from fixtures.errors import NoGo
-from fixtures.facts import files, renewal
+from fixtures.facts import files, network, renewal
 from fixtures.facts.certificates import matches
-from fixtures.facts.fact import ask
+from fixtures.facts.network import PageAnswer
+from fixtures.facts.wanted import on_source, on_target, on_web
 from fixtures.plan import Certificate, Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
 COPY = "run `gonogo run --until web_configured`; it copies certificates and keys anew"
-
-Look = Callable[[str, str], ShownCertificate]
-
-
-@pytest.fixture(scope="session")
-def look(web: Web) -> Look:
-    """Asks once which certificate an address shows for a name."""
-    return cache(lambda hostname, address: shown(hostname, address, web.context))
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +27,10 @@ def address(run: Run) -> str:
 
 
 @pytest.mark.web_configured
-def check_certificate_is_accepted(tls_name: str, address: str, look: Look) -> None:
+def check_certificate_is_accepted(
+    tls_name: str, address: str, found: ShownCertificate = on_web(network.certificate_of_target)
+) -> None:
     """A browser accepts what the target shows for the name: its chain is complete, it names the host, it is in time."""
-    found = look(tls_name, address)
     if found.refused is not None:
         raise NoGo(
             f"the certificate for {tls_name} at {address}",
@@ -51,9 +41,11 @@ def check_certificate_is_accepted(tls_name: str, address: str, look: Look) -> No
 
 
 @pytest.mark.web_configured
-def check_certificate_lasts(tls_name: str, address: str, look: Look, plan: Plan) -> None:
+def check_certificate_lasts(
+    tls_name: str, address: str, plan: Plan, found: ShownCertificate = on_web(network.certificate_of_target)
+) -> None:
     """The certificate is good for as many more days as the plan asks."""
-    ends = look(tls_name, address).certificate.not_valid_after_utc
+    ends = found.certificate.not_valid_after_utc
     if ends < datetime.now(UTC) + timedelta(days=plan.web.certificate_days):
         raise NoGo(
             f"the certificate for {tls_name} at {address}",
@@ -64,9 +56,9 @@ def check_certificate_lasts(tls_name: str, address: str, look: Look, plan: Plan)
 
 
 @pytest.mark.web_configured
-def check_certificate_and_key_match(certificate: Certificate, target: Host) -> None:
+def check_certificate_and_key_match(certificate: Certificate, matching: bool = on_target(matches)) -> None:
     """The private key on the target belongs to the certificate beside it."""
-    if not ask(target, matches(certificate)):
+    if not matching:
         raise NoGo(
             f"{certificate.key} on the target",
             expected=f"the key of {certificate.certificate}",
@@ -76,9 +68,11 @@ def check_certificate_and_key_match(certificate: Certificate, target: Host) -> N
 
 
 @pytest.mark.web_configured
-def check_key_is_private(certificate: Certificate, target: Host) -> None:
+def check_key_is_private(
+    certificate: Certificate,
+    key: files.Status | None = on_target(lambda certificate: files.status(str(certificate.key))),
+) -> None:
     """Nobody but its owner and group may read the private key, and nobody but root may change it."""
-    key = ask(target, files.status(str(certificate.key)))
     if key is None or int(key.mode, 8) & 0o027 or key.owner != "root":
         raise NoGo(
             f"{certificate.key} on the target (mode, owner)",
@@ -89,28 +83,35 @@ def check_key_is_private(certificate: Certificate, target: Host) -> None:
 
 
 @pytest.mark.web_configured
-def check_certificate_will_be_renewed(copied_certificate: Certificate, source: Host, target: Host) -> None:
+def check_certificate_will_be_renewed(
+    copied_certificate: Certificate,
+    expected: list[str] = on_source(lambda copied_certificate: renewal.renewal(copied_certificate)),
+    found: list[str] = on_target(renewal.PRESENT),
+) -> None:
     """What renews the certificate on production renews it on the target too."""
-    found = ask(source, renewal.renewal(copied_certificate))
-    there = ask(target, renewal.PRESENT)
-    missing = [part for part in found if part not in there]
+    missing = [part for part in expected if part not in found]
     if missing:
         raise NoGo(
             f"the renewal of {copied_certificate.certificate} on the target",
-            expected=f"as on production: {', '.join(found)}",
+            expected=f"as on production: {', '.join(expected)}",
             found=f"without {', '.join(missing)}",
             remedy="install it (web.packages) and copy its files (application.also_copy); or waive this check, saying who renews it and when",
         )
 
 
 @pytest.mark.rehearsed
-def check_certificate_is_the_one_users_know(tls_name: str, address: str, look: Look, plan: Plan) -> None:
+def check_certificate_is_the_one_users_know(
+    tls_name: str,
+    address: str,
+    plan: Plan,
+    shown: ShownCertificate = on_web(network.certificate_of_target),
+    on_production: dict[str, ShownCertificate] = on_web(network.certificate_of_source),
+) -> None:
     """The target shows for the name the certificate that production shows, or the one that the plan supplies."""
-    found = look(tls_name, address).certificate
+    found = shown.certificate
     supplied = [plan.resolve(item.supplied_certificate) for item in plan.web.certificates if item.supplied_certificate]
     expected = [x509.load_pem_x509_certificate(path.read_bytes()) for path in supplied]
-    if len(supplied) < len(plan.web.certificates):
-        expected.append(look(tls_name, str(plan.source.public_address)).certificate)
+    expected += [known.certificate for known in on_production.values()]
     if found not in expected:
         raise NoGo(
             f"the certificate for {tls_name} at {address}",
@@ -121,23 +122,27 @@ def check_certificate_is_the_one_users_know(tls_name: str, address: str, look: L
 
 
 @pytest.mark.rehearsed
-def check_plain_http_answers_as_on_production(tls_name: str, address: str, plan: Plan, web: Web) -> None:
+def check_plain_http_answers_as_on_production(
+    tls_name: str,
+    address: str,
+    plan: Plan,
+    there: PageAnswer = on_web(lambda plan, tls_name: network.at_source(plan, _plain(plan, tls_name), redirects=False)),
+    here: PageAnswer = on_web(
+        lambda run, plan, tls_name: network.at_target(run, _plain(plan, tls_name), redirects=False)
+    ),
+) -> None:
     """Whoever comes by plain HTTP is sent on to HTTPS where production does so, and answered as there."""
-    expected, found = (
-        _answer(web, f"http://{tls_name}{plan.smoke.login_page}", where)
-        for where in (str(plan.source.public_address), address)
-    )
+    expected, found = ((answer.status, answer.header("Location") or "") for answer in (there, here))
     must_equal(
-        f"http://{tls_name}{plan.smoke.login_page} at {address} (status, location), as on production",
+        f"{_plain(plan, tls_name)} at {address} (status, location), as on production",
         expected=expected,
         found=found,
         remedy=f"see the servers on port 80 in {plan.web.site} on the target",
     )
 
 
-def _answer(web: Web, url: str, address: str) -> tuple[int, str]:
-    answer = web.get(url, address, redirects=False)
-    return answer.status_code, answer.headers.get("Location", "")
+def _plain(plan: Plan, tls_name: str) -> str:
+    return f"http://{tls_name}{plan.smoke.login_page}"
 
 
 def _described(certificate: x509.Certificate) -> str:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from fixtures.connect.nameservers import Dns
+from fixtures.connect.nameservers import DnsAnswer
 from fixtures.errors import NoGo
+from fixtures.facts import network
+from fixtures.facts.wanted import in_dns
 from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.run.records import DnsBefore
 from fixtures.run.run import Run
@@ -14,18 +16,23 @@ LONGEST = 300
 """Seconds: the article's own limit."""
 
 
-def check_ttl_is_low(record: DnsRecord, name_server: NameServer, plan: Plan, dns: Dns) -> None:
+def check_ttl_is_low(
+    record: DnsRecord, name_server: NameServer, plan: Plan, answer: DnsAnswer = in_dns(network.of_record)
+) -> None:
     """Every authoritative server serves every record with a TTL of 300 seconds at most."""
-    _low(record, name_server, plan, dns, LONGEST, str(LONGEST))
+    _low(record, name_server, plan, answer, LONGEST, str(LONGEST))
 
 
-def check_ttl_is_the_plans(record: DnsRecord, name_server: NameServer, plan: Plan, dns: Dns) -> None:
+def check_ttl_is_the_plans(
+    record: DnsRecord, name_server: NameServer, plan: Plan, answer: DnsAnswer = in_dns(network.of_record)
+) -> None:
     """Every authoritative server serves every record with the plan's TTL, or a shorter one."""
-    _low(record, name_server, plan, dns, plan.dns.ttl, f"{plan.dns.ttl} (dns.ttl)")
+    _low(record, name_server, plan, answer, plan.dns.ttl, f"{plan.dns.ttl} (dns.ttl)")
 
 
-def _low(record: DnsRecord, name_server: NameServer, plan: Plan, dns: Dns, limit: int, shown_limit: str) -> None:
-    answer = dns.ask(name_server, record.name, record.type)
+def _low(
+    record: DnsRecord, name_server: NameServer, plan: Plan, answer: DnsAnswer, limit: int, shown_limit: str
+) -> None:
     if answer.ttl is None or answer.ttl > limit:
         raise NoGo(
             f"DNS TTL is {answer.ttl}, must be <= {shown_limit}: {record} on {name_server.name}",
@@ -35,9 +42,10 @@ def _low(record: DnsRecord, name_server: NameServer, plan: Plan, dns: Dns, limit
         )
 
 
-def check_answer_is_authoritative(record: DnsRecord, name_server: NameServer, dns: Dns) -> None:
+def check_answer_is_authoritative(
+    record: DnsRecord, name_server: NameServer, answer: DnsAnswer = in_dns(network.of_record)
+) -> None:
     """Every name server of the plan speaks for the zone itself: a cache's TTL would prove nothing."""
-    answer = dns.ask(name_server, record.name, record.type)
     if not answer.authoritative:
         raise NoGo(
             f"{record} on {name_server.name}",
@@ -47,11 +55,15 @@ def check_answer_is_authoritative(record: DnsRecord, name_server: NameServer, dn
         )
 
 
-def check_no_other_family_is_forgotten(record: DnsRecord, name_server: NameServer, plan: Plan, dns: Dns) -> None:
+def check_no_other_family_is_forgotten(
+    record: DnsRecord,
+    name_server: NameServer,
+    answers: dict[str, DnsAnswer] = in_dns(
+        lambda name_server, record, plan: network.other_family(name_server, record.name, plan)
+    ),
+) -> None:
     """No name that moves has an address of the other family that stays behind."""
-    moved = {other.type for other in plan.dns.records if other.name.rstrip(".") == record.name.rstrip(".")}
-    left = {kind: dns.ask(name_server, record.name, kind).values for kind in {"A", "AAAA"} - moved}
-    forgotten = [f"{kind} {', '.join(values)}" for kind, values in left.items() if values]
+    forgotten = [f"{kind} {', '.join(answer.values)}" for kind, answer in answers.items() if answer.values]
     if forgotten:
         raise NoGo(
             f"{record.name} on {name_server.name}",

@@ -2,11 +2,10 @@
 
 import pytest
 
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import mounts
-from fixtures.facts.fact import ask
-from fixtures.facts.volume import mounted, used
+from fixtures.facts.volume import FileSystem, mounted, used
+from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan
 from fixtures.run.places import data_disk, filesystem_uuid
 from fixtures.run.records import TargetFacts
@@ -15,10 +14,11 @@ from fixtures.run.run import Run
 pytestmark = pytest.mark.data_mounted
 
 
-def check_data_mount_is_the_volume(target: Host, plan: Plan, run: Run) -> None:
+def check_data_mount_is_the_volume(
+    plan: Plan, run: Run, found: FileSystem | None = on_target(lambda plan: mounted(str(plan.target.volume.mount)))
+) -> None:
     """The data mount is a mount of the data volume's file system, not a directory on the root disk."""
     volume, disk = plan.target.volume, data_disk(run.records(TargetFacts))
-    found = ask(target, mounted(str(volume.mount)))
     most = (volume.size_gib + (volume.kind == "instance-store")) * 2**30
     if found is None or found[:2] != (volume.filesystem, filesystem_uuid(disk)) or found.bytes > most:
         raise NoGo(
@@ -29,10 +29,10 @@ def check_data_mount_is_the_volume(target: Host, plan: Plan, run: Run) -> None:
         )
 
 
-def check_fstab_mounts_it_at_boot(target: Host, plan: Plan, run: Run) -> None:
+def check_fstab_mounts_it_at_boot(plan: Plan, run: Run, fstab: list[mounts.Mount] = on_target(mounts.FSTAB)) -> None:
     """Fstab mounts the data volume's file system by UUID, and the host boots without it (nofail)."""
     mount, uuid = str(plan.target.volume.mount), filesystem_uuid(data_disk(run.records(TargetFacts)))
-    found = [line for line in ask(target, mounts.FSTAB) if line.target == mount]
+    found = [line for line in fstab if line.target == mount]
     good = len(found) == 1 and found[0].source == f"UUID={uuid}" and "nofail" in found[0].options
     if not good:
         raise NoGo(
@@ -43,10 +43,11 @@ def check_fstab_mounts_it_at_boot(target: Host, plan: Plan, run: Run) -> None:
         )
 
 
-def check_data_mount_has_room(target: Host, plan: Plan) -> None:
+def check_data_mount_has_room(
+    plan: Plan, percent: tuple[int, int] = on_target(lambda plan: used(str(plan.target.volume.mount)))
+) -> None:
     """The data mount has space and inodes left: at least a tenth."""
-    mount = str(plan.target.volume.mount)
-    space, inodes = ask(target, used(mount))
+    mount, (space, inodes) = plan.target.volume.mount, percent
     if max(space, inodes) > 90:
         raise NoGo(
             f"{mount} on the target",

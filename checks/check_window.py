@@ -2,8 +2,10 @@
 
 import pytest
 
-from fixtures.connect.nameservers import Dns
+from fixtures.connect.nameservers import DnsAnswer
 from fixtures.errors import NoGo
+from fixtures.facts import network
+from fixtures.facts.wanted import in_dns
 from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.policy import window
 from fixtures.policy.dnsclock import clock_file, load_clock, place
@@ -39,9 +41,13 @@ def check_old_ttl_has_run_out(record: DnsRecord, name_server: NameServer, plan: 
         )
 
 
-def check_resolver_forgot_the_old_ttl(record: DnsRecord, resolver: NameServer, plan: Plan, dns: Dns) -> None:
+def check_resolver_forgot_the_old_ttl(
+    record: DnsRecord,
+    resolver: NameServer,
+    plan: Plan,
+    answer: DnsAnswer = in_dns(lambda record, resolver: network.of_record(record, resolver)),
+) -> None:
     """No caching resolver still holds a record for longer than the short TTL."""
-    answer = dns.ask(resolver, record.name, record.type)
     if answer.ttl is None:
         raise NoGo(
             f"{record} in the cache of {resolver.name}",

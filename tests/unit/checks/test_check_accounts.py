@@ -5,8 +5,8 @@ from paramiko import PKey
 
 from checks import check_accounts
 from fixtures.errors import NoGo
+from fixtures.facts.accounts import read_authorized_keys
 from steps.provision.key_pair import write_new_key
-from tests.unit.answers import Answers
 from tests.unit.example import PLAN
 
 
@@ -16,7 +16,7 @@ def test_a_strangers_key_is_found_and_ours_is_not(tmp_path):
     target = PLAN.target.model_copy(update={"key_file": path})
     plan = PLAN.model_copy(update={"target": target})
     ours = f"/home/admin/.ssh/authorized_keys\tssh-ed25519 {PKey.from_path(path).get_base64()} me\n"
-    check_accounts.check_no_stranger_is_let_in(Answers(ours), plan)
+    check_accounts.check_no_stranger_is_let_in(plan, read_authorized_keys(ours))
     foreign = "/root/.ssh/authorized_keys2\tssh-rsa AAAAforeign vendor\n/x\tgibberish\n"
     with pytest.raises(NoGo, match=r"others in /root/\.ssh/authorized_keys2, /x"):
-        check_accounts.check_no_stranger_is_let_in(Answers(ours + foreign), plan)
+        check_accounts.check_no_stranger_is_let_in(plan, read_authorized_keys(ours + foreign))
