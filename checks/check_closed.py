@@ -10,7 +10,7 @@ from fixtures import wording
 from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import catalogue, files, server, units
-from fixtures.facts.network import PageAnswer, at_source
+from fixtures.facts.network import PageAnswer, PageFact, at_source
 from fixtures.facts.pack import PortAnswer, health
 from fixtures.facts.roles import logins
 from fixtures.facts.wanted import in_source_db, on_source, on_web
@@ -27,14 +27,14 @@ WATCHED_SECONDS = 1.0
 """How long production is watched for writes."""
 
 
+def _pages(plan: Plan, hostname: str) -> dict[str, PageFact]:
+    return {path: at_source(plan, path, host=hostname) for path in (plan.web.pages[0], plan.smoke.login_page)}
+
+
 def check_users_see_the_maintenance_page(
     hostname: str,
     plan: Plan,
-    answers: dict[str, PageAnswer] = on_web(
-        lambda plan, hostname: {
-            path: at_source(plan, path, host=hostname) for path in (plan.web.pages[0], plan.smoke.login_page)
-        }
-    ),
+    answers: dict[str, PageAnswer] = on_web(lambda plan, hostname: _pages(plan, hostname)),
 ) -> None:
     """Users of production get 503 and the maintenance page, whatever they ask for."""
     for path, answer in answers.items():
