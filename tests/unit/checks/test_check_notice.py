@@ -1,12 +1,12 @@
 """Notices are found where users look, and in time: the checks, each seen red."""
 
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
 from checks import check_notice
 from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts.network import PageAnswer
 from fixtures.policy import notices
 from fixtures.run.evidence import now
 from fixtures.run.records import Delivery, Notices
@@ -20,13 +20,13 @@ def test_the_page_is_looked_at_where_users_look(page_plan):
     (channel,) = page_plan.notice.channels
     text = notices.render(page_plan, "users")
 
-    def web(status, body):
-        return SimpleNamespace(hostname="h", get=lambda path, address: SimpleNamespace(status_code=status, text=body))
+    def page(status, body):
+        return PageAnswer("http://h/", status, (), body)
 
-    check_notice.check_users_see_the_page(channel, page_plan, web(200, notices.snippet(text)))
+    check_notice.check_users_see_the_page(channel, page_plan, page(200, notices.snippet(text)))
     for status, body in ((404, notices.snippet(text)), (200, "<p>an old notice</p>"), (503, "")):
         with pytest.raises(NoGo, match=f"status {status}"):
-            check_notice.check_users_see_the_page(channel, page_plan, web(status, body))
+            check_notice.check_users_see_the_page(channel, page_plan, page(status, body))
 
 
 @pytest.mark.parametrize(("lead", "good"), [("P1D", True), ("P4D", False), ("PT0S", True)])
