@@ -4,41 +4,22 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import egress, files, units
+from fixtures.facts.egress import Attempts, way
 from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan
 from fixtures.run.places import EGRESS_TABLE, EGRESS_UNIT, QUARANTINED, drop_in, held
-from fixtures.scripts import script, text
 
 pytestmark = pytest.mark.target_quarantined
 
 MEND = "stop the application on the target at once, then run `gonogo run --until target_quarantined`"
-MAIL_PORTS = (25, 465, 587)
 
 
-@pytest.fixture(scope="session")
-def attempts(target: Host, plan: Plan) -> dict[tuple[str, int], str]:
-    """(host, port) -> what became of a connection that the application's user tried, every one of them at once."""
-    pairs = [(own, port) for own in plan.source.addresses for port in (*MAIL_PORTS, plan.postgresql.port, 80)]
-    pairs += [
-        (str(rule.source.network_address), rule.port)
-        for rule in plan.rehearsal.egress
-        if rule.source.prefixlen == rule.source.max_prefixlen
-    ]
-    words = [word for host, port in pairs for word in (host, str(port))]
-    application = plan.application
-    argv = [*script(__file__, "connect_as_application.sh"), application.user, str(application.environment_file)]
-    argv += [text(__file__, "connect.pl"), *words]
-    lines = [line.split() for line in target.check(argv).splitlines()]
-    return {(host, int(port)): outcome for host, port, outcome in lines}
-
-
-@pytest.mark.parametrize("port", MAIL_PORTS)
-def check_mail_cannot_leave(port: int, attempts: dict[tuple[str, int], str], plan: Plan) -> None:
+@pytest.mark.parametrize("port", egress.MAIL_PORTS)
+def check_mail_cannot_leave(port: int, plan: Plan, attempts: Attempts = on_target(egress.attempts)) -> None:
     """No mail leaves the target: a connection to a mail port is refused on the target itself."""
-    found = {own: attempts[own, port] for own in plan.source.addresses}
+    found = {own: attempts[way(own, port)] for own in plan.source.addresses}
     if set(found.values()) != {"filtered"}:
         raise NoGo(
             f"a connection from the target to port {port}",
@@ -48,38 +29,38 @@ def check_mail_cannot_leave(port: int, attempts: dict[tuple[str, int], str], pla
         )
 
 
-def check_production_cannot_be_reached(attempts: dict[tuple[str, int], str], plan: Plan) -> None:
+def check_production_cannot_be_reached(plan: Plan, attempts: Attempts = on_target(egress.attempts)) -> None:
     """The target cannot reach production: neither its database nor its web server."""
-    ways = [(own, port) for own in plan.source.addresses for port in (plan.postgresql.port, 80)]
-    found = {way: attempts[way] for way in ways if attempts[way] != "filtered"}
+    ways = [way(own, port) for own in plan.source.addresses for port in (plan.postgresql.port, 80)]
+    found = {one: attempts[one] for one in ways if attempts[one] != "filtered"}
     if found:
         raise NoGo(
             "connections from the target to production",
             expected="refused by the target's own filter",
-            found=", ".join(f"{own} port {port}: {outcome}" for (own, port), outcome in found.items()),
+            found=", ".join(f"{one}: {outcome}" for one, outcome in found.items()),
             remedy=MEND,
         )
 
 
-def check_other_systems_cannot_be_reached(attempts: dict[tuple[str, int], str], plan: Plan) -> None:
+def check_other_systems_cannot_be_reached(plan: Plan, attempts: Attempts = on_target(egress.attempts)) -> None:
     """The systems that the application's settings name cannot be reached, but for those the plan lists."""
-    listed = {(str(rule.source.network_address), rule.port) for rule in plan.rehearsal.egress}
-    reached = {pair: outcome for pair, outcome in attempts.items() if pair not in listed and outcome != "filtered"}
+    listed = {way(rule.source.network_address, rule.port) for rule in plan.rehearsal.egress}
+    reached = {one: outcome for one, outcome in attempts.items() if one not in listed and outcome != "filtered"}
     if reached:
         raise NoGo(
             "connections from the target as the application's user",
             expected="refused by the target's own filter",
-            found=", ".join(f"{host} port {port}: {outcome}" for (host, port), outcome in sorted(reached.items())),
+            found=", ".join(f"{one}: {outcome}" for one, outcome in sorted(reached.items())),
             remedy=f"{MEND}; list what is harmless in rehearsal.egress",
         )
 
 
-def check_listed_egress_is_open(attempts: dict[tuple[str, int], str], plan: Plan) -> None:
+def check_listed_egress_is_open(plan: Plan, attempts: Attempts = on_target(egress.attempts)) -> None:
     """What the plan lists for the rehearsal can be reached."""
     closed = [
         f"{rule.source} port {rule.port} ({rule.purpose})"
         for rule in plan.rehearsal.egress
-        if attempts.get((str(rule.source.network_address), rule.port)) == "filtered"
+        if attempts.get(way(rule.source.network_address, rule.port)) == "filtered"
     ]
     if closed:
         raise NoGo(

@@ -130,13 +130,16 @@ def check_cached_page_is_served_by_nginx(cached_page: str, web: Web, address: st
 
 
 def check_headers_reach_the_pack(
-    landing: tuple[Session, str, int], plan: Plan, web: Web, target: Host, address: str
+    landing: tuple[Session, str, int],
+    plan: Plan,
+    web: Web,
+    address: str,
+    tree: nginx.Directive | None = on_target(nginx.CONFIGURATION),
 ) -> None:
     """The pack sees the host name of the request, and the user's own address."""
     own = str(plan.operator.address)
     if plan.web.headers_page is None:
         names = ("Host", "X-Real-IP", "X-Forwarded-For")
-        tree = nginx.load(target)
         server = nginx.server_of(tree, web.hostname) if tree else None
         passed_on = {one.args[0] for one in server.deep("proxy_set_header") if one.args} if server else set()
         passed_on |= (

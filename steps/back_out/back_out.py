@@ -39,7 +39,7 @@ from steps.night import cutover
 from steps.night.dns import restore
 from steps.night.notices import withdraw
 from steps.provision import firewall
-from steps.rehearse.application import start_pack, stop_pack, stop_pack_if_there
+from steps.rehearse.application import await_site, start_pack, stop_pack, stop_pack_if_there
 from steps.tools import fence
 from steps.tools.units import run_unit
 
@@ -124,6 +124,7 @@ def _open_production(connections: Connections) -> None:
     ):
         source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(path), str(kept)])
     run.journal(journal.SourceReopened())
+    await_site(plan, str(plan.source.public_address), connections.web)
 
 
 # --- the target ---------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def finish_build(plan: Plan, run: Run, target: Host, target_db: Database) -> Non
     if ask(target, updates.PENDING):
         run_unit(target, run, "finish_build-upgrade", _UPGRADE, 1800)
     listed = run.records(Survey).facts
-    found = likeness.of_target(target, target_db, likeness.Subject.of(plan), listed)
+    found = likeness.answers(likeness.read(target, target_db, likeness.Subject.of(plan)), listed)
     wanted = to_carry(plan, listed, found)
     log.info("carrying over: %s", ", ".join(wanted) or "nothing")
     if "os.locale" in wanted:

@@ -1,13 +1,20 @@
 """The application on the target: started, tried, stopped, started again."""
 
+import time
+from contextlib import suppress
+
 from fixtures.connect.host import Host
 from fixtures.connect.web import Web
+from fixtures.errors import CouldNotVerify
 from fixtures.facts import parity
 from fixtures.plan import Plan
 from fixtures.run.records import DataCopy, RehearsalReady, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
 from steps.rehearse import sampling
 from steps.step import step
+
+_NOT_YET = (502, 503, 504)
+"""What a proxy answers while nobody behind it does."""
 
 
 @step(
@@ -24,9 +31,10 @@ from steps.step import step
     gives=["application_running"],
     harmless=True,
 )
-def start_application(plan: Plan, target: Host) -> None:
+def start_application(plan: Plan, run: Run, target: Host, web: Web) -> None:
     """Start the pack and nginx; workers and cron stay held."""
     start_pack(target, plan)
+    await_site(plan, run.records(TargetFacts).public_address, web)
 
 
 @step(needs=["application_running", "pages_sampled"], gives=["rehearsed"])
@@ -50,9 +58,10 @@ def stop_target_application(plan: Plan, target: Host) -> None:
     needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "target_quarantined"],
     gives=["smoke_tested"],
 )
-def start_application_again(plan: Plan, target: Host) -> None:
+def start_application_again(plan: Plan, run: Run, target: Host, web: Web) -> None:
     """Start the pack on closed production's data; workers and cron stay held until the target opens."""
     start_pack(target, plan)
+    await_site(plan, run.records(TargetFacts).public_address, web)
 
 
 def start_pack(host: Host, plan: Plan) -> None:
@@ -61,6 +70,20 @@ def start_pack(host: Host, plan: Plan) -> None:
     host.check(["sh", "-c", 'systemctl reset-failed -- "$@" 2>/dev/null || true', "reset", *units])
     host.check(["systemctl", "enable", "--quiet", "--", *units, "nginx.service"])
     host.check(["systemctl", "start", "--", *units, "nginx.service"], timeout=180)
+
+
+def await_site(plan: Plan, address: str, web: Web) -> None:
+    """Wait until nginx passes requests on again, for a minute at most; what it then says is for the gate to judge.
+
+    Servers load an application for a while after systemd calls them started, and nginx asks a server that was away again
+    only after its `fail_timeout`, ten seconds where nobody says otherwise.
+    """
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(CouldNotVerify):
+            if web.get(plan.application.health, address).status_code not in _NOT_YET:
+                return
+        time.sleep(0.5)
 
 
 def stop_pack_if_there(target: Host, plan: Plan) -> bool:
