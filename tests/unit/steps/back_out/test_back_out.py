@@ -88,7 +88,10 @@ def test_production_is_opened_once_it_is_proven_whoever_holds_its_lock(
     production = _Production(machine)
     database = SimpleNamespace(identity=lambda: cluster)
     monkeypatch.setattr(fence, "unfence", lambda *_: production.check([]))
-    connections: Any = SimpleNamespace(plan=plan, run=run, open_source=production, open_source_db=database)
+    connections: Any = SimpleNamespace(
+        plan=plan, run=run, open_source=production, open_source_db=database,
+        web=SimpleNamespace(get=lambda *_: SimpleNamespace(status_code=200)),
+    )  # fmt: skip
     if named:
         with pytest.raises(Refused, match=named):
             back_out.back_out(connections, lambda *_: True)
