@@ -1,6 +1,6 @@
 """HTTPS works before DNS sends anyone there: asked by SNI, at the target's own address, while public DNS still names production."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
@@ -14,6 +14,7 @@ from fixtures.facts.certificates import matches
 from fixtures.facts.network import PageAnswer
 from fixtures.facts.wanted import on_source, on_target, on_web
 from fixtures.plan import Certificate, Plan
+from fixtures.run.evidence import now
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 
@@ -46,7 +47,7 @@ def check_certificate_lasts(
 ) -> None:
     """The certificate is good for as many more days as the plan asks."""
     ends = found.certificate.not_valid_after_utc
-    if ends < datetime.now(UTC) + timedelta(days=plan.web.certificate_days):
+    if ends < now() + timedelta(days=plan.web.certificate_days):
         raise NoGo(
             f"the certificate for {tls_name} at {address}",
             expected=f"good for {plan.web.certificate_days} more days",

@@ -22,6 +22,7 @@ from steps.cli.clear_errors import clear_errors
 from steps.cli.discover import discover
 from steps.cli.hosts import hosts
 from steps.cli.lab import lab
+from steps.cli.replay import replay
 from steps.cli.run import RUNS, PlanFile, after_closing
 from steps.engine import guards
 from steps.engine.executor import ended, finished_steps, minutes_left
@@ -34,6 +35,7 @@ app.command()(cli_run.run)
 app.command()(cli_run.rehearse)
 app.command("back-out")(cli_run.back_out)
 app.command("checklist")(cli_checklist.checklist)
+app.command()(replay)
 app.add_typer(hosts, name="hosts")
 app.add_typer(lab, name="lab")
 

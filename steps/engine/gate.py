@@ -24,9 +24,13 @@ CATALOGUE = "catalogue.json"
 
 
 class Gates:
-    """The gates of one run: the catalogue of what is expected, and a number for each gate."""
+    """The gates of one run: the catalogue of what is expected, and a number for each gate.
 
-    def __init__(self, plan: Plan, run: Run) -> None:
+    With the readings of an earlier gate (`replay`) those are judged instead of hosts.
+    """
+
+    def __init__(self, plan: Plan, run: Run, replay: Path | None = None) -> None:
+        self.replay = replay
         self.plan = plan
         self.run = run
         self.catalogue: dict[str, Check] = {}
@@ -49,7 +53,7 @@ class Gates:
         nonce = secrets.token_hex(8)
         if self._suite is not None:
             self._suite.close()
-        self._suite = suite = Suite(self.plan, self.run, receipt, nonce, log)
+        self._suite = suite = Suite(self.plan, self.run, receipt, nonce, log, self.replay)
         ended = suite.collected()
         found = read_receipt(receipt, nonce)
         if found is None:
@@ -102,7 +106,9 @@ class Gates:
         started = now()
         together = list(dict.fromkeys(state for _, states in gates for state in states))
         suite = self._suite if self._suite and self._suite.current else self._collect()
-        ended = suite.gate(GateRequest(together, receipt_path, nonce, junit, junit.with_suffix(".log")))
+        ended = suite.gate(
+            GateRequest(together, receipt_path, nonce, junit, junit.with_suffix(".log"), junit.with_suffix(".readings"))
+        )
         receipt = read_receipt(receipt_path, nonce)
         receipt_path.unlink(missing_ok=True)
         if not junit.exists():

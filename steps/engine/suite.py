@@ -37,12 +37,18 @@ _SERVER.set_forkserver_preload(
 class Suite:
     """`checks/` as one process has collected it."""
 
-    def __init__(self, plan: Plan, run: Run, receipt: Path, nonce: str, output: Path) -> None:
-        """Begin to collect; the receipt is to name every check, and `output` is what pytest prints."""
+    def __init__(
+        self, plan: Plan, run: Run, receipt: Path, nonce: str, output: Path, replay: Path | None = None
+    ) -> None:
+        """Begin to collect; the receipt is to name every check, and `output` is what pytest prints.
+
+        With the readings of an earlier gate (`replay`) those are judged, and nobody is asked.
+        """
         # capture=sys: what a gate prints goes where its file descriptors lead, and those change at the fork.
         arguments = [
             str(CHECKS), "-q", "--capture=sys", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
             f"--plan={plan.path}", f"--run={run.directory}", f"--receipt={receipt}", f"--nonce={nonce}",
+            *([f"--replay={replay}"] if replay else []),
         ]  # fmt: skip
         self._digest = _digest()
         self._answers, theirs = _SERVER.Pipe()
