@@ -98,7 +98,7 @@ def _login(production: str, port: int, key: Path, host_key: str, jump: str, jump
         over = Jump(address=jump_address, user=jump_user, key_file=key, host_key=jump_key) if jump else None
         password = Secret(env=sudo) if sudo else None
         return Login(address=address, port=port, user=user, key_file=key, host_key=host_key or None, jump=over,
-                     sudo_password=password)  # fmt: skip
+                     sudo_password=password, commands=2)  # fmt: skip
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = re.sub(r"_", "-", ".".join(str(part) for part in first["loc"]))
