@@ -51,7 +51,7 @@ class Sshd:
         return Login.model_validate({**values, **changes})
 
     def jump(self, **changes: object) -> Jump:
-        return Jump.model_validate({**self.login().model_dump(exclude={"sudo_password", "jump"}), **changes})
+        return Jump.model_validate({**self.login().model_dump(exclude={"sudo_password", "jump", "commands"}), **changes})
 
 
 @contextmanager

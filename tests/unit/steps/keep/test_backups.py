@@ -6,7 +6,9 @@ import pytest
 
 from checks import check_backups
 from fixtures.errors import NoGo, Refused
+from fixtures.facts import backups as facts
 from fixtures.facts.backups import Store
+from fixtures.facts.fact import ask
 from steps.keep import backups
 from tests.unit import buckets
 from tests.unit.example import PLAN
@@ -22,11 +24,11 @@ plan = buckets.plan
 def test_a_bucket_is_made_ready_twice(plan, cloud):
     for _ in range(2):
         backups.ready_bucket(plan, cloud)
-    store = Store(cloud, plan)
-    check_backups.check_bucket_is_ours(store, plan)
-    check_backups.check_bucket_is_closed_to_the_public(store)
-    check_backups.check_bucket_encrypts(store, plan)
-    check_backups.check_bucket_forgets_old_backups(store, plan)
+    there = ask(cloud, facts.exists(plan))
+    check_backups.check_bucket_is_ours(plan, there, ask(cloud, facts.tags(plan)))
+    check_backups.check_bucket_is_closed_to_the_public(plan, there, ask(cloud, facts.public_access_blocks(plan)))
+    check_backups.check_bucket_encrypts(plan, there, ask(cloud, facts.encryption(plan)))
+    check_backups.check_bucket_forgets_old_backups(plan, there, ask(cloud, facts.lifecycle(plan)))
 
 
 def test_a_bucket_of_somebody_else_is_refused_and_left_alone(plan, cloud):
@@ -36,9 +38,9 @@ def test_a_bucket_of_somebody_else_is_refused_and_left_alone(plan, cloud):
     with pytest.raises(Refused, match="somebody else's"):
         backups.ready_bucket(plan, cloud)
     assert store.tags() == {}
-    assert store.lifecycle() == []
+    assert ask(cloud, facts.lifecycle(plan)) == []
     with pytest.raises(NoGo, match="gonogo:plan"):
-        check_backups.check_bucket_is_ours(store, plan)
+        check_backups.check_bucket_is_ours(plan, True, ask(cloud, facts.tags(plan)))
 
 
 def test_an_empty_untagged_bucket_is_taken_up(plan, cloud):
