@@ -5,18 +5,16 @@ from pathlib import PurePosixPath
 import pytest
 
 from checks.equality import must_be_none, must_equal
-from fixtures.connect.cloud import Cloud
-from fixtures.connect.connections import Connections
-from fixtures.connect.database import Database
 from fixtures.connect.nameservers import DnsAnswer
-from fixtures.connect.web import Web
 from fixtures.errors import NoGo
-from fixtures.facts import catalogue, files, network, units
-from fixtures.facts.fact import ask
-from fixtures.facts.network import PageAnswer, at_source
+from fixtures.facts import catalogue, files, network, security_group, units
+from fixtures.facts.fact import CloudFact
+from fixtures.facts.instance import Described, InstanceFact, described
+from fixtures.facts.logins import with_own_password
+from fixtures.facts.network import Browsed, PageAnswer, at_source, browsed_at_source
 from fixtures.facts.roles import logins
-from fixtures.facts.security_group import security_group
-from fixtures.facts.wanted import in_dns, in_source_db, on_source, on_web
+from fixtures.facts.security_group import Group
+from fixtures.facts.wanted import in_cloud, in_dns, in_source_db, on_source, on_target, on_web
 from fixtures.plan import DnsRecord, NameServer, Page, Plan
 from fixtures.policy import notices
 from fixtures.run.records import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
@@ -37,12 +35,12 @@ def check_production_answers_under_its_name(
     must_equal(subject, expected=200, found=answer.status, remedy=BACK)
 
 
-def check_login_works_on_production(plan: Plan, web: Web) -> None:
+def check_login_works_on_production(plan: Plan, browsed: Browsed = on_web(browsed_at_source)) -> None:
     """Users can log in and browse on production again."""
-    failed = web.unbrowsable(str(plan.source.public_address), plan.smoke, plan.web.pages)
+    failed = browsed.failed(plan.smoke.signed_in_text)
     if failed:
         raise NoGo(
-            f"{web.hostname} at {plan.source.public_address}",
+            f"{plan.web.hostnames[0]} at {plan.source.public_address}",
             expected="login and every page of the plan",
             found=f"failed: {', '.join(failed)}",
             remedy=f"see the application's log on production; {BACK}",
@@ -61,9 +59,8 @@ def check_roles_may_log_in_as_before(
     must_equal("roles of production's database (role: may log in)", expected=expected, found=found, remedy=BACK)
 
 
-def check_password_is_accepted(plan: Plan, source_db: Database) -> None:
+def check_password_is_accepted(plan: Plan, code: str | None = in_source_db(with_own_password)) -> None:
     """The application's password opens production's database again."""
-    code = source_db.password_login(plan.database.role, plan.database.password.reveal())
     if code is not None:
         raise NoGo(
             f"logging in to {plan.database.name} on production as {plan.database.role}",
@@ -161,11 +158,25 @@ def check_dns_names_production(
     must_equal(f"{record} on {name_server.name} (values, TTL)", expected=expected, found=found, remedy=BACK)
 
 
-def check_target_is_closed_to_users(run: Run, plan: Plan, cloud: Cloud) -> None:
+def _firewall(run: Run, plan: Plan) -> dict[str, CloudFact[dict[str, Group]]]:
+    """What there is to ask of the target's firewall: nothing where no target was ever launched."""
+    return {plan.target.security_group: security_group.groups(plan)} if run.has(TargetFacts) else {}
+
+
+def _network(run: Run, plan: Plan) -> dict[str, CloudFact[str]]:
+    return {plan.target.subnet: security_group.network(plan)} if run.has(TargetFacts) else {}
+
+
+def check_target_is_closed_to_users(
+    run: Run,
+    plan: Plan,
+    groups: dict[str, dict[str, Group]] = in_cloud(_firewall),
+    networks: dict[str, str] = in_cloud(_network),
+) -> None:
     """The firewall lets no user reach the target."""
     if not run.has(TargetFacts):
         return  # no target was ever launched
-    group = security_group(cloud, plan)
+    group = groups[plan.target.security_group].get(networks[plan.target.subnet])
     own = f"{plan.operator.address}/"
     public = {rule.port for rule in plan.target.public}
     open_to = [
@@ -180,14 +191,34 @@ def check_target_is_closed_to_users(run: Run, plan: Plan, cloud: Cloud) -> None:
         )
 
 
-def check_target_acts_on_nobody(run: Run, plan: Plan, cloud: Cloud, connections: Connections) -> None:
+def _instance(run: Run, plan: Plan) -> dict[str, InstanceFact]:
+    return {plan.target.name: described(plan)} if run.has(TargetFacts) else {}
+
+
+def _is_on(instances: dict[str, Described | None]) -> bool:
+    """Whether there is a target that could act: not one that was never launched, is gone, or is switched off."""
+    return any(one is not None and one.instance.state != "stopped" for one in instances.values())
+
+
+def _units(plan: Plan) -> list[str]:
+    return [*plan.application.pack, *plan.application.workers]
+
+
+def check_target_acts_on_nobody(
+    plan: Plan,
+    instances: dict[str, Described | None] = in_cloud(_instance),
+    states: dict[str, list[str]] = on_target(
+        lambda instances, plan: {"units": units.states(*_units(plan))} if _is_on(instances) else {}
+    ),
+    enabled: dict[str, dict[str, bool]] = on_target(
+        lambda instances, plan: {"pack": units.enabled(*plan.application.pack)} if _is_on(instances) else {}
+    ),
+) -> None:
     """No application server and no worker of the target runs, or would at boot."""
-    instance = cloud.instance()
-    if not run.has(TargetFacts) or instance is None or instance.state == "stopped":
-        return  # never launched, gone, or switched off
-    ours, target = [*plan.application.pack, *plan.application.workers], connections.target
-    states = ask(target, units.states(*ours))
-    acting = [unit for unit, state in zip(ours, states, strict=True) if state in {"active", "reloading"}]
+    if not _is_on(instances):
+        return
+    running = zip(_units(plan), states["units"], strict=True)
+    acting = [unit for unit, state in running if state in {"active", "reloading"}]
     # Workers stay enabled: the quarantine's condition keeps them from starting.
-    acting += [f"{unit} (at boot)" for unit, on in ask(target, units.enabled(*plan.application.pack)).items() if on]
+    acting += [f"{unit} (at boot)" for unit, on in enabled["pack"].items() if on]
     must_be_none("units on the target", expected="stopped", found=acting, remedy=BACK)

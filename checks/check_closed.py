@@ -1,19 +1,19 @@
 """Production shows the maintenance page, and nothing writes to its database."""
 
-import time
 from pathlib import PurePosixPath
 
 import pytest
 
 from checks.equality import must_be_none, must_equal
 from fixtures import wording
-from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import catalogue, files, server, units
+from fixtures.facts.logins import with_own_password
 from fixtures.facts.network import PageAnswer, PageFact, at_source
 from fixtures.facts.pack import PortAnswer, health
 from fixtures.facts.roles import logins
 from fixtures.facts.wanted import in_source_db, on_source, on_web
+from fixtures.facts.watches import WRITTEN, SqlWatch, Written
 from fixtures.plan import Plan
 from fixtures.policy import notices
 from fixtures.run.places import held
@@ -81,9 +81,8 @@ def check_fenced_roles_may_not_log_in(
         )
 
 
-def check_password_is_refused(plan: Plan, source_db: Database) -> None:
+def check_password_is_refused(plan: Plan, code: str | None = in_source_db(with_own_password)) -> None:
     """The application's own password does not let anybody into production's database any more."""
-    code = source_db.password_login(plan.database.role, plan.database.password.reveal())
     if code is None:
         raise NoGo(
             f"logging in to {plan.database.name} on production as {plan.database.role}",
@@ -119,15 +118,11 @@ def check_no_prepared_transaction_waits(count: int = in_source_db(catalogue.PREP
         )
 
 
-def check_nothing_writes(source_db: Database) -> None:
+def check_nothing_writes(
+    seen: tuple[Written, Written] = in_source_db(SqlWatch(WRITTEN, WATCHED_SECONDS, "check_nothing_writes")),
+) -> None:
     """Nothing was written to production's database while it was watched."""
-    query = (
-        "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint, (SELECT sum(last_value)::bigint FROM pg_sequences)"
-        " FROM pg_stat_user_tables"
-    )
-    before = source_db.rows(query)[0]
-    time.sleep(WATCHED_SECONDS)
-    after = source_db.rows(query)[0]
+    before, after = seen
     must_equal(
         f"production's database over {WATCHED_SECONDS:g} s (rows written, sum of sequences)",
         expected=before,

@@ -1,5 +1,8 @@
 """The target's database holds what production held when it was copied."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import pytest
 
 from checks.equality import in_words, must_be_none
@@ -7,19 +10,21 @@ from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import copies, server
 from fixtures.facts.catalogue import TABLES
 from fixtures.facts.fact import HostFact
-from fixtures.facts.wanted import in_target_db, on_source, on_target
+from fixtures.facts.wanted import in_source_db, in_target_db, on_source, on_target
 from fixtures.plan import Plan
 from fixtures.run.journal import TargetOpened
 from fixtures.run.places import MEMORY, STATE_DIRECTORY
 from fixtures.run.records import DataCopy, Survey, TableCopy
 from fixtures.run.run import Run
-from fixtures.sameness import catalog
 from fixtures.sameness.digest import kept_buckets
-from fixtures.sameness.side import Side, explain
+from fixtures.sameness.proofs import Rows, large_objects, on_production_since, on_target_until_opened, rows_of
+from fixtures.sameness.side import explain
 from fixtures.sameness.tables import LARGE_OBJECTS
 from fixtures.scripts import script
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
+
+T = TypeVar("T")
 
 REFRESH = (
     "a restore fills a materialised view anew from the copied tables: refresh production's just before the copy, then"
@@ -45,34 +50,66 @@ def recorded(table: str, copied: DataCopy) -> TableCopy:
     )
 
 
-def _there(table: str, side: Side) -> None:
-    if table not in side.reading.relations:
-        raise NoGo(f"the table {table}", expected=f"on {side.name}", found="no such table", remedy=AGAIN)
+def compared(on_target: Mapping[str, T], on_production: Mapping[str, T]) -> tuple[str, T]:
+    """The side that is compared with the copy's record, and what it says.
+
+    It is the target until that is opened. From then on users write there, and what the copy holds is compared with closed
+    production instead.
+    """
+    ((side, found),) = {**on_target, **on_production}.items()
+    return side, found
 
 
-def _remedy(table: str, side: Side) -> str:
-    return REFRESH if side.reading.relations[table].kind == "m" else AGAIN
+def _there(table: str, side: str, found: Rows | None) -> Rows:
+    if found is None:
+        raise NoGo(f"the table {table}", expected=f"on {side}", found="no such table", remedy=AGAIN)
+    return found
 
 
-def check_row_counts_match(table: str, copied: DataCopy, side: Side) -> None:
+def _remedy(there: Rows) -> str:
+    return REFRESH if there.kind == "m" else AGAIN
+
+
+def check_row_counts_match(
+    table: str,
+    copied: DataCopy,
+    on_target: dict[str, Rows | None] = in_target_db(
+        lambda plan, run, table: on_target_until_opened(run, rows_of(plan, run, table))
+    ),
+    on_production: dict[str, Rows | None] = in_source_db(
+        lambda plan, run, table: on_production_since(run, rows_of(plan, run, table))
+    ),
+) -> None:
     """Every table has exactly the rows that production had: a missing row is a lost payslip."""
-    _there(table, side)
-    expected, found = recorded(table, copied).rows, side.table(table).rows
+    side, rows = compared(on_target, on_production)
+    there = _there(table, side, rows)
+    expected, found = recorded(table, copied).rows, there.copy.rows
     if expected != found:
         raise NoGo(
-            f"rows of {table} on {side.name}",
+            f"rows of {table} on {side}",
             expected=f"{expected}, as in the copied snapshot",
             found=found,
-            remedy=_remedy(table, side),
+            remedy=_remedy(there),
         )
 
 
 def check_rows_match(
-    table: str, copied: DataCopy, side: Side, plan: Plan, run: Run, request: pytest.FixtureRequest
+    table: str,
+    copied: DataCopy,
+    plan: Plan,
+    run: Run,
+    request: pytest.FixtureRequest,
+    on_target: dict[str, Rows | None] = in_target_db(
+        lambda plan, run, table: on_target_until_opened(run, rows_of(plan, run, table))
+    ),
+    on_production: dict[str, Rows | None] = in_source_db(
+        lambda plan, run, table: on_production_since(run, rows_of(plan, run, table))
+    ),
 ) -> None:
     """Every table's rows are equal, value by value, to those that production had."""
-    _there(table, side)
-    expected, found = recorded(table, copied), side.table(table)
+    side, rows = compared(on_target, on_production)
+    there = _there(table, side, rows)
+    expected, found = recorded(table, copied), there.copy
     if expected == found:
         return
     show = [name.removeprefix(f"{table}.") for name in plan.proof.show_values if name.startswith(f"{table}.")]
@@ -80,14 +117,15 @@ def check_rows_match(
     if not run.happened(TargetOpened):
         try:
             buckets = kept_buckets(run.directory, expected)
-            detail = explain(buckets, request.getfixturevalue("production"), side, table, show)
+            source, target = request.getfixturevalue("sides")
+            detail = explain(buckets, source, target, table, show)
         except CouldNotVerify as error:
             detail += f"; which rows differ could not be found out: {error.found}"
     raise NoGo(
-        f"content of {table} on {side.name}",
+        f"content of {table} on {side}",
         expected=f"the {expected.rows} rows of the copied snapshot, digest {expected.digest[:16]}",
         found=detail,
-        remedy=_remedy(table, side),
+        remedy=_remedy(there),
     )
 
 
@@ -113,15 +151,31 @@ def check_no_other_tables(copied: DataCopy, run: Run, tables: list[str] = in_tar
         )
 
 
-def check_large_objects_match(copied: DataCopy, side: Side) -> None:
+def check_large_objects_match(
+    copied: DataCopy,
+    on_target: dict[str, Rows | None] = in_target_db(
+        lambda plan, run: on_target_until_opened(run, rows_of(plan, run, LARGE_OBJECTS))
+    ),
+    on_production: dict[str, Rows | None] = in_source_db(
+        lambda plan, run: on_production_since(run, rows_of(plan, run, LARGE_OBJECTS))
+    ),
+    count_on_target: dict[str, int] = in_target_db(
+        lambda plan, run: on_target_until_opened(run, large_objects(plan, run))
+    ),
+    count_on_production: dict[str, int] = in_source_db(
+        lambda plan, run: on_production_since(run, large_objects(plan, run))
+    ),
+) -> None:
     """Every large object is there with its content, owner and grants."""
     if LARGE_OBJECTS in copied.unproven:
         recorded(LARGE_OBJECTS, copied)
-    found = catalog.count_large_objects(side.reading.session), side.table(LARGE_OBJECTS).digest
+    side, rows = compared(on_target, on_production)
+    _, count = compared(count_on_target, count_on_production)
+    found = count, _there(LARGE_OBJECTS, side, rows).copy.digest
     expected = (copied.large_objects, copied.large_objects_digest)
     if found != expected:
         raise NoGo(
-            f"large objects on {side.name}",
+            f"large objects on {side}",
             expected=f"{expected[0]}, digest {expected[1][:16]}",
             found=f"{found[0]}, digest {found[1][:16]}",
             remedy=AGAIN,

@@ -3,9 +3,9 @@
 import pytest
 
 from checks.equality import must_equal
-from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import server
+from fixtures.facts.logins import with_own_password
 from fixtures.facts.roles import roles_named
 from fixtures.facts.server import Locale
 from fixtures.facts.wanted import in_target_db
@@ -19,14 +19,13 @@ pytestmark = pytest.mark.database_created
 MEND = "run `gonogo run --until database_created`"
 
 
-def check_right_password_is_accepted(target_db: Database, plan: Plan) -> None:
+def check_right_password_is_accepted(plan: Plan, refused: str | None = in_target_db(with_own_password)) -> None:
     """The application's own password is accepted over TCP."""
-    answer = target_db.password_login(plan.database.role, plan.database.password.reveal(), plan.database.name)
-    if answer is not None:
+    if refused is not None:
         raise NoGo(
             f"{plan.database.role} to {plan.database.name} on the target, over TCP, with the plan's password",
             expected="let in",
-            found=f"refused ({answer})",
+            found=f"refused ({refused})",
             remedy=f"see that database.password in the plan is production's; {MEND}",
         )
 

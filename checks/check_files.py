@@ -1,16 +1,18 @@
 """The target's upload directories hold what production's held when they were copied."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files
-from fixtures.facts.fact import ask
-from fixtures.facts.wanted import on_target
+from fixtures.facts.fact import HostFact
+from fixtures.facts.wanted import on_source, on_target
 from fixtures.plan import Upload
 from fixtures.policy.verdict import Say
 from fixtures.run.journal import TargetOpened
-from fixtures.run.records import FilesCopy
+from fixtures.run.records import FileCount, FilesCopy
 from fixtures.run.run import Run
 from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import compare, kept_manifest, read_manifest
@@ -38,18 +40,36 @@ def check_files_match(upload: Upload, run: Run, target: Host, say: Say) -> None:
         )
 
 
+def _status(upload: Upload, *, asked: bool) -> dict[str, HostFact[files.Status | None]]:
+    path = str(upload.path)
+    return {path: files.status(path)} if asked else {}
+
+
+def _count(statuses: Mapping[str, files.Status | None]) -> dict[str, HostFact[FileCount]]:
+    return {path: files.count(path) for path, status in statuses.items() if status}
+
+
 @pytest.mark.files_copied
 @pytest.mark.final_files_copied
-def check_file_counts_match(upload: Upload, run: Run, source: Host, target: Host) -> None:
+def check_file_counts_match(
+    upload: Upload,
+    run: Run,
+    there: dict[str, files.Status | None] = on_source(
+        lambda upload, run: _status(upload, asked=run.happened(TargetOpened))
+    ),
+    here: dict[str, files.Status | None] = on_target(
+        lambda upload, run: _status(upload, asked=not run.happened(TargetOpened))
+    ),
+    counted_there: dict[str, FileCount] = on_source(lambda there: _count(there)),
+    counted_here: dict[str, FileCount] = on_target(lambda here: _count(here)),
+) -> None:
     """No uploaded file is missing: at least as many files as were copied, and at least as many bytes."""
-    host = source if run.happened(TargetOpened) else target
-    expected = run.records(FilesCopy).counts.get(str(upload.path))
-    path = str(upload.path)
-    found = ask(host, files.count(path)) if ask(host, files.status(path)) else None
+    name, counted = ("source", counted_there) if run.happened(TargetOpened) else ("target", counted_here)
+    expected, found = run.records(FilesCopy).counts.get(str(upload.path)), counted.get(str(upload.path))
     enough = expected and found and found.files >= expected.files and found.bytes >= expected.bytes
     if not enough:
         raise NoGo(
-            f"files in {upload.path} on {host.name}",
+            f"files in {upload.path} on {name}",
             expected=f"{expected.files} files, {expected.bytes} bytes" if expected else "a directory that was copied",
             found=f"{found.files} files, {found.bytes} bytes" if found else "no such directory",
             remedy=AGAIN,

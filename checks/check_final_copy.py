@@ -7,17 +7,17 @@ import pytest
 from checks.check_data import AGAIN, recorded
 from checks.equality import must_be_none
 from fixtures.connect.host import Host
-from fixtures.errors import NoGo
+from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts.wanted import in_source_db
 from fixtures.plan import Upload
 from fixtures.policy.verdict import Say
 from fixtures.run.journal import TargetOpened
-from fixtures.run.records import DataCopy, FilesCopy, RedisCopy, SourceClosure
+from fixtures.run.records import DataCopy, FilesCopy, RedisCopy, SourceClosure, TableCopy
 from fixtures.run.run import Run
-from fixtures.sameness.catalog import read_sequences
 from fixtures.sameness.differences import differences
 from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import Manifest, at_once, compare, kept_manifest, read_manifest
-from fixtures.sameness.side import Side
+from fixtures.sameness.proofs import Rows, rows_of, sequences
 from fixtures.sameness.tables import LARGE_OBJECTS
 
 
@@ -33,6 +33,17 @@ def made_after_closing(subject: str, copied: DataCopy | FilesCopy | RedisCopy, r
         )
 
 
+def _held(table: str, rows: Rows | None) -> TableCopy:
+    if rows is None:
+        raise CouldNotVerify(
+            f"{table} on production",
+            expected="a table",
+            found="no such table",
+            remedy="see which checks of the schema are red (checks/check_schema.py): they name what is missing",
+        )
+    return rows.copy
+
+
 @pytest.mark.final_data_copied
 def check_data_was_copied_after_closing(run: Run, copied: DataCopy) -> None:
     """The last copy of the database was made after production had closed."""
@@ -40,9 +51,11 @@ def check_data_was_copied_after_closing(run: Run, copied: DataCopy) -> None:
 
 
 @pytest.mark.final_data_copied
-def check_production_still_equals_the_copy(table: str, copied: DataCopy, production: Side) -> None:
+def check_production_still_equals_the_copy(
+    table: str, copied: DataCopy, rows: Rows | None = in_source_db(lambda plan, run, table: rows_of(plan, run, table))
+) -> None:
     """Closed production still holds, row by row, what was copied: nobody wrote behind the fence."""
-    found, expected = production.table(table), recorded(table, copied)
+    found, expected = _held(table, rows), recorded(table, copied)
     if found != expected:
         raise NoGo(
             f"{table} on closed production",
@@ -53,10 +66,14 @@ def check_production_still_equals_the_copy(table: str, copied: DataCopy, product
 
 
 @pytest.mark.final_data_copied
-def check_production_sequences_still_equal_the_copy(copied: DataCopy, production: Side) -> None:
+def check_production_sequences_still_equal_the_copy(
+    copied: DataCopy,
+    found: dict[str, tuple[int, bool]] = in_source_db(sequences),
+    objects: Rows | None = in_source_db(lambda plan, run: rows_of(plan, run, LARGE_OBJECTS)),
+) -> None:
     """Closed production's sequences and large objects still stand as they were copied."""
-    changed = differences(copied.sequences, read_sequences(production.reading.session))
-    if production.table(LARGE_OBJECTS).digest != copied.large_objects_digest:
+    changed = differences(copied.sequences, found)
+    if _held(LARGE_OBJECTS, objects).digest != copied.large_objects_digest:
         changed = f"{changed} large objects differ".strip()
     if changed:
         raise NoGo(

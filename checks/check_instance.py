@@ -3,10 +3,10 @@
 import pytest
 
 from checks.equality import must_equal
-from fixtures.connect.cloud import Cloud, Instance, kernel_name
+from fixtures.connect.cloud import kernel_name
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts.fact import ask
-from fixtures.facts.instance import Disk, addresses, details
+from fixtures.facts.instance import Described, addresses, described
+from fixtures.facts.wanted import in_cloud
 from fixtures.plan import Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -19,22 +19,21 @@ AGAIN = (
 )
 
 
-@pytest.fixture
-def instance(cloud: Cloud, plan: Plan) -> Instance:
-    """The plan's instance."""
-    found = cloud.instance()
-    if found is None:
+def _present(ours: Described | None, plan: Plan) -> Described:
+    """The plan's instance, as EC2 shows it now."""
+    if ours is None:
         raise CouldNotVerify(
             f"the instance {plan.target.name}",
             expected="one with our tags",
             found="none",
             remedy="run `gonogo run --until instance_running`",
         )
-    return found
+    return ours
 
 
-def check_instance_is_this_runs(instance: Instance, run: Run) -> None:
+def check_instance_is_this_runs(plan: Plan, run: Run, ours: Described | None = in_cloud(described)) -> None:
     """The instance that runs is the one this run launched."""
+    instance = _present(ours, plan).instance
     expected = run.records(TargetFacts).instance_id
     if (instance.id, instance.state) != (expected, "running"):
         raise NoGo(
@@ -45,18 +44,22 @@ def check_instance_is_this_runs(instance: Instance, run: Run) -> None:
         )
 
 
-def check_instance_is_as_planned(instance: Instance, plan: Plan) -> None:
+def check_instance_is_as_planned(plan: Plan, ours: Described | None = in_cloud(described)) -> None:
     """Image, type, key, subnet and security group are the plan's."""
-    target = plan.target
+    instance, target = _present(ours, plan).instance, plan.target
     expected = (target.image, target.instance_type, target.key_name, target.subnet, [target.security_group])
     found = (instance.image, instance.type, instance.key_name, instance.subnet, [*instance.security_groups.values()])
     must_equal(f"{instance.id} (image, type, key, subnet, groups)", expected=expected, found=found, remedy=AGAIN)
 
 
-def check_address_is_fixed(instance: Instance, run: Run, cloud: Cloud) -> None:
+def check_address_is_fixed(
+    plan: Plan,
+    run: Run,
+    ours: Described | None = in_cloud(described),
+    found: dict[str, str] = in_cloud(lambda ours, plan: addresses(_present(ours, plan).instance.id)),
+) -> None:
     """The public address is an elastic one of ours: it outlasts a stop."""
-    facts = run.records(TargetFacts)
-    found = ask(cloud, addresses(instance.id))
+    instance, facts = _present(ours, plan).instance, run.records(TargetFacts)
     if found != {facts.allocation_id: facts.public_address}:
         raise NoGo(
             f"the elastic address of {instance.id}",
@@ -66,8 +69,9 @@ def check_address_is_fixed(instance: Instance, run: Run, cloud: Cloud) -> None:
         )
 
 
-def check_ipv6_address_is_recorded(instance: Instance, plan: Plan, run: Run) -> None:
+def check_ipv6_address_is_recorded(plan: Plan, run: Run, ours: Described | None = in_cloud(described)) -> None:
     """The instance has the IPv6 address that AAAA records will name, where the plan moves some."""
+    instance = _present(ours, plan).instance
     recorded = run.records(TargetFacts).ipv6_address
     expected = instance.ipv6_address if plan.dns.moves_ipv6 else ""
     if recorded != expected:
@@ -79,43 +83,40 @@ def check_ipv6_address_is_recorded(instance: Instance, plan: Plan, run: Run) -> 
         )
 
 
-@pytest.fixture
-def volumes(instance: Instance, cloud: Cloud) -> dict[str, Disk]:
-    """Device -> its volume."""
-    return ask(cloud, details(instance.id)).disks
-
-
 def check_data_volume_outlives_the_instance(
-    ebs_device: str, instance: Instance, run: Run, volumes: dict[str, Disk]
+    ebs_device: str, plan: Plan, run: Run, ours: Described | None = in_cloud(described)
 ) -> None:
     """The data volume is attached where the plan says, and is not deleted with the instance."""
-    facts = run.records(TargetFacts)
-    found = volumes.get(ebs_device)
+    shown, facts = _present(ours, plan), run.records(TargetFacts)
+    found = shown.disks.get(ebs_device)
     if found != (facts.volume_id, False):
         raise NoGo(
-            f"{ebs_device} of {instance.id}",
+            f"{ebs_device} of {shown.instance.id}",
             expected=f"{facts.volume_id}, DeleteOnTermination off",
-            found=f"{found.volume}, DeleteOnTermination {'on' if found[1] else 'off'}" if found else "no volume",
+            found=f"{found.volume}, DeleteOnTermination {'on' if found.deleted else 'off'}" if found else "no volume",
             remedy="attach the volume, and switch DeleteOnTermination off in the EC2 console",
         )
 
 
 def check_instance_store_is_no_volume(
-    store_device: str, instance: Instance, run: Run, volumes: dict[str, Disk]
+    store_device: str, plan: Plan, run: Run, ours: Described | None = in_cloud(described)
 ) -> None:
     """The data disk is the instance's own store, as planned: no EBS volume is attached in its place."""
-    attached = [disk.volume for name, disk in volumes.items() if kernel_name(name) == kernel_name(store_device)]
+    shown = _present(ours, plan)
+    attached = [disk.volume for name, disk in shown.disks.items() if kernel_name(name) == kernel_name(store_device)]
     found = attached or [run.records(TargetFacts).volume_id]
     if found != [""]:
-        raise NoGo(f"{store_device} of {instance.id}", expected="no EBS volume", found=", ".join(found), remedy=AGAIN)
+        raise NoGo(
+            f"{store_device} of {shown.instance.id}", expected="no EBS volume", found=", ".join(found), remedy=AGAIN
+        )
 
 
-def check_metadata_needs_a_token(instance: Instance, cloud: Cloud) -> None:
+def check_metadata_needs_a_token(plan: Plan, ours: Described | None = in_cloud(described)) -> None:
     """The metadata service answers with a token only (version 2)."""
-    found = ask(cloud, details(instance.id)).tokens
+    shown = _present(ours, plan)
     must_equal(
-        f"metadata tokens of {instance.id}",
+        f"metadata tokens of {shown.instance.id}",
         expected="required",
-        found=found,
-        remedy=f"aws ec2 modify-instance-metadata-options --instance-id {instance.id} --http-tokens required",
+        found=shown.tokens,
+        remedy=f"aws ec2 modify-instance-metadata-options --instance-id {shown.instance.id} --http-tokens required",
     )

@@ -5,9 +5,9 @@ from pathlib import PurePosixPath
 import pytest
 
 from checks.equality import must_be_none, must_equal
-from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import egress, files, security_group, units
+from fixtures.facts.logins import with_own_password
 from fixtures.facts.roles import barriers
 from fixtures.facts.wanted import in_cloud, in_target_db, on_target
 from fixtures.plan import Plan
@@ -99,10 +99,11 @@ def check_public_rules_are_open(
 
 
 def check_application_may_write(
-    plan: Plan, target_db: Database, found: list[str] = in_target_db(lambda plan: barriers(plan.database.role))
+    plan: Plan,
+    refused: str | None = in_target_db(with_own_password),
+    found: list[str] = in_target_db(lambda plan: barriers(plan.database.role)),
 ) -> None:
     """The target's database takes writes: the role may log in with its password and nothing is set read-only."""
-    refused = target_db.password_login(plan.database.role, plan.database.password.reveal())
     if refused or found:
         raise NoGo(
             f"{plan.database.role} in {plan.database.name} on the target",

@@ -3,9 +3,9 @@
 import pytest
 
 from checks.equality import must_be_none, must_equal
-from fixtures.connect.database import Database
 from fixtures.errors import NoGo
 from fixtures.facts import server
+from fixtures.facts.logins import with_wrong_password
 from fixtures.facts.roles import MEMBERS, RULES, STALE, WRONG_LINES, roles_named
 from fixtures.facts.wanted import in_target_db
 from fixtures.plan import Plan
@@ -64,9 +64,8 @@ def check_rules_in_force_are_the_files(
 
 
 @pytest.mark.passwords_required
-def check_wrong_password_is_refused(target_db: Database, plan: Plan) -> None:
+def check_wrong_password_is_refused(plan: Plan, answer: str | None = in_target_db(with_wrong_password)) -> None:
     """A wrong password is refused over TCP."""
-    answer = target_db.password_login(plan.database.role, "not-the-password", plan.database.name)
     if answer not in {"28P01", "28000"}:
         raise NoGo(
             f"{plan.database.role} on the target, over TCP, with a wrong password",

@@ -3,11 +3,10 @@
 import pytest
 
 from checks.equality import must_be_on_production, must_equal
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, release
 from fixtures.facts.accounts import Account, account
-from fixtures.facts.fact import HostFact, ask
+from fixtures.facts.fact import HostFact
 from fixtures.facts.wanted import on_source, on_target
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
@@ -34,8 +33,15 @@ def _further(plan: Plan) -> HostFact[dict[str, str]]:
     return files.digests(*map(str, plan.application.also_copy))
 
 
+def _digests(plan: Plan, run: Run, link: str) -> dict[str, HostFact[str]]:
+    return {link: release.digest(plan)} if link == run.records(Survey).release else {}
+
+
 def check_release_is_productions(
-    target: Host, plan: Plan, run: Run, link: str = on_target(lambda plan: files.real(str(plan.application.current)))
+    plan: Plan,
+    run: Run,
+    link: str = on_target(lambda plan: files.real(str(plan.application.current))),
+    digests: dict[str, str] = on_target(lambda plan, run, link: _digests(plan, run, link)),
 ) -> None:
     """The code of the release in use is production's, byte for byte, with its modes and links: all but its logs and what it writes while it runs."""
     survey = run.records(Survey)
@@ -45,7 +51,7 @@ def check_release_is_productions(
         found=link or "absent, or dangling",
         remedy=MEND,
     )
-    found = ask(target, release.digest(plan))
+    found = digests[link]
     if found != survey.release_digest:
         raise NoGo(
             f"the files of {link} on the target", expected=f"SHA-256 {survey.release_digest}", found=found, remedy=MEND

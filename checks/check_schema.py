@@ -1,16 +1,15 @@
 """The target's schema is production's: every object with its definition, owner and grants."""
 
 import pytest
-from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 from checks.check_data import AGAIN
 from fixtures.errors import NoGo
 from fixtures.facts import catalogue
-from fixtures.facts.wanted import in_target_db
+from fixtures.facts.wanted import in_source_db, in_target_db
 from fixtures.plan import Plan
 from fixtures.run.records import DataCopy, Survey
 from fixtures.run.run import Run
-from fixtures.sameness import catalog, differences, schema
+from fixtures.sameness import catalog, differences, proofs, schema
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
@@ -18,17 +17,29 @@ MAINTAIN = 170000
 """The first server version with the privilege MAINTAIN, which is part of ALL there."""
 
 
-def check_schema_matches(schema_kind: str, both: tuple[Session, Session]) -> None:
+def check_schema_matches(
+    schema_kind: str,
+    here: int = in_source_db(proofs.VERSION),
+    there: int = in_target_db(proofs.VERSION),
+    expected: dict[str, str] = in_source_db(
+        lambda schema_kind, here, there: proofs.schema_of(schema_kind, here, there)
+    ),
+    found: dict[str, str] = in_target_db(lambda schema_kind, here, there: proofs.schema_of(schema_kind, here, there)),
+) -> None:
     """Every object of this kind is on the target as production defines it, and none is there that production lacks."""
-    differing = schema.schema_differences(schema_kind, *both)
+    differing = schema.schema_differences(schema_kind, expected, found, (here, there))
     if differing:
         raise NoGo(f"{schema_kind} on the target", expected="as on production", found=f"\n{differing}", remedy=AGAIN)
 
 
-def check_owners_and_grants_match(both: tuple[Session, Session]) -> None:
+def check_owners_and_grants_match(
+    here: int = in_source_db(proofs.VERSION),
+    there: int = in_target_db(proofs.VERSION),
+    expected: dict[str, str] = in_source_db(proofs.GRANTS),
+    found: dict[str, str] = in_target_db(proofs.GRANTS),
+) -> None:
     """Every object has production's owner and grants."""
-    expected, found = (catalog.read_grants(session) for session in both)
-    if min(session.server_version for session in both) < MAINTAIN:
+    if min(here, there) < MAINTAIN:
         expected, found = catalog.without_maintain(expected), catalog.without_maintain(found)
     differing = differences.unified(expected, found)
     if differing:

@@ -1,23 +1,29 @@
 """Sequences go on where production's stood."""
 
-from contextlib import closing
-
 import pytest
 
-from checks.check_data import AGAIN
+from checks.check_data import AGAIN, compared
 from checks.equality import must_be_none
-from fixtures.connect.database import Database
 from fixtures.errors import NoGo
+from fixtures.facts.wanted import in_source_db, in_target_db
 from fixtures.run.records import DataCopy
-from fixtures.sameness import catalog, differences, pinned
-from fixtures.sameness.side import Side
+from fixtures.sameness import differences
+from fixtures.sameness.proofs import SEQUENCES_BEHIND, on_production_since, on_target_until_opened, sequences
 
 pytestmark = [pytest.mark.data_copied, pytest.mark.final_data_copied]
 
 
-def check_sequences_match(copied: DataCopy, side: Side) -> None:
+def check_sequences_match(
+    copied: DataCopy,
+    on_target: dict[str, dict[str, tuple[int, bool]]] = in_target_db(
+        lambda plan, run: on_target_until_opened(run, sequences(plan, run))
+    ),
+    on_production: dict[str, dict[str, tuple[int, bool]]] = in_source_db(
+        lambda plan, run: on_production_since(run, sequences(plan, run))
+    ),
+) -> None:
     """Every sequence stands where production's stood while it was copied: no number is given twice."""
-    found = catalog.read_sequences(side.reading.session)
+    side, found = compared(on_target, on_production)
     # Closed production's sequences stand still; live ones may have moved while the dump ran, and any value between is right.
     nearest = {
         name: found[name]
@@ -28,7 +34,7 @@ def check_sequences_match(copied: DataCopy, side: Side) -> None:
     differing = differences.differences(nearest, found)
     if differing:
         raise NoGo(
-            f"sequences on {side.name}",
+            f"sequences on {side}",
             expected="last_value and is_called as on production",
             found=differing,
             remedy=AGAIN,
@@ -40,11 +46,8 @@ def _between(found: tuple[int, bool], before: tuple[int, bool], after: tuple[int
     return first <= found[0] <= last and found[1] in {before[1], after[1]}
 
 
-def check_sequences_are_ahead(target_db: Database) -> None:
+def check_sequences_are_ahead(behind: list[str] = in_target_db(SEQUENCES_BEHIND)) -> None:
     """Every sequence that numbers a column will give a number that the column does not hold yet."""
-    with closing(target_db.connect(statement_timeout=3600)) as session:
-        pinned.pin(session)
-        behind = catalog.read_sequences_behind(session)
     must_be_none(
         "sequences on the target",
         expected="ahead of the columns that they number",

@@ -1,19 +1,16 @@
 """Under production's name, at the target's address, the site works as production does. Nothing here writes."""
 
-import secrets
-import time
-from collections.abc import Iterator
+import json
 
 import pytest
 
 from checks.equality import must_equal
-from fixtures.connect.host import Host
-from fixtures.connect.web import Session, Web
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import files, nginx
-from fixtures.facts.fact import HostFact, ask
-from fixtures.facts.network import PageAnswer, PageFact, at_target
+from fixtures.facts.fact import HostFact
+from fixtures.facts.network import Browsed, PageAnswer, at_target, browsed_at_target
 from fixtures.facts.wanted import on_target, on_web
+from fixtures.facts.watches import SecondPage, TokenFact, logged
 from fixtures.plan import Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -29,39 +26,35 @@ HEADERS = "see proxy_set_header in the site's configuration on the target"
 @pytest.fixture(scope="session")
 def address(run: Run) -> str:
     """The target's own address: public DNS plays no part."""
+    return _address(run)
+
+
+def _address(run: Run) -> str:
     return run.records(TargetFacts).public_address
 
 
-@pytest.fixture(scope="session")
-def landing(plan: Plan, web: Web, address: str) -> Iterator[tuple[Session, str, int]]:
-    """A session of the smoke test's user, the page after the login, and its status."""
-    session = web.session(address)
-    page = web.login(session, plan.smoke)
-    yield session, page.text, page.status_code
-    session.close()
-
-
-def check_login_works(landing: tuple[Session, str, int], plan: Plan, address: str) -> None:
+def check_login_works(plan: Plan, address: str, browsed: Browsed = on_web(browsed_at_target)) -> None:
     """A user can log in on the target."""
-    _, text, status = landing
-    if plan.smoke.signed_in_text not in text:
+    if plan.smoke.signed_in_text not in browsed.landing.text:
         raise NoGo(
             f"logging in as {plan.smoke.user} at {address}",
             expected=f"a page with '{plan.smoke.signed_in_text}'",
-            found=f"status {status} and a page without it",
+            found=f"status {browsed.landing.status} and a page without it",
             remedy="see the application's log on the target; is the password in [smoke] right?",
         )
 
 
-def check_page_can_be_browsed(page: str, landing: tuple[Session, str, int], plan: Plan, address: str) -> None:
+def check_page_can_be_browsed(
+    page: str, plan: Plan, address: str, browsed: Browsed = on_web(browsed_at_target)
+) -> None:
     """A user who is logged in can browse every page of the plan."""
-    answer = landing[0].get(page)
-    inside = plan.smoke.login_page not in answer.url and answer.status_code == 200
+    answer = browsed.page(page)
+    inside = plan.smoke.login_page not in answer.url and answer.status == 200
     if not inside:
         raise NoGo(
             f"{page} at {address}",
             expected="status 200",
-            found=f"status {answer.status_code} at {answer.url}",
+            found=f"status {answer.status} at {answer.url}",
             remedy="see the application's log on the target",
         )
 
@@ -120,27 +113,28 @@ def check_static_file_equals_the_release(
     )
 
 
-def check_cached_page_is_served_by_nginx(cached_page: str, web: Web, address: str) -> None:
+def check_cached_page_is_served_by_nginx(
+    cached_page: str,
+    address: str,
+    answer: PageAnswer = on_web(lambda run, cached_page: SecondPage(cached_page, _address(run))),
+) -> None:
     """A page-cached action is served by nginx from its .html file."""
-    page = PageFact(cached_page, address)
-    ask(web, page)  # the first request may be the one that fills the cache
-    answer = ask(web, page)
     remedy = "see try_files ($uri.html) in the site's configuration, and that the pack may write its page cache"
     _came_from_nginx(answer, f"{cached_page} at {address}", remedy)
 
 
 def check_headers_reach_the_pack(
-    landing: tuple[Session, str, int],
     plan: Plan,
-    web: Web,
     address: str,
+    browsed: Browsed = on_web(browsed_at_target),
     tree: nginx.Directive | None = on_target(nginx.CONFIGURATION),
 ) -> None:
     """The pack sees the host name of the request, and the user's own address."""
-    own = str(plan.operator.address)
-    if plan.web.headers_page is None:
+    own, hostname = str(plan.operator.address), plan.web.hostnames[0]
+    answer = browsed.json_answer()
+    if answer is None:
         names = ("Host", "X-Real-IP", "X-Forwarded-For")
-        server = nginx.server_of(tree, web.hostname) if tree else None
+        server = nginx.server_of(tree, hostname) if tree else None
         passed_on = {one.args[0] for one in server.deep("proxy_set_header") if one.args} if server else set()
         passed_on |= (
             {one.args[0] for block in tree.all("http") for one in block.all("proxy_set_header")} if tree else set()
@@ -154,9 +148,8 @@ def check_headers_reach_the_pack(
                 remedy=HEADERS,
             )
         return
-    answer = landing[0].get(plan.web.headers_page, headers={"Accept": "application/json"})
-    seen = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
-    expected = {"host": web.hostname, "x_real_ip": own, "x_forwarded_for": own}
+    seen = json.loads(answer.text) if "json" in (answer.header("Content-Type") or "") else {}
+    expected = {"host": hostname, "x_real_ip": own, "x_forwarded_for": own}
     found = {name: seen.get(name) for name in expected}
     must_equal(
         f"Host, X-Real-IP and X-Forwarded-For as the pack at {address} sees them",
@@ -201,13 +194,12 @@ def check_login_is_asked_for(
         )
 
 
-def check_access_log_grows(plan: Plan, web: Web, target: Host, address: str) -> None:
+def check_access_log_grows(
+    plan: Plan,
+    token: str = on_web(lambda run: TokenFact(_address(run), "check_access_log_grows")),
+    seen: bool = on_target(lambda plan, token: logged(str(plan.web.access_log), token)),
+) -> None:
     """Every request is written to the access log."""
-    token = secrets.token_hex(8)
-    web.get(f"/gonogo-{token}", address)
-    deadline, seen = time.monotonic() + 5, False
-    while not seen and time.monotonic() < deadline:
-        seen = target.succeeds(["grep", "-q", token, str(plan.web.access_log)])
     if not seen:
         raise NoGo(
             f"{plan.web.access_log} on the target",

@@ -1,15 +1,12 @@
 """The target is reached by key, under a host key from a trusted channel, and is this run's own host."""
 
-import time
-
 import pytest
 
 from checks.equality import in_words, must_equal
-from fixtures.connect.cloud import Cloud
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files, machine
-from fixtures.facts.wanted import on_target
+from fixtures.facts.instance import ConsoleKeysFact
+from fixtures.facts.wanted import in_cloud, on_target
 from fixtures.run import places
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
@@ -17,11 +14,15 @@ from fixtures.run.run import Run
 pytestmark = pytest.mark.ssh_ready
 
 
-def check_host_key_is_the_consoles(run: Run, cloud: Cloud, own: list[str] = on_target(machine.HOST_KEYS)) -> None:
+def check_host_key_is_the_consoles(
+    run: Run,
+    own: list[str] = on_target(machine.HOST_KEYS),
+    console: list[str] = in_cloud(lambda run: ConsoleKeysFact(run.records(TargetFacts).instance_id)),
+) -> None:
     """The host key that gonogo trusts stood on the instance's console, and is the host's own."""
     known = run.records(TargetFacts)
     # A console forgets its beginning; what it still shows must be what was recorded when it was new.
-    shown = set(cloud.console_host_keys(known.instance_id)) or set(known.host_keys)
+    shown = set(console) or set(known.host_keys)
     pinned = known.host_keys[0]
     if pinned not in own or pinned not in shown:
         raise NoGo(
@@ -83,9 +84,8 @@ def check_time_zone_is_productions(run: Run, found: str = on_target(machine.TIME
     )
 
 
-def check_clock_is_right(target: Host) -> None:
+def check_clock_is_right(apart: float = on_target(machine.CLOCK)) -> None:
     """The target's clock agrees with the operator's to a few seconds."""
-    apart = abs(float(target.check(["date", "+%s.%N"])) - time.time())
     if apart >= 5:
         raise NoGo(
             "the target's clock",

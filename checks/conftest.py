@@ -1,22 +1,15 @@
-"""What several files of checks share: the copy's record, and both databases with each table read once for all of them."""
+"""What several files of checks share: the copy's record, and the databases that are open while a gate lasts."""
 
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Generator
 
 import pytest
-from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 from fixtures.connect.database import Database
 from fixtures.plan import Plan
-from fixtures.policy.verdict import Say
-from fixtures.run.journal import TargetOpened
+from fixtures.policy.verdict import NEWS
 from fixtures.run.records import DataCopy
 from fixtures.run.run import Run
-from fixtures.sameness import pinned
-from fixtures.sameness.digest import method_of
-from fixtures.sameness.ledger import Ledger
-from fixtures.sameness.reading import open_reading
+from fixtures.sameness.proofs import both_sides, opened
 from fixtures.sameness.side import Side
 
 
@@ -27,43 +20,19 @@ def copied(run: Run) -> DataCopy:
 
 
 @pytest.fixture(scope="session")
-def production(plan: Plan, run: Run, copied: DataCopy, source_db: Database, say: Say) -> Iterator[Side]:
-    """Production as it is now."""
-    yield from _opened(plan, run, copied, source_db, "production", say)
+def sides(plan: Plan, run: Run, source_db: Database, target_db: Database) -> tuple[Side, ...]:
+    """Production and the target, to find out which rows differ: the readings of which checks are handed the digests."""
+    return both_sides(plan, run, source_db, target_db)
 
 
-@pytest.fixture(scope="session")
-def side(request: pytest.FixtureRequest, plan: Plan, run: Run, copied: DataCopy, say: Say) -> Iterator[Side]:
-    """The database that is compared with the copy's record.
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Let facts open databases while checks run, say what takes long, and break off what is being read when they end."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
 
-    It is the target's until that is opened. From then on users write there, and what the copy holds is compared with
-    closed production instead.
-    """
-    if run.happened(TargetOpened):
-        yield request.getfixturevalue("production")
-        return
-    for made in _opened(plan, run, copied, request.getfixturevalue("target_db"), "the target", say):
-        if copied.final:
-            made.beside = request.getfixturevalue(
-                "production"
-            )  # it is compared with the same record, by the next checks
-        yield made
+    def say(text: str) -> None:
+        if terminal is not None:
+            terminal.write_line(f"{NEWS}{text}")
 
-
-@pytest.fixture(scope="session")
-def both(source_db: Database, target_db: Database) -> Iterator[tuple[Session, Session]]:
-    """A session on production and one on the target."""
-    with ExitStack() as stack:
-        sessions = [stack.enter_context(closing(db.connect())) for db in (source_db, target_db)]
-        for session in sessions:
-            session.autocommit = True  # one query that fails is one check's
-            pinned.pin(session)
-        yield sessions[0], sessions[1]
-
-
-def _opened(plan: Plan, run: Run, copied: DataCopy, db: Database, name: str, say: Say) -> Iterator[Side]:
-    # Workers of xdist would write into one another's.
-    ledger = Ledger(run.directory / "proof" / db.host.name) if "PYTEST_XDIST_WORKER" not in os.environ else None
-    reading = open_reading(db, plan, name, method=method_of(copied.tables), ledger=ledger, say=say)
-    with closing(Side(reading, ledger)) as made:
-        yield made
+    with opened(say):
+        return (yield)

@@ -26,7 +26,7 @@ def prove(table: str, connections: int, places: list[tuple[str, str]]) -> float:
         for name, (host, port) in zip(("source", "target"), places, strict=True)
     )
     with closing(source), closing(target):
-        source.beside = target
+        target.begin(table)
         assert source.digest(table).text == target.digest(table).text
     return time.monotonic() - begun
 

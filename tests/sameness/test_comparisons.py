@@ -2,7 +2,6 @@
 
 import tracemalloc
 from contextlib import closing
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +10,7 @@ from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Comparison
 from fixtures.run.records import DataCopy
 from fixtures.sameness import comparisons, pinned
-from fixtures.sameness.comparisons import read_comparisons
+from fixtures.sameness.comparisons import read_comparison, read_comparisons
 
 
 @pytest.fixture(scope="module")
@@ -115,19 +114,21 @@ def record(session, *asked):
 def test_the_check_is_red_for_another_answer_and_for_none(database, session):
     shown = Comparison(name="shown", query="SELECT net FROM slips ORDER BY id", show=True)
     hidden = Comparison(name="hidden", query="SELECT net FROM slips ORDER BY id")
-    copied, side = (
-        record(session, shown, hidden),
-        SimpleNamespace(name="the target", reading=SimpleNamespace(session=session)),
-    )
+    copied = record(session, shown, hidden)
+
+    def check(one):
+        found = {"the target": read_comparison(session, one)}
+        check_comparisons.check_comparison_matches(one, copied, found, {})
+
     for one in (shown, hidden):
-        check_comparisons.check_comparison_matches(one, copied, side)
+        check(one)
     session.rollback()
     database.run("psql", "-Xqd", "business", "-c", "UPDATE slips SET net = 1.51 WHERE id = 1")
     with pytest.raises(NoGo, match=r"-\(1.50\)\s+\+\(1.51\)"):
-        check_comparisons.check_comparison_matches(shown, copied, side)
+        check(shown)
     with pytest.raises(NoGo, match="2 rows") as caught:
-        check_comparisons.check_comparison_matches(hidden, copied, side)
+        check(hidden)
     assert "1.5" not in str(caught.value)
     database.run("psql", "-Xqd", "business", "-c", "UPDATE slips SET net = 1.50 WHERE id = 1")
     with pytest.raises(CouldNotVerify, match="before the plan had it"):
-        check_comparisons.check_comparison_matches(shown.model_copy(update={"name": "new"}), copied, side)
+        check(shown.model_copy(update={"name": "new"}))

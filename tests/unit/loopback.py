@@ -51,7 +51,9 @@ class Sshd:
         return Login.model_validate({**values, **changes})
 
     def jump(self, **changes: object) -> Jump:
-        return Jump.model_validate({**self.login().model_dump(exclude={"sudo_password", "jump", "commands"}), **changes})
+        return Jump.model_validate(
+            {**self.login().model_dump(exclude={"sudo_password", "jump", "commands"}), **changes}
+        )
 
 
 @contextmanager

@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 
 from checks import check_backups
-from fixtures.errors import NoGo
+from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts import backups as facts
 from fixtures.facts.backups import Manifest, Store
+from fixtures.facts.fact import ask, ask_all
 from fixtures.run.evidence import now
 from fixtures.run.records import Opening, RestoreTest, TableCopy
 from fixtures.run.run import Run
@@ -23,12 +25,12 @@ plan = buckets.plan
 
 def manifest(name="20260101T000000Z", **changes):
     begun = now()
-    facts = {
+    said = {
         "name": name, "begun": begun.isoformat(), "finished": begun.isoformat(), "job": "j", "database": "payroll_prod",
         "database_bytes": 10**7, "identifier": "7001", "tables": {"public.a": {"rows": 1, "digest": "1 2"}},
         "files": {"entries": 1, "bytes": 1}, "objects": {"database.dump": {"bytes": 4, "sha256": "x"}},
     }  # fmt: skip
-    return {**facts, **changes}
+    return {**said, **changes}
 
 
 # --- the bucket -------------------------------------------------------------------------------------------------------
@@ -36,41 +38,54 @@ def manifest(name="20260101T000000Z", **changes):
 
 def test_a_bucket_that_was_changed_is_seen(plan, cloud):
     backups.ready_bucket(plan, cloud)
-    store = Store(cloud, plan)
-    store.s3.delete_public_access_block(Bucket=store.name)
+    s3 = Store(cloud, plan).s3
+    s3.delete_public_access_block(Bucket=plan.backup.bucket)
     with pytest.raises(NoGo, match="BlockPublicAcls"):
-        check_backups.check_bucket_is_closed_to_the_public(store)
-    store.s3.delete_bucket_lifecycle(Bucket=store.name)
+        check_backups.check_bucket_is_closed_to_the_public(plan, True, ask(cloud, facts.public_access_blocks(plan)))
+    s3.delete_bucket_lifecycle(Bucket=plan.backup.bucket)
     with pytest.raises(NoGo, match="no rule"):
-        check_backups.check_bucket_forgets_old_backups(store, plan)
+        check_backups.check_bucket_forgets_old_backups(plan, True, ask(cloud, facts.lifecycle(plan)))
     with pytest.raises(NoGo, match="aws:kms"):
-        check_backups.check_bucket_encrypts(store, with_(plan, backup={"encryption": "aws:kms"}))
+        check_backups.check_bucket_encrypts(
+            with_(plan, backup={"encryption": "aws:kms"}), True, ask(cloud, facts.encryption(plan))
+        )
+
+
+def test_a_bucket_that_is_not_there_proves_nothing(plan, cloud):
+    there = ask(cloud, facts.exists(plan))
+    with pytest.raises(CouldNotVerify, match="absent"):
+        check_backups.check_bucket_is_ours(plan, there, ask(cloud, facts.tags(plan)))
+    with pytest.raises(CouldNotVerify, match="absent"):
+        check_backups.check_newest_backup_is_recent(plan, there, ask(cloud, facts.newest(plan)))
 
 
 def test_a_backup_without_manifest_is_none(plan, cloud, bucket):
-    store = Store(cloud, plan)
+    s3 = Store(cloud, plan).s3
     bucket.put("20260101T000000Z/database.dump", b"dump")
     assert bucket.newest() is None
-    assert store.newest() is None
+    assert ask(cloud, facts.newest(plan)) is None
+    with pytest.raises(CouldNotVerify, match="a whole backup"):
+        check_backups.check_newest_backup_is_whole_and_encrypted(plan, True, None, {})
     bucket.put("20260101T000000Z/manifest.json", json.dumps(manifest()).encode())
     bucket.put("20260102T000000Z/database.dump", b"dump")
     assert bucket.newest() == "20260101T000000Z"
-    newest = store.newest()
+    newest = ask(cloud, facts.newest(plan))
     assert newest.name == "20260101T000000Z"
-    check_backups.check_newest_backup_is_whole_and_encrypted(newest, store, plan)
-    store.s3.delete_object(Bucket=store.name, Key="backups/20260101T000000Z/database.dump")
+    check = check_backups.check_newest_backup_is_whole_and_encrypted
+    check(plan, True, newest, ask_all(cloud, facts.parts(plan, newest)))
+    s3.delete_object(Bucket=plan.backup.bucket, Key="backups/20260101T000000Z/database.dump")
     with pytest.raises(NoGo, match=r"database\.dump: -1 bytes"):
-        check_backups.check_newest_backup_is_whole_and_encrypted(newest, store, plan)
+        check(plan, True, newest, ask_all(cloud, facts.parts(plan, newest)))
 
 
 # --- the checks, red --------------------------------------------------------------------------------------------------
 
 
 def test_an_old_backup():
-    check_backups.check_newest_backup_is_recent(Manifest.model_validate(manifest()), PLAN)
+    check_backups.check_newest_backup_is_recent(PLAN, True, Manifest.model_validate(manifest()))
     old = (now() - timedelta(hours=27)).isoformat()
     with pytest.raises(NoGo, match=r"27\.0 hours"):
-        check_backups.check_newest_backup_is_recent(Manifest.model_validate(manifest(begun=old)), PLAN)
+        check_backups.check_newest_backup_is_recent(PLAN, True, Manifest.model_validate(manifest(begun=old)))
 
 
 @pytest.mark.parametrize(
@@ -85,9 +100,9 @@ def test_an_old_backup():
 def test_a_backup_of_something_else(changes, other):
     check = check_backups.check_newest_backup_is_of_this_database
     there = {"cluster": "7001", "tables": ["public.a"], "size": 9 * 10**6}
-    check(Manifest.model_validate(manifest()), PLAN, **there)
+    check(PLAN, True, Manifest.model_validate(manifest()), **there)
     with pytest.raises(NoGo, match="the backup 20260101"):
-        check(Manifest.model_validate(manifest(**changes)), PLAN, **there | other)
+        check(PLAN, True, Manifest.model_validate(manifest(**changes)), **there | other)
 
 
 @pytest.fixture
@@ -121,9 +136,9 @@ def test_a_restore_that_differs_or_missed_something(run):
 
 def test_a_job_that_was_changed_since(run):
     newest = Manifest.model_validate(manifest())
-    check_backups.check_backups_are_still_made_that_way(run, newest, "j")
+    check_backups.check_backups_are_still_made_that_way(PLAN, run, True, newest, "j")
     with pytest.raises(NoGo, match=r"k\.\.\. installed"):
-        check_backups.check_backups_are_still_made_that_way(run, newest, "k")
+        check_backups.check_backups_are_still_made_that_way(PLAN, run, True, newest, "k")
 
 
 def test_a_timer_that_is_off_and_a_backup_that_failed():
@@ -140,7 +155,7 @@ def test_a_timer_that_is_off_and_a_backup_that_failed():
 def test_production_must_be_backed_up_after_the_opening(run):
     newest = Manifest.model_validate(manifest())
     run.record(Opening(instance_id="i-1", recorded=now() - timedelta(hours=1)))
-    check_backups.check_production_was_backed_up_after_the_move(run, newest)
+    check_backups.check_production_was_backed_up_after_the_move(PLAN, run, True, newest)
     run.record(Opening(instance_id="i-1", recorded=now() + timedelta(hours=1)))
     with pytest.raises(NoGo, match="begun after the target opened"):
-        check_backups.check_production_was_backed_up_after_the_move(run, newest)
+        check_backups.check_production_was_backed_up_after_the_move(PLAN, run, True, newest)

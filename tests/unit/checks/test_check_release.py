@@ -3,8 +3,11 @@
 import pytest
 
 from checks import check_release
-from fixtures.errors import CouldNotVerify
+from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts import release
+from fixtures.facts.wanted import wanted_by
 from tests.unit.example import PLAN
+from tests.unit.steps.target import SURVEY
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,26 @@ from tests.unit.example import PLAN
 def test_what_is_absent_on_both_hosts_proves_nothing(check, absent):
     with pytest.raises(CouldNotVerify, match="on production"):
         check(PLAN, **absent)
+
+
+def digests_asked(run, link):
+    return wanted_by(check_release.check_release_is_productions)["digests"].made_of(
+        {"plan": PLAN, "run": run, "link": link}
+    )
+
+
+def test_the_files_are_read_where_the_release_is_productions_and_must_be_the_same(run):
+    run.record(SURVEY)
+    link = SURVEY.release
+    assert digests_asked(run, link) == {link: release.digest(PLAN)}
+    check_release.check_release_is_productions(PLAN, run, link, {link: SURVEY.release_digest})
+    with pytest.raises(NoGo, match="found:    other"):
+        check_release.check_release_is_productions(PLAN, run, link, {link: "other"})
+
+
+@pytest.mark.parametrize(("link", "words"), [("", "absent, or dangling"), ("/srv/other", "found:    /srv/other")])
+def test_another_release_or_none_is_no_go_and_its_files_are_not_read(run, link, words):
+    run.record(SURVEY)
+    assert digests_asked(run, link) == {}
+    with pytest.raises(NoGo, match=words):
+        check_release.check_release_is_productions(PLAN, run, link, {})
