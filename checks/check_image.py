@@ -6,9 +6,11 @@ import pytest
 
 from checks.equality import must_be_none, must_equal
 from fixtures import states
-from fixtures.connect.cloud import PLAN_TAG, RUN_TAG, Cloud
+from fixtures.connect.cloud import PLAN_TAG, RUN_TAG
 from fixtures.errors import NoGo
-from fixtures.facts.images import MachineImage, find_image
+from fixtures.facts.fact import CloudFact
+from fixtures.facts.images import MachineImage, image
+from fixtures.facts.wanted import in_cloud
 from fixtures.plan import Plan
 from fixtures.run.evidence import Verdict, now
 from fixtures.run.journal import GateJudged, StepFinished
@@ -20,29 +22,28 @@ pytestmark = pytest.mark.image_made
 AGAIN = "run `gonogo run --until image_made`: it makes a new image"
 
 
-@pytest.fixture
-def image(run: Run, cloud: Cloud) -> MachineImage | None:
+def _made(run: Run) -> CloudFact[list[MachineImage]]:
     """The image of this run's record, as EC2 shows it now."""
-    return find_image(cloud, run.records(MadeImage).image_id)
+    return image(run.records(MadeImage).image_id)
 
 
-def check_image_is_available(image: MachineImage | None, run: Run) -> None:
+def check_image_is_available(run: Run, images: list[MachineImage] = in_cloud(_made)) -> None:
     """The image is in EC2, available."""
     known = run.records(MadeImage)
-    found = image.state if image else "absent"
+    found = images[0].state if images else "absent"
     must_equal(f"the image {known.image_id}", expected="available", found=found, remedy=AGAIN)
 
 
-def check_image_is_tagged(image: MachineImage | None, plan: Plan, run: Run) -> None:
+def check_image_is_tagged(plan: Plan, run: Run, images: list[MachineImage] = in_cloud(_made)) -> None:
     """The image says which plan and run it belongs to."""
     expected = {PLAN_TAG: plan.name, RUN_TAG: run.name}
-    found = {name: value for name, value in image.tags.items() if name in expected} if image else {}
+    found = {name: value for name, value in images[0].tags.items() if name in expected} if images else {}
     must_equal(f"the tags of {run.records(MadeImage).image_id}", expected=expected, found=found or "none", remedy=AGAIN)
 
 
-def check_image_has_no_data_disk(image: MachineImage | None, plan: Plan, run: Run) -> None:
+def check_image_has_no_data_disk(plan: Plan, run: Run, images: list[MachineImage] = in_cloud(_made)) -> None:
     """The image is of the root disk alone: the data mount is not in it."""
-    found = image.further_disks if image else ("the image is absent",)
+    found = images[0].further_disks if images else ("the image is absent",)
     must_be_none(
         f"the disks of {run.records(MadeImage).image_id}",
         expected=f"the root alone, nothing for {plan.target.volume.mount}",

@@ -25,15 +25,15 @@ def run(tmp_path):
 
 def test_image_with_data_disk_or_foreign_tags_or_gone(run):
     good = replace(AMI, tags={"gonogo:plan": PLAN.name, "gonogo:run": run.name})
-    check_image.check_image_is_available(good, run)
-    check_image.check_image_is_tagged(good, PLAN, run)
-    check_image.check_image_has_no_data_disk(good, PLAN, run)
+    check_image.check_image_is_available(run, [good])
+    check_image.check_image_is_tagged(PLAN, run, [good])
+    check_image.check_image_has_no_data_disk(PLAN, run, [good])
     with pytest.raises(NoGo, match="absent"):
-        check_image.check_image_is_available(None, run)
+        check_image.check_image_is_available(run, [])
     with pytest.raises(NoGo, match="the tags of"):
-        check_image.check_image_is_tagged(AMI, PLAN, run)
+        check_image.check_image_is_tagged(PLAN, run, [AMI])
     with pytest.raises(NoGo, match="/dev/xvdf"):
-        check_image.check_image_has_no_data_disk(replace(AMI, disks=("/dev/xvda", "/dev/xvdf")), PLAN, run)
+        check_image.check_image_has_no_data_disk(PLAN, run, [replace(AMI, disks=("/dev/xvda", "/dev/xvdf"))])
 
 
 def test_image_too_old_or_of_another_instance(run):
