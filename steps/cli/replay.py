@@ -1,5 +1,7 @@
 """`gonogo replay RUN GATE`: what an earlier gate read, judged again by the checks of today. Nobody is asked anything."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -8,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from fixtures.errors import CouldNotVerify, Refused
-from fixtures.plan import load_plan
+from fixtures.plan import Plan, load_plan
 from fixtures.redaction import from_state
 from fixtures.run.evidence import CheckResult, GateResult
 from fixtures.run.readings import NOT_KEPT, read_readings, restore
@@ -27,30 +29,50 @@ def replay(
 ) -> None:
     """Judge again what a gate read, with the checks of today, and say what differs. Nobody is asked anything."""
     plan = load_plan(plan_file)
-    then, readings_file = _gate(Run(run_directory), gate)
+    then, readings = kept_gate(Run(run_directory), gate)
     with TemporaryDirectory() as directory:
-        run = restore(read_readings(readings_file), Path(directory) / "run")
-        gates = Gates(plan, run, replay=readings_file.resolve())
-        gates.collect()
-        now = {one.id: one for one in gates.ask(sorted({name for one in then for name in one.covers})).results}
-    before = {result.id: result for one in then for result in one.results}
-    live = {name for name, one in now.items() if one.problem and one.problem.found == NOT_KEPT}
-    differing = [
-        name for name in sorted(before | now) if name not in live and _said(before.get(name)) != _said(now.get(name))
-    ]
-    for name in differing:
-        typer.echo(f"{name}: {_said(before.get(name))} then, {_said(now.get(name))} now")
-        if (found := now.get(name)) and found.problem:
+        again = judge_again(plan, then, readings, Path(directory))
+    for name in again.differing:
+        typer.echo(f"{name}: {_said(again.then.get(name))} then, {_said(again.now.get(name))} now")
+        if (found := again.now.get(name)) and found.problem:
             typer.echo("\n".join(f"    {line}" for line in str(found.problem).splitlines()))
+    judged = len(again.now) - len(again.live)
     typer.echo(
-        f"gate {gate}: {len(now) - len(live)} of {len(now)} checks judged again, {len(differing)} of them otherwise; "
-        f"{len(live)} ask in their own way, and were not"
+        f"gate {gate}: {judged} of {len(again.now)} checks judged again, {len(again.differing)} of them otherwise; "
+        f"{len(again.live)} ask in their own way, and were not"
     )
-    if differing:
+    if again.differing:
         raise typer.Exit(NO_GO)
 
 
-def _gate(run: Run, number: int) -> tuple[list[GateResult], Path]:
+@dataclass(frozen=True)
+class Again:
+    """What checks said then and now, by their ids."""
+
+    then: dict[str, CheckResult]
+    now: dict[str, CheckResult]
+
+    @property
+    def live(self) -> set[str]:
+        """Checks that ask something that was not kept: they cannot be judged again."""
+        return {name for name, one in self.now.items() if one.problem and one.problem.found == NOT_KEPT}
+
+    @property
+    def differing(self) -> list[str]:
+        """Checks that say something else now."""
+        names = sorted((self.then.keys() | self.now.keys()) - self.live)
+        return [name for name in names if _said(self.then.get(name)) != _said(self.now.get(name))]
+
+
+def judge_again(plan: Plan, then: Sequence[GateResult], readings: Path, directory: Path) -> Again:
+    """Judge the readings of a gate, with the run as it was then restored below an empty directory."""
+    gates = Gates(plan, restore(read_readings(readings), directory / "run"), replay=readings.resolve())
+    gates.collect()
+    now = gates.ask(sorted({name for one in then for name in one.covers}))
+    return Again({result.id: result for one in then for result in one.results}, {one.id: one for one in now.results})
+
+
+def kept_gate(run: Run, number: int) -> tuple[list[GateResult], Path]:
     """What a gate said, for each occasion that it was asked for at once, and the file of its readings."""
     results = []
     for path in sorted(run.gates.glob(f"{number:04d}-*.json")):

@@ -50,6 +50,8 @@ class Suite:
             f"--plan={plan.path}", f"--run={run.directory}", f"--receipt={receipt}", f"--nonce={nonce}",
             *([f"--replay={replay}"] if replay else []),
         ]  # fmt: skip
+        self.seconds = 0.0
+        """What the latest gate took of the processor, here, in seconds."""
         self._digest = _digest()
         self._answers, theirs = _SERVER.Pipe()
         self._process = _SERVER.Process(
@@ -78,7 +80,8 @@ class Suite:
             self._answers.send(tuple(request))
             child: int = self._answers.recv()
             self._watch(child, request.log)
-            return str(self._answers.recv())
+            code, self.seconds = self._answers.recv()
+            return str(code)
         except (EOFError, OSError):
             return self._ended()
 
