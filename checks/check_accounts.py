@@ -1,12 +1,12 @@
 """Nobody but us can log in to the target."""
 
-import paramiko
 import pytest
 
 from checks.equality import must_be_none
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.accounts import AUTHORIZED_KEYS, WITH_PASSWORD, AuthorizedKey
-from fixtures.facts.wanted import on_target
+from fixtures.facts.here import KeyFile, key_of_target
+from fixtures.facts.wanted import here, on_target
 from fixtures.plan import Plan
 
 pytestmark = pytest.mark.ssh_ready
@@ -22,19 +22,19 @@ def check_no_other_account_has_a_password(plan: Plan, accounts: list[str] = on_t
     )
 
 
-def check_no_stranger_is_let_in(plan: Plan, lines: list[AuthorizedKey] = on_target(AUTHORIZED_KEYS)) -> None:
+def check_no_stranger_is_let_in(
+    plan: Plan, ours: KeyFile = here(key_of_target), lines: list[AuthorizedKey] = on_target(AUTHORIZED_KEYS)
+) -> None:
     """Every authorized key on the target, whoever's home it lies in, is ours."""
     path = plan.resolve(plan.target.key_file)
-    try:
-        ours = {paramiko.PKey.from_path(path).get_base64()}
-    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+    if ours.wrong:
         raise CouldNotVerify(
             f"the private key {path}",
             expected="a private key that can be read",
-            found=type(error).__name__,
+            found=ours.wrong,
             remedy="correct target.key_file in the plan",
-        ) from None
-    found = sorted({line.file for line in lines if line.key not in ours})
+        )
+    found = sorted({line.file for line in lines if line.key != ours.public})
     if found:
         raise NoGo(
             "authorized keys on the target",

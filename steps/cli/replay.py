@@ -29,9 +29,10 @@ def replay(
 ) -> None:
     """Judge again what a gate read, with the checks of today, and say what differs. Nobody is asked anything."""
     plan = load_plan(plan_file)
-    then, readings = kept_gate(Run(run_directory), gate)
+    run = Run(run_directory.resolve())
+    then, readings = kept_gate(run, gate)
     with TemporaryDirectory() as directory:
-        again = judge_again(plan, then, readings, Path(directory))
+        again = judge_again(plan, run, then, readings, Path(directory))
     for name in again.differing:
         typer.echo(f"{name}: {_said(again.then.get(name))} then, {_said(again.now.get(name))} now")
         if (found := again.now.get(name)) and found.problem:
@@ -64,9 +65,10 @@ class Again:
         return [name for name in names if _said(self.then.get(name)) != _said(self.now.get(name))]
 
 
-def judge_again(plan: Plan, then: Sequence[GateResult], readings: Path, directory: Path) -> Again:
-    """Judge the readings of a gate, with the run as it was then restored below an empty directory."""
-    gates = Gates(plan, restore(read_readings(readings), directory / "run"), replay=readings.resolve())
+def judge_again(plan: Plan, run: Run, then: Sequence[GateResult], readings: Path, directory: Path) -> Again:
+    """Judge the readings of one of a run's gates, with the run as it was then restored below an empty directory."""
+    restored = restore(read_readings(readings), directory / run.name)
+    gates = Gates(plan, restored, replay=readings.resolve())
     gates.collect()
     now = gates.ask(sorted({name for one in then for name in one.covers}))
     return Again({result.id: result for one in then for result in one.results}, {one.id: one for one in now.results})

@@ -92,7 +92,7 @@ def missing() -> str:
             cut = Path(directory) / "cut.readings"
             write_readings(cut, [one for one in readings if one is not without])
             then, _ = kept_gate(run, number)
-            after = _went(judge_again(load_plan(Site(DEMONSTRATED).plan_path), then, cut, Path(directory)))
+            after = _went(judge_again(load_plan(Site(DEMONSTRATED).plan_path), run, then, cut, Path(directory)))
         assert after <= before, f"gate {number} without {without.question[:100]}: {sorted(after - before)[:3]}"
         fewer += len(after) < len(before)
     return f"{REMOVED} readings taken away, one at a time: never more go, {fewer} times less"
@@ -128,7 +128,7 @@ def _gates(run: Run) -> dict[int, list[GateResult]]:
 def _again(run: Run, number: int) -> Again:
     then, readings = kept_gate(run, number)
     with tempfile.TemporaryDirectory() as directory:
-        return judge_again(load_plan(Site(DEMONSTRATED).plan_path), then, readings, Path(directory))
+        return judge_again(load_plan(Site(DEMONSTRATED).plan_path), run, then, readings, Path(directory))
 
 
 def _went(again: Again) -> set[str]:
