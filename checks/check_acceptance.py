@@ -1,29 +1,28 @@
 """Through public DNS the application works from the target, and nothing temporary is left."""
 
 import time
-from contextlib import closing
 from typing import Literal
 
 import pytest
 
 from checks.equality import must_be_none
-from fixtures.connect.database import Database
 from fixtures.connect.host import LOCK, Host
 from fixtures.connect.nameservers import Dns, DnsAnswer
 from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import files, security_group, units
+from fixtures.facts.catalogue import TABLES
+from fixtures.facts.fact import ask
+from fixtures.facts.network import BrowseFact
 from fixtures.facts.security_group import Group
-from fixtures.facts.wanted import in_cloud, on_source, on_target
+from fixtures.facts.wanted import in_cloud, in_source_db, on_source, on_target
 from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.policy import ingress
-from fixtures.policy.verdict import Say
 from fixtures.run.places import UNITS
 from fixtures.run.records import DataCopy, TargetFacts, UsersMoved
 from fixtures.run.run import Run
 from fixtures.sameness import differences
-from fixtures.sameness.digest import Digest, method_of
-from fixtures.sameness.reading import open_reading
+from fixtures.sameness.proofs import Rows, RowsFact, rows_of
 from fixtures.sameness.tables import LARGE_OBJECTS
 
 pytestmark = pytest.mark.accepted
@@ -67,7 +66,8 @@ def check_login_works_through_public_dns(resolver: NameServer, plan: Plan, run: 
         raise CouldNotVerify(
             f"{web.hostname} through {resolver.name}", expected="an address", found="none", remedy=NO_ADDRESS
         )
-    failed = web.unbrowsable(answer.values[0], plan.smoke, plan.web.pages)
+    browsed = ask(web, BrowseFact(answer.values[0], plan.smoke, tuple(plan.web.pages)))
+    failed = browsed.failed(plan.smoke.signed_in_text)
     if failed:
         raise NoGo(
             f"{web.hostname} as {resolver.name} finds it ({answer.values[0]})",
@@ -114,18 +114,22 @@ def _requests(host: Host, log: str) -> int:
     return int(host.check(["sh", "-c", 'grep -vc "\\"gonogo\\"" "$1" || :', "count", log]).strip() or 0)
 
 
-def check_old_host_takes_no_writes(run: Run, plan: Plan, source_db: Database, say: Say) -> None:
-    """Production's old database still holds exactly what was copied: no write went there since."""
+def _rows_of_the_copy(plan: Plan, run: Run) -> dict[str, RowsFact]:
     copied = run.records(DataCopy)
-    with closing(open_reading(source_db, plan, "production", method=method_of(copied.tables), say=say)) as reading:
-        found = reading.digests()
-    unread = [error for error in found.values() if isinstance(error, CouldNotVerify)]
-    if unread:
-        raise unread[0]
-    live = {name: digest.copy_record() for name, digest in found.items() if isinstance(digest, Digest)}
-    objects = live.pop(LARGE_OBJECTS).digest
-    changed = differences.differences(copied.tables, live)
-    if objects != copied.large_objects_digest:
+    return {table: rows_of(plan, run, table) for table in (*copied.tables, *copied.unproven)}
+
+
+def check_old_host_takes_no_writes(
+    copied: DataCopy,
+    rows: dict[str, Rows | None] = in_source_db(_rows_of_the_copy),
+    objects: Rows | None = in_source_db(lambda plan, run: rows_of(plan, run, LARGE_OBJECTS)),
+    tables: list[str] = in_source_db(TABLES),
+) -> None:
+    """Production's old database still holds exactly what was copied: no write went there since."""
+    live: dict[str, object] = {name: held.copy for name, held in rows.items() if held and name != LARGE_OBJECTS}
+    made_since = {name: "a table that was made since" for name in tables if name not in rows}
+    changed = differences.differences(copied.tables, live | made_since)
+    if objects is None or objects.copy.digest != copied.large_objects_digest:
         changed = "; ".join(filter(None, [changed, "large objects"]))
     if changed:
         raise NoGo(

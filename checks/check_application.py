@@ -5,6 +5,7 @@ import pytest
 from checks.equality import in_words, must_equal
 from fixtures.errors import NoGo
 from fixtures.facts import machine, pack, server, units
+from fixtures.facts.fact import HostFact
 from fixtures.facts.listeners import ESTABLISHED, TcpConnection
 from fixtures.facts.pack import Console, PortAnswer
 from fixtures.facts.wanted import in_target_db, on_target
@@ -17,6 +18,14 @@ pytestmark = pytest.mark.application_running
 
 def _port(plan: Plan, unit: str) -> int:
     return plan.application.ports[plan.application.pack.index(unit)]
+
+
+def _healths(plan: Plan) -> dict[str, HostFact[PortAnswer]]:
+    return {unit: _health(plan, unit) for unit in plan.application.pack}
+
+
+def _health(plan: Plan, pack_unit: str) -> HostFact[PortAnswer]:
+    return pack.health(_port(plan, pack_unit), plan.application.health, plan.web.hostnames[0])
 
 
 @pytest.mark.smoke_tested
@@ -38,9 +47,7 @@ def check_pack_unit_runs(
 def check_every_port_answers(
     pack_unit: str,
     plan: Plan,
-    answer: PortAnswer = on_target(
-        lambda pack_unit, plan: pack.health(_port(plan, pack_unit), plan.application.health, plan.web.hostnames[0])
-    ),
+    answer: PortAnswer = on_target(lambda pack_unit, plan: _health(plan, pack_unit)),
     own: str = on_target(machine.HOSTNAME),
 ) -> None:
     """Every application server answers its health page, from this very host, with its database at hand."""
@@ -90,7 +97,12 @@ def check_application_uses_its_own_database(
 
 
 def check_nothing_on_the_target_talks_to_the_source(
-    plan: Plan, run: Run, established: list[TcpConnection] = on_target(ESTABLISHED)
+    plan: Plan,
+    run: Run,
+    console: Console = on_target(pack.console),
+    answers: dict[str, PortAnswer] = on_target(lambda plan: _healths(plan)),
+    # Asked when the application has been at work: before, it may have had nothing to say to anybody.
+    established: list[TcpConnection] = on_target(lambda console, answers: ESTABLISHED),
 ) -> None:
     """No program on the target has a connection open to production, copying aside."""
     own = plan.source.addresses

@@ -32,6 +32,13 @@ REFRESH = (
 )
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 
+_ROWS_ON_TARGET: dict[str, Rows | None] = in_target_db(
+    lambda plan, run, table: on_target_until_opened(run, rows_of(plan, run, table))
+)
+_ROWS_ON_PRODUCTION: dict[str, Rows | None] = in_source_db(
+    lambda plan, run, table: on_production_since(run, rows_of(plan, run, table))
+)
+
 
 def _dumps(plan: Plan) -> HostFact[list[str]]:
     argv = (*script(__file__, "dumps_left.sh"), plan.database.name, str(MEMORY), str(STATE_DIRECTORY))
@@ -73,12 +80,8 @@ def _remedy(there: Rows) -> str:
 def check_row_counts_match(
     table: str,
     copied: DataCopy,
-    on_target: dict[str, Rows | None] = in_target_db(
-        lambda plan, run, table: on_target_until_opened(run, rows_of(plan, run, table))
-    ),
-    on_production: dict[str, Rows | None] = in_source_db(
-        lambda plan, run, table: on_production_since(run, rows_of(plan, run, table))
-    ),
+    on_target: dict[str, Rows | None] = _ROWS_ON_TARGET,
+    on_production: dict[str, Rows | None] = _ROWS_ON_PRODUCTION,
 ) -> None:
     """Every table has exactly the rows that production had: a missing row is a lost payslip."""
     side, rows = compared(on_target, on_production)
@@ -99,12 +102,8 @@ def check_rows_match(
     plan: Plan,
     run: Run,
     request: pytest.FixtureRequest,
-    on_target: dict[str, Rows | None] = in_target_db(
-        lambda plan, run, table: on_target_until_opened(run, rows_of(plan, run, table))
-    ),
-    on_production: dict[str, Rows | None] = in_source_db(
-        lambda plan, run, table: on_production_since(run, rows_of(plan, run, table))
-    ),
+    on_target: dict[str, Rows | None] = _ROWS_ON_TARGET,
+    on_production: dict[str, Rows | None] = _ROWS_ON_PRODUCTION,
 ) -> None:
     """Every table's rows are equal, value by value, to those that production had."""
     side, rows = compared(on_target, on_production)

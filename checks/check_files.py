@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from checks.check_data import AGAIN
 from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files
@@ -16,8 +17,6 @@ from fixtures.run.records import FileCount, FilesCopy
 from fixtures.run.run import Run
 from fixtures.sameness.listing import list_directory, scratch
 from fixtures.sameness.manifest import compare, kept_manifest, read_manifest
-
-AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 
 
 @pytest.mark.files_copied
@@ -54,17 +53,17 @@ def _count(statuses: Mapping[str, files.Status | None]) -> dict[str, HostFact[Fi
 def check_file_counts_match(
     upload: Upload,
     run: Run,
-    there: dict[str, files.Status | None] = on_source(
+    source_status: dict[str, files.Status | None] = on_source(
         lambda upload, run: _status(upload, asked=run.happened(TargetOpened))
     ),
-    here: dict[str, files.Status | None] = on_target(
+    target_status: dict[str, files.Status | None] = on_target(
         lambda upload, run: _status(upload, asked=not run.happened(TargetOpened))
     ),
-    counted_there: dict[str, FileCount] = on_source(lambda there: _count(there)),
-    counted_here: dict[str, FileCount] = on_target(lambda here: _count(here)),
+    source_count: dict[str, FileCount] = on_source(lambda source_status: _count(source_status)),
+    target_count: dict[str, FileCount] = on_target(lambda target_status: _count(target_status)),
 ) -> None:
     """No uploaded file is missing: at least as many files as were copied, and at least as many bytes."""
-    name, counted = ("source", counted_there) if run.happened(TargetOpened) else ("target", counted_here)
+    name, counted = ("source", source_count) if run.happened(TargetOpened) else ("target", target_count)
     expected, found = run.records(FilesCopy).counts.get(str(upload.path)), counted.get(str(upload.path))
     enough = expected and found and found.files >= expected.files and found.bytes >= expected.bytes
     if not enough:

@@ -17,29 +17,31 @@ MAINTAIN = 170000
 """The first server version with the privilege MAINTAIN, which is part of ALL there."""
 
 
+def _schema(schema_kind: str, production_version: int, target_version: int) -> proofs.PinnedFact[dict[str, str]]:
+    return proofs.schema_of(schema_kind, production_version, target_version)
+
+
 def check_schema_matches(
     schema_kind: str,
-    here: int = in_source_db(proofs.VERSION),
-    there: int = in_target_db(proofs.VERSION),
-    expected: dict[str, str] = in_source_db(
-        lambda schema_kind, here, there: proofs.schema_of(schema_kind, here, there)
-    ),
-    found: dict[str, str] = in_target_db(lambda schema_kind, here, there: proofs.schema_of(schema_kind, here, there)),
+    production_version: int = in_source_db(proofs.VERSION),
+    target_version: int = in_target_db(proofs.VERSION),
+    expected: dict[str, str] = in_source_db(_schema),
+    found: dict[str, str] = in_target_db(_schema),
 ) -> None:
     """Every object of this kind is on the target as production defines it, and none is there that production lacks."""
-    differing = schema.schema_differences(schema_kind, expected, found, (here, there))
+    differing = schema.schema_differences(schema_kind, expected, found, (production_version, target_version))
     if differing:
         raise NoGo(f"{schema_kind} on the target", expected="as on production", found=f"\n{differing}", remedy=AGAIN)
 
 
 def check_owners_and_grants_match(
-    here: int = in_source_db(proofs.VERSION),
-    there: int = in_target_db(proofs.VERSION),
+    production_version: int = in_source_db(proofs.VERSION),
+    target_version: int = in_target_db(proofs.VERSION),
     expected: dict[str, str] = in_source_db(proofs.GRANTS),
     found: dict[str, str] = in_target_db(proofs.GRANTS),
 ) -> None:
     """Every object has production's owner and grants."""
-    if min(here, there) < MAINTAIN:
+    if min(production_version, target_version) < MAINTAIN:
         expected, found = catalog.without_maintain(expected), catalog.without_maintain(found)
     differing = differences.unified(expected, found)
     if differing:

@@ -9,7 +9,7 @@ from fixtures.plan import Plan
 from fixtures.policy.verdict import NEWS
 from fixtures.run.records import DataCopy
 from fixtures.run.run import Run
-from fixtures.sameness.proofs import both_sides, opened
+from fixtures.sameness.proofs import both_sides, databases_open
 from fixtures.sameness.side import Side
 
 
@@ -34,5 +34,5 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         if terminal is not None:
             terminal.write_line(f"{NEWS}{text}")
 
-    with opened(say):
+    with databases_open(say):
         return (yield)

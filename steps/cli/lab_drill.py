@@ -10,6 +10,8 @@ from pathlib import Path
 
 from fixtures.connect.connections import Connections
 from fixtures.errors import GonogoError
+from fixtures.facts.fact import ask
+from fixtures.facts.network import BrowseFact
 from fixtures.lab import control
 from fixtures.lab.users import ledger
 from fixtures.plan import Plan, load_plan
@@ -85,11 +87,10 @@ def _not_back(name: str, plan: Plan) -> str:
                 own = str(plan.source.address_for(record.type))
                 if answer.values != (own,):
                     return f"{resolver.name} says {', '.join(answer.values)} for {record}, not {own}"
-        failed = [
-            f"{page} at {address}"
-            for address in plan.source.addresses
-            for page in connections.web.unbrowsable(address, plan.smoke, plan.web.pages)
-        ]
+        failed = []
+        for address in plan.source.addresses:
+            browsed = ask(connections.web, BrowseFact(address, plan.smoke, tuple(plan.web.pages)))
+            failed += [f"{page} at {address}" for page in browsed.failed(plan.smoke.signed_in_text)]
     except GonogoError as error:
         return str(error)
     finally:

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from fixtures.errors import CouldNotVerify, Refused
 from fixtures.plan import Plan, load_plan
 from fixtures.redaction import from_state
-from fixtures.run.evidence import CheckResult, GateResult
+from fixtures.run.evidence import PASS, CheckResult, GateResult
 from fixtures.run.readings import NOT_KEPT, read_readings, restore
 from fixtures.run.run import Run
 from steps.cli.clear_errors import clear_errors
-from steps.cli.exits import NO_GO
+from steps.cli.exits import COULD_NOT_VERIFY, NO_GO
 from steps.cli.run import PlanFile
 from steps.engine.gate import Gates
 
@@ -37,13 +37,18 @@ def replay(
         typer.echo(f"{name}: {_said(again.then.get(name))} then, {_said(again.now.get(name))} now")
         if (found := again.now.get(name)) and found.problem:
             typer.echo("\n".join(f"    {line}" for line in str(found.problem).splitlines()))
-    judged = len(again.now) - len(again.live)
+    unproven = [name for name in sorted(again.not_judged & again.then.keys()) if again.then[name].outcome not in PASS]
+    for name in unproven:
+        typer.echo(f"{name}: {_said(again.then[name])} then, and not judged again")
+    judged = len(again.now) - len(again.not_judged)
     typer.echo(
         f"gate {gate}: {judged} of {len(again.now)} checks judged again, {len(again.differing)} of them otherwise; "
-        f"{len(again.live)} ask in their own way, and were not"
+        f"{len(again.not_judged)} could not be: their answers were not kept"
     )
     if again.differing:
         raise typer.Exit(NO_GO)
+    if unproven:
+        raise typer.Exit(COULD_NOT_VERIFY)
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,14 @@ class Again:
     now: dict[str, CheckResult]
 
     @property
-    def live(self) -> set[str]:
-        """Checks that ask something that was not kept: they cannot be judged again."""
+    def not_judged(self) -> set[str]:
+        """Checks whose answers were not kept: they cannot be judged again."""
         return {name for name, one in self.now.items() if one.problem and one.problem.found == NOT_KEPT}
 
     @property
     def differing(self) -> list[str]:
         """Checks that say something else now."""
-        names = sorted((self.then.keys() | self.now.keys()) - self.live)
+        names = sorted((self.then.keys() | self.now.keys()) - self.not_judged)
         return [name for name in names if _said(self.then.get(name)) != _said(self.now.get(name))]
 
 

@@ -35,8 +35,8 @@ class Gates:
         self.run = run
         self.catalogue: dict[str, Check] = {}
         self.catalogue_hash = ""
-        self.processor: list[float] = []
-        """What each gate took of the processor, here, in seconds."""
+        self.processor_seconds: list[float] = []
+        """What each gate took of this machine's processor: `make prove-gate` looks at it."""
         self._suite: Suite | None = None
         poor_secrets(plan)  # from here on all of the plan's are known, to the gates' processes too
 
@@ -111,7 +111,7 @@ class Gates:
         ended = suite.gate(
             GateRequest(together, receipt_path, nonce, junit, junit.with_suffix(".log"), junit.with_suffix(".readings"))
         )
-        self.processor.append(suite.seconds)
+        self.processor_seconds.append(suite.processor_seconds)
         receipt = read_receipt(receipt_path, nonce)
         receipt_path.unlink(missing_ok=True)
         if not junit.exists():

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKS = ROOT / "checks"
-MINUTES = 15
+SILENT_MINUTES = 15
 """A gate whose pytest prints nothing for this long is stopped; its verdict is could-not-verify."""
 
 # Forked from a process that has loaded pytest and the clients it begins three times sooner than a new interpreter.
@@ -50,7 +50,7 @@ class Suite:
             f"--plan={plan.path}", f"--run={run.directory}", f"--receipt={receipt}", f"--nonce={nonce}",
             *([f"--replay={replay}"] if replay else []),
         ]  # fmt: skip
-        self.seconds = 0.0
+        self.processor_seconds = 0.0
         """What the latest gate took of the processor, here, in seconds."""
         self._digest = _digest()
         self._answers, theirs = _SERVER.Pipe()
@@ -80,7 +80,7 @@ class Suite:
             self._answers.send(tuple(request))
             child: int = self._answers.recv()
             self._watch(child, request.log)
-            code, self.seconds = self._answers.recv()
+            code, self.processor_seconds = self._answers.recv()
             return str(code)
         except (EOFError, OSError):
             return self._ended()
@@ -98,11 +98,11 @@ class Suite:
             if size != read:
                 _pass_on(output, read)
                 read, moved = size, time.monotonic()
-            elif time.monotonic() - moved > MINUTES * 60:
+            elif time.monotonic() - moved > SILENT_MINUTES * 60:
                 with suppress(ProcessLookupError):  # it ended this moment
                     os.kill(child, signal.SIGKILL)
                 with output.open("a", encoding="utf-8") as file:
-                    file.write(f"\ngonogo stopped this gate: pytest had printed nothing for {MINUTES} minutes\n")
+                    file.write(f"\ngonogo stopped this gate: pytest had printed nothing for {SILENT_MINUTES} minutes\n")
                 return
         _pass_on(output, read)
 

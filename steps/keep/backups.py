@@ -7,7 +7,8 @@ from fixtures.connect.cloud import PLAN_TAG, Cloud, aws_errors
 from fixtures.connect.database import SUPERUSER
 from fixtures.connect.host import UNIT_SCRIPTS, Host
 from fixtures.errors import Refused, StepFailed
-from fixtures.facts.backups import CONFIGURATION, DUMP, JOB, MANIFEST, SCRATCH, UNIT, Store
+from fixtures.facts.backups import CONFIGURATION, DUMP, JOB, MANIFEST, SCRATCH, UNIT, exists, tags
+from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import RestoreTest
 from fixtures.run.run import Run
@@ -163,35 +164,37 @@ def ready_bucket(plan: Plan, cloud: Cloud) -> None:
 
     Raises `Refused` for one that gonogo did not make for this plan; nothing of it is changed then.
     """
-    store = Store(cloud, plan)
-    ours: Any = {"Bucket": store.name, "ExpectedBucketOwner": store.account}
-    if not store.exists():
+    s3, name = cloud.s3, plan.backup.bucket
+    ours: Any = {"Bucket": name, "ExpectedBucketOwner": plan.target.account}
+    if not ask(cloud, exists(plan)):
         # Only the oldest region takes no location.
         place: Any = (
             {} if plan.target.region == "us-east-1"
             else {"CreateBucketConfiguration": {"LocationConstraint": plan.target.region}}
         )  # fmt: skip
-        with aws_errors(f"making the bucket {store.name}"):
-            store.s3.create_bucket(Bucket=store.name, **place)
+        with aws_errors(f"making the bucket {name}"):
+            s3.create_bucket(Bucket=name, **place)
+    found = ask(cloud, tags(plan))
     # One without tags and content may be what a process that died between two calls left.
-    if not store.is_ours(plan) and (store.tags() or _holds_something(store)):
+    if found.get(PLAN_TAG) != plan.name and (found or _holds_something(cloud, plan)):
         raise Refused(
-            f"the bucket {store.name}",
+            f"the bucket {name}",
             expected=f"none yet, or one that gonogo made for {plan.name} (tag {PLAN_TAG})",
             found="somebody else's",
             remedy="give another name in backup.bucket; nothing was changed",
         )
-    with aws_errors(f"setting up the bucket {store.name}"):
-        store.s3.put_bucket_tagging(**ours, Tagging={"TagSet": [{"Key": PLAN_TAG, "Value": plan.name}]})
+    with aws_errors(f"setting up the bucket {name}"):
+        s3.put_bucket_tagging(**ours, Tagging={"TagSet": [{"Key": PLAN_TAG, "Value": plan.name}]})
         closed: Any = dict.fromkeys(PUBLIC_ACCESS, True)
-        store.s3.put_public_access_block(**ours, PublicAccessBlockConfiguration=closed)
+        s3.put_public_access_block(**ours, PublicAccessBlockConfiguration=closed)
         sealed: Any = encryption(plan)
-        store.s3.put_bucket_encryption(**ours, ServerSideEncryptionConfiguration=sealed)
+        s3.put_bucket_encryption(**ours, ServerSideEncryptionConfiguration=sealed)
         rules: Any = {"Rules": lifecycle(plan)}
-        store.s3.put_bucket_lifecycle_configuration(**ours, LifecycleConfiguration=rules)
+        s3.put_bucket_lifecycle_configuration(**ours, LifecycleConfiguration=rules)
 
 
-def _holds_something(store: Store) -> bool:
-    with aws_errors(f"looking into the bucket {store.name}"):
-        found = store.s3.list_objects_v2(Bucket=store.name, MaxKeys=1, ExpectedBucketOwner=store.account)
+def _holds_something(cloud: Cloud, plan: Plan) -> bool:
+    bucket = plan.backup.bucket
+    with aws_errors(f"looking into the bucket {bucket}"):
+        found = cloud.s3.list_objects_v2(Bucket=bucket, MaxKeys=1, ExpectedBucketOwner=plan.target.account)
     return bool(found.get("KeyCount"))

@@ -46,7 +46,7 @@ def gate() -> str:
             assert result.verdict in PASS, [check.id for check in result.results if check.outcome is not Verdict.GO]
     finally:
         site.down()
-    wall, own = statistics.median(seconds[1:]), statistics.median(gates.processor[1:])
+    wall, own = statistics.median(seconds[1:]), statistics.median(gates.processor_seconds[1:])
     figure = f"{len(result.results)} checks, {wall:.2f} s of {GATE_SECONDS}, gonogo's own processor time {own:.2f} s of {GATE_PROCESSOR}"
     assert wall <= GATE_SECONDS, figure
     assert own <= GATE_PROCESSOR, figure
@@ -68,8 +68,8 @@ def replay() -> str:
     differing: list[str] = []
     for number in _gates(run):
         again = _again(run, number)
-        judged += len(again.now) - len(again.live)
-        live += len(again.live)
+        judged += len(again.now) - len(again.not_judged)
+        live += len(again.not_judged)
         differing += [f"gate {number}, {name}" for name in again.differing]
     figure = (
         f"{judged} verdicts of {judged + live} judged again in {len(_gates(run))} gates, {len(differing)} otherwise"

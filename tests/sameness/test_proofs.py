@@ -20,7 +20,7 @@ from fixtures.run.records import DataCopy
 from fixtures.run.run import new_run
 from fixtures.sameness import catalog, collations, pinned, proofs, schema
 from fixtures.sameness.digest import keep_digest
-from fixtures.sameness.proofs import PinnedFact, opened
+from fixtures.sameness.proofs import PinnedFact, databases_open
 from fixtures.sameness.reading import Reading
 from fixtures.sameness.tables import LARGE_OBJECTS
 from tests.unit.example import EXAMPLE
@@ -149,7 +149,7 @@ def gate(plan, run, databases, say=lambda _: None):
     """A gate: its verdicts and readings."""
     connections = SimpleNamespace(plan=plan, run=run, source_db=databases[0], target_db=databases[1])
     gathering = Gathering(connections)
-    with opened(say):
+    with databases_open(say):
         found = judged(gathering, plan, run, lambda: proofs.both_sides(plan, run, *databases))
     return found, [one.model_validate_json(one.model_dump_json()) for one in gathering.readings]
 
@@ -262,7 +262,7 @@ def test_once_the_target_was_opened_production_is_compared_instead(databases, pl
 
 
 def test_production_is_read_with_its_brake(databases, plan, run):
-    with opened(lambda _: None):
+    with databases_open(lambda _: None):
         production, target = proofs.both_sides(plan, run, *databases)
         assert (production.name, target.name) == ("production", "the target")
         assert production.reading._brake is not None
@@ -275,7 +275,7 @@ def test_a_gate_that_is_broken_off_ends_at_once_and_what_was_read_stays(database
     fact = proofs.rows_of(plan, run, "public.slips")
     with closing(psycopg2.connect(host=databases[1].server.sockets, port=databases[1].server.port,
                                   user="postgres", dbname="proof_new")) as other, ThreadPoolExecutor(1) as pool:  # fmt: skip
-        with other.cursor() as cursor, opened(lambda _: None):
+        with other.cursor() as cursor, databases_open(lambda _: None):
             assert proofs.rows_of(plan, run, "public.people").put(databases[1]).copy.rows == 1
             cursor.execute("LOCK TABLE public.slips")
             waiting = fact.begin(databases[1], pool)
@@ -290,7 +290,7 @@ def test_a_gate_that_is_broken_off_ends_at_once_and_what_was_read_stays(database
         with pytest.raises(CouldNotVerify, match="broken off"):
             late()
     said = []
-    with opened(said.append):
+    with databases_open(said.append):
         assert fact.put(databases[1]).copy.rows == 500
     assert "the proof goes on" in said[0] or "the proof begins anew" in said[0]
     assert not (run.directory / "proof" / "target").exists()
@@ -322,7 +322,7 @@ def settings(session) -> dict[str, str]:
 
 def test_pinned_facts_share_a_session_and_one_that_fails_is_alone(databases):
     db = databases[0]
-    with opened(lambda _: None):
+    with databases_open(lambda _: None):
         assert PinnedFact(settings).put(db) == pinned.PINNED
         with pytest.raises(CouldNotVerify) as told:
             PinnedFact(broken).put(db)
@@ -347,7 +347,7 @@ def test_every_answer_comes_back_from_json(databases, plan, run):
         proofs.comparison_of(plan, run, COMPARISON), *(proofs.schema_of(kind, 150000, 170000) for kind in schema.KINDS),
     ]  # fmt: skip
     assert len({fact.key for fact in facts}) == len(facts)
-    with opened(lambda _: None):
+    with databases_open(lambda _: None):
         for fact in facts:
             answer = fact.put(db)
             assert fact.of_json(json.loads(json.dumps(fact.as_json(answer)))) == answer

@@ -8,7 +8,7 @@ import pytest
 from checks import check_backups
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import backups as facts
-from fixtures.facts.backups import Manifest, Store
+from fixtures.facts.backups import Manifest
 from fixtures.facts.fact import ask, ask_all
 from fixtures.run.evidence import now
 from fixtures.run.records import Opening, RestoreTest, TableCopy
@@ -38,7 +38,7 @@ def manifest(name="20260101T000000Z", **changes):
 
 def test_a_bucket_that_was_changed_is_seen(plan, cloud):
     backups.ready_bucket(plan, cloud)
-    s3 = Store(cloud, plan).s3
+    s3 = cloud.s3
     s3.delete_public_access_block(Bucket=plan.backup.bucket)
     with pytest.raises(NoGo, match="BlockPublicAcls"):
         check_backups.check_bucket_is_closed_to_the_public(plan, True, ask(cloud, facts.public_access_blocks(plan)))
@@ -60,7 +60,7 @@ def test_a_bucket_that_is_not_there_proves_nothing(plan, cloud):
 
 
 def test_a_backup_without_manifest_is_none(plan, cloud, bucket):
-    s3 = Store(cloud, plan).s3
+    s3 = cloud.s3
     bucket.put("20260101T000000Z/database.dump", b"dump")
     assert bucket.newest() is None
     assert ask(cloud, facts.newest(plan)) is None

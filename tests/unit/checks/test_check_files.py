@@ -12,7 +12,7 @@ from tests.unit.example import PLAN
 
 UPLOAD = PLAN.files[0]
 PATH = str(UPLOAD.path)
-THERE = files.Status("deploy", "deploy", "755", 4096, "/")
+PRESENT = files.Status("deploy", "deploy", "755", 4096, "/")
 
 
 def count(number, size):
@@ -28,24 +28,24 @@ def copied(run):
 def asked(run):
     """What is asked first of both hosts, and of one with the directory and one without it afterwards."""
     wanted = wanted_by(check_files.check_file_counts_match)
-    first = {name: wanted[name].made_of({"upload": UPLOAD, "run": run}) for name in ("there", "here")}
+    first = {name: wanted[name].made_of({"upload": UPLOAD, "run": run}) for name in ("source_status", "target_status")}
     then = [
-        wanted[f"counted_{name}"].made_of({name: dict.fromkeys(first[name], status)})
+        wanted[name.replace("status", "count")].made_of({name: dict.fromkeys(first[name], status)})
         for name in first
-        for status in (THERE, None)
+        for status in (PRESENT, None)
     ]
     return first, then
 
 
 def test_the_target_is_counted_until_it_is_open_and_then_production(copied):
     status, number = {PATH: files.status(PATH)}, {PATH: files.count(PATH)}
-    assert asked(copied) == ({"there": {}, "here": status}, [{}, {}, number, {}])
+    assert asked(copied) == ({"source_status": {}, "target_status": status}, [{}, {}, number, {}])
     copied.journal(TargetOpened())
-    assert asked(copied) == ({"there": status, "here": {}}, [number, {}, {}, {}])
+    assert asked(copied) == ({"source_status": status, "target_status": {}}, [number, {}, {}, {}])
 
 
-def judge(run, there, here):
-    check_files.check_file_counts_match(UPLOAD, run, {}, {}, there, here)
+def judge(run, on_source, on_target):
+    check_files.check_file_counts_match(UPLOAD, run, {}, {}, on_source, on_target)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Whether a user can log in and browse, and what nginx hands on and writes down."""
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +26,7 @@ def page(path="/", status=200, text="", **headers):
 
 def browsed(landing=None, json_page=None, **pages):
     signed_in = page(text=f"{PLAN.smoke.signed_in_text} clara")
-    return Browsed(landing or signed_in, {f"/{path}": met for path, met in pages.items()}, json_page)
+    return Browsed(landing or signed_in, {f"/{path}": met for path, met in pages.items()}, json_page=json_page)
 
 
 def test_a_login_that_fails_is_no_go_whatever_pages_say():
@@ -79,3 +81,10 @@ def test_a_request_that_is_not_in_the_log_is_no_go():
     check_site.check_access_log_grows(PLAN, token="a1", seen=True)
     with pytest.raises(NoGo, match="none within 5 seconds"):
         check_site.check_access_log_grows(PLAN, token="a1", seen=False)
+
+
+def test_a_page_that_a_cache_shows_to_strangers_is_no_go():
+    for text, wrong in (("", False), (PLAN.smoke.signed_in_text, True)):
+        met = replace(browsed(), stranger=PageAnswer("http://h/", 200, (), text))
+        with pytest.raises(NoGo, match="not logged in") if wrong else nullcontext():
+            check_site.check_login_is_asked_for(PLAN, HERE, met)

@@ -6,7 +6,7 @@ import pytest
 
 from checks.conftest import pytest_runtestloop
 from fixtures.errors import CouldNotVerify
-from fixtures.sameness.proofs import LOCALE, Opened
+from fixtures.sameness.proofs import LOCALE, OpenDatabases
 
 
 class Terminal:
@@ -25,7 +25,7 @@ def test_news_of_a_proof_are_lines_of_pytests_output():
     terminal = Terminal()
     loop = pytest_runtestloop(session(terminal))
     next(loop)
-    Opened.current._say("rows of production: 7 read")
+    OpenDatabases.current._say("rows of production: 7 read")
     assert terminal.lines == ["news: rows of production: 7 read"]
     loop.close()
 
@@ -33,7 +33,7 @@ def test_news_of_a_proof_are_lines_of_pytests_output():
 def test_a_worker_without_a_terminal_says_nothing():
     loop = pytest_runtestloop(session(None))
     next(loop)
-    Opened.current._say("rows of production: 7 read")
+    OpenDatabases.current._say("rows of production: 7 read")
     loop.close()
 
 

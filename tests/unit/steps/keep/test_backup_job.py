@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.facts.backups import SCRATCH, Store
+from fixtures.facts.backups import SCRATCH
 from steps.keep import backup_job as job
 from tests.unit import buckets
 
@@ -25,14 +25,14 @@ def test_what_a_failing_command_printed_is_no_object(plan, cloud, bucket):
     command = [sys.executable, "-c", "print('half a dump'); raise SystemExit(3)"]
     with pytest.raises(job.Failure, match="ended with 3"):
         bucket.stream("x/database.dump", command, 0)
-    assert "Contents" not in Store(cloud, plan).s3.list_objects_v2(Bucket=plan.backup.bucket)
+    assert "Contents" not in cloud.s3.list_objects_v2(Bucket=plan.backup.bucket)
 
 
 def test_a_stream_of_several_parts_arrives(plan, cloud, bucket):
     size = 20 * 1024 * 1024
     facts = bucket.stream("x/files.tar.gz", [sys.executable, "-c", f"print(end='x' * {size})"], 0)
     assert facts == {"bytes": size, "sha256": hashlib.sha256(b"x" * size).hexdigest()}
-    head = Store(cloud, plan).s3.head_object(Bucket=plan.backup.bucket, Key="backups/x/files.tar.gz")
+    head = cloud.s3.head_object(Bucket=plan.backup.bucket, Key="backups/x/files.tar.gz")
     assert (head["ContentLength"], head["ServerSideEncryption"]) == (size, "AES256")
 
 

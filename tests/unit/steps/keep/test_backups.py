@@ -7,7 +7,6 @@ import pytest
 from checks import check_backups
 from fixtures.errors import NoGo, Refused
 from fixtures.facts import backups as facts
-from fixtures.facts.backups import Store
 from fixtures.facts.fact import ask
 from steps.keep import backups
 from tests.unit import buckets
@@ -32,22 +31,24 @@ def test_a_bucket_is_made_ready_twice(plan, cloud):
 
 
 def test_a_bucket_of_somebody_else_is_refused_and_left_alone(plan, cloud):
-    store = Store(cloud, plan)
-    store.s3.create_bucket(Bucket=store.name, CreateBucketConfiguration={"LocationConstraint": plan.target.region})
-    store.s3.put_object(Bucket=store.name, Key="theirs", Body=b"")
+    cloud.s3.create_bucket(
+        Bucket=plan.backup.bucket, CreateBucketConfiguration={"LocationConstraint": plan.target.region}
+    )
+    cloud.s3.put_object(Bucket=plan.backup.bucket, Key="theirs", Body=b"")
     with pytest.raises(Refused, match="somebody else's"):
         backups.ready_bucket(plan, cloud)
-    assert store.tags() == {}
+    assert ask(cloud, facts.tags(plan)) == {}
     assert ask(cloud, facts.lifecycle(plan)) == []
     with pytest.raises(NoGo, match="gonogo:plan"):
         check_backups.check_bucket_is_ours(plan, True, ask(cloud, facts.tags(plan)))
 
 
 def test_an_empty_untagged_bucket_is_taken_up(plan, cloud):
-    store = Store(cloud, plan)
-    store.s3.create_bucket(Bucket=store.name, CreateBucketConfiguration={"LocationConstraint": plan.target.region})
+    cloud.s3.create_bucket(
+        Bucket=plan.backup.bucket, CreateBucketConfiguration={"LocationConstraint": plan.target.region}
+    )
     backups.ready_bucket(plan, cloud)
-    assert store.is_ours(plan)
+    check_backups.check_bucket_is_ours(plan, True, ask(cloud, facts.tags(plan)))
 
 
 # --- the units --------------------------------------------------------------------------------------------------------
