@@ -53,8 +53,7 @@ class Gates:
         receipt = self.run.gates / "catalogue.receipt.json"
         log = self.run.gates / "catalogue.log"
         nonce = secrets.token_hex(8)
-        if self._suite is not None:
-            self._suite.close()
+        self.close()
         self._suite = suite = Suite(self.plan, self.run, receipt, nonce, log, self.replay)
         ended = suite.collected()
         found = read_receipt(receipt, nonce)
@@ -98,6 +97,12 @@ class Gates:
     def ask(self, states: Sequence[str]) -> GateResult:
         """Run the gate of some states beside the ordered steps."""
         return self._run([(Occasion.BY_HAND, states)], "")[0]
+
+    def close(self) -> None:
+        """End the process that has collected the checks; it would wait for gates until this process ends."""
+        if self._suite is not None:
+            self._suite.close()
+            self._suite = None
 
     def _run(self, gates: Sequence[tuple[Occasion, Sequence[str]]], step: str) -> list[GateResult]:
         """One process for all these gates; each is judged, kept and journalled by itself."""

@@ -195,8 +195,11 @@ def _gate(plan: Plan, run: Run, directory: Path, facts: TargetFacts, image: Made
     trial = Run(directory)
     trial.record(facts)
     gates = Gates(plan, trial)
-    gates.collect()
-    return gates.ask(BUILD if image.secrets else WITHOUT_SECRETS)
+    try:
+        gates.collect()
+        return gates.ask(BUILD if image.secrets else WITHOUT_SECRETS)
+    finally:
+        gates.close()
 
 
 def remove(plan: Plan, cloud: Cloud) -> None:
