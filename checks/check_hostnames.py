@@ -34,19 +34,25 @@ def address(run: Run) -> str:
     return run.records(TargetFacts).public_address
 
 
+def _paths(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(["/", plan.smoke.login_page, plan.application.health, plan.web.static[0]]))
+
+
+_ON_PRODUCTION: dict[str, PageAnswer] = on_web(
+    lambda plan, hostname: {path: at_source(plan, path, host=hostname, redirects=False) for path in _paths(plan)}
+)
+_ON_TARGET: dict[str, PageAnswer] = on_web(
+    lambda run, plan, hostname: {path: at_target(run, path, host=hostname, redirects=False) for path in _paths(plan)}
+)
+
+
 @pytest.mark.rehearsed
 def check_name_answers_as_on_production(
     hostname: str,
     plan: Plan,
     address: str,
-    there: dict[str, PageAnswer] = on_web(
-        lambda plan, hostname: {path: at_source(plan, path, host=hostname, redirects=False) for path in _paths(plan)}
-    ),
-    here: dict[str, PageAnswer] = on_web(
-        lambda run, plan, hostname: {
-            path: at_target(run, path, host=hostname, redirects=False) for path in _paths(plan)
-        }
-    ),
+    there: dict[str, PageAnswer] = _ON_PRODUCTION,
+    here: dict[str, PageAnswer] = _ON_TARGET,
 ) -> None:
     """The target answers under every name as production does: the same status, the same redirects."""
     pairs = ((path, _in_short(there[path]), _in_short(here[path])) for path in _paths(plan))
@@ -60,10 +66,6 @@ def check_name_answers_as_on_production(
         )
 
 
-def _paths(plan: Plan) -> list[str]:
-    return list(dict.fromkeys(["/", plan.smoke.login_page, plan.application.health, plan.web.static[0]]))
-
-
 def _in_short(answer: PageAnswer) -> str:
     return " ".join([str(answer.status), *filter(None, [answer.header("Location")])])
 
@@ -73,14 +75,8 @@ def check_security_headers_are_productions(
     hostname: str,
     plan: Plan,
     address: str,
-    there: dict[str, PageAnswer] = on_web(
-        lambda plan, hostname: {path: at_source(plan, path, host=hostname, redirects=False) for path in _paths(plan)}
-    ),
-    here: dict[str, PageAnswer] = on_web(
-        lambda run, plan, hostname: {
-            path: at_target(run, path, host=hostname, redirects=False) for path in _paths(plan)
-        }
-    ),
+    there: dict[str, PageAnswer] = _ON_PRODUCTION,
+    here: dict[str, PageAnswer] = _ON_TARGET,
 ) -> None:
     """HSTS and the other headers that protect users are production's, on pages and on static files."""
     for path in (plan.smoke.login_page, plan.web.static[0]):
