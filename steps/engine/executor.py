@@ -147,12 +147,14 @@ class Executor:
         self.gates.collect()
         done = finished_steps(self.run)
         for number, step in enumerate(self.steps, start=1):
+            ends_here = last in step.gives
             if step.name not in done:
-                self._take(number, step, confirm)
-            if last in step.gives:
+                left = [] if ends_here else [later for later in self.steps[number:] if later.name not in done]
+                self._take(number, step, confirm, left[0] if left else None)
+            if ends_here:
                 return
 
-    def _take(self, number: int, step: Step, confirm: Callable[[Step], bool]) -> None:
+    def _take(self, number: int, step: Step, confirm: Callable[[Step], bool], following: Step | None) -> None:
         unopened = bool(step.destroys) or any("target_open" in later.gives for later in self.steps[number:])
         if unopened and self.run.happened(journal.TargetOpened):
             raise guards.opened_already(f"the step {step.name}", "the run's journal")
@@ -182,7 +184,7 @@ class Executor:
         with self.progress.working(f"{title}: {step.meaning}"):
             self._call(step, unopened=unopened)
         with self.progress.working(f"{title}: proving"):
-            result = self.gates.after(step)
+            result = self.gates.after(step, following)
         if result.verdict not in PASS:
             closed = GateClosed(result, step.name, "after")
             self.run.journal(journal.StepFailed(step=step.name, problem=Problem.of(closed)))

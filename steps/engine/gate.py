@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from fixtures.plan import Plan
 from fixtures.plan.references import poor_secrets
 from fixtures.policy.verdict import expected_checks, judge
 from fixtures.redaction import as_state, from_state
-from fixtures.run.evidence import Check, CheckResult, GateRequest, GateResult, Occasion, Receipt, Verdict, now
+from fixtures.run.evidence import PASS, Check, CheckResult, GateRequest, GateResult, Occasion, Receipt, Verdict, now
 from fixtures.run.journal import CatalogueMade, GateJudged, WaiverUsed
 from fixtures.run.run import Run, write_whole
 from fixtures.states import expand
@@ -21,6 +22,19 @@ from steps.engine.suite import CHECKS, ROOT, Suite
 from steps.step import Step
 
 CATALOGUE = "catalogue.json"
+_BEFORE = {Occasion.NEEDED: "-needed", Occasion.GIVEN_BEFORE: "-before"}
+"""What tells the results apart that one process left: what a step gave may be what the next one needs."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A process that ran the checks of one or several gates: what it left, and when."""
+
+    number: int
+    receipt: Receipt | None
+    ended: str
+    started: datetime
+    finished: datetime
 
 
 class Gates:
@@ -38,6 +52,7 @@ class Gates:
         self.processor_seconds: list[float] = []
         """What each gate took of this machine's processor: `make prove-gate` looks at it."""
         self._suite: Suite | None = None
+        self._ahead: tuple[str, _Asked | None] = ("", None)
         poor_secrets(plan)  # from here on all of the plan's are known, to the gates' processes too
 
     def collect(self) -> None:
@@ -82,21 +97,34 @@ class Gates:
         return suite
 
     def before(self, step: Step) -> tuple[GateResult | None, GateResult]:
-        """Run, in one process, the gate of what a step needs (None where it needs nothing) and that of what it gives.
+        """Judge the gate of what a step needs (None where it needs nothing) and that of what it gives, asked in one process.
 
-        The second one is the evidence that the step had something to do: it need not be go.
+        The second one is the evidence that the step had something to do: it need not be go. The process that judged the step
+        before this one was asked for both already.
         """
-        gates = [(Occasion.NEEDED, step.needs)] if step.needs else []
-        *first, second = self._run([*gates, (Occasion.GIVEN_BEFORE, step.gives)], step.name)
-        return (first[0] if first else None), second
+        follower, asked = self._ahead
+        if asked is None or follower != step.name:
+            asked = self._ask([*step.needs, *step.gives])
+        self._ahead = ("", None)
+        needs = self._keep(asked, Occasion.NEEDED, step.name, list(step.needs)) if step.needs else None
+        return needs, self._keep(asked, Occasion.GIVEN_BEFORE, step.name, list(step.gives))
 
-    def after(self, step: Step) -> GateResult:
-        """Run the gate of what a step gave."""
-        return self._run([(Occasion.AFTER, step.gives)], step.name)[0]
+    def after(self, step: Step, following: Step | None = None) -> GateResult:
+        """Run the gate of what a step gave; where it is go, what the following step's gates want to know is known too.
+
+        Between the two nothing is changed: they are one process, and judge the same answers.
+        """
+        asked = self._ask(
+            [*step.gives, *(following.needs if following else ()), *(following.gives if following else ())]
+        )
+        result = self._keep(asked, Occasion.AFTER, step.name, list(step.gives))
+        if following and result.verdict in PASS:
+            self._ahead = (following.name, asked)
+        return result
 
     def ask(self, states: Sequence[str]) -> GateResult:
         """Run the gate of some states beside the ordered steps."""
-        return self._run([(Occasion.BY_HAND, states)], "")[0]
+        return self._keep(self._ask(states), Occasion.BY_HAND, "", list(states))
 
     def close(self) -> None:
         """End the process that has collected the checks; it would wait for gates until this process ends."""
@@ -104,14 +132,14 @@ class Gates:
             self._suite.close()
             self._suite = None
 
-    def _run(self, gates: Sequence[tuple[Occasion, Sequence[str]]], step: str) -> list[GateResult]:
-        """One process for all these gates; each is judged, kept and journalled by itself."""
+    def _ask(self, states: Sequence[str]) -> _Asked:
+        """Have one process run the checks of all these states."""
         number = 1 + sum(1 for _ in self.run.gates.glob("[0-9]*.xml"))
-        junit = self.run.gates / f"{number:04d}-{_label(gates[0][1])}.xml"
+        together = list(dict.fromkeys(states))
+        junit = self.run.gates / f"{number:04d}-{_label(together)}.xml"
         receipt_path = junit.with_suffix(".receipt.json")
         nonce = secrets.token_hex(8)
         started = now()
-        together = list(dict.fromkeys(state for _, states in gates for state in states))
         suite = self._suite if self._suite and self._suite.current else self._collect()
         ended = suite.gate(
             GateRequest(together, receipt_path, nonce, junit, junit.with_suffix(".log"), junit.with_suffix(".readings"))
@@ -121,41 +149,38 @@ class Gates:
         receipt_path.unlink(missing_ok=True)
         if not junit.exists():
             junit.write_text('<testsuites><testsuite name="no report" tests="0"/></testsuites>\n', encoding="utf-8")
-        ended = f"{ended}: {last_words(junit.with_suffix('.log'))}"
-        return [self._keep(number, occasion, step, list(states), receipt, ended, started) for occasion, states in gates]
+        return _Asked(number, receipt, f"{ended}: {last_words(junit.with_suffix('.log'))}", started, now())
 
-    def _keep(
-        self, number: int, occasion: Occasion, step: str, states: list[str], receipt: Receipt | None, ended: str,
-        started: datetime,
-    ) -> GateResult:  # fmt: skip
+    def _keep(self, asked: _Asked, occasion: Occasion, step: str, states: list[str]) -> GateResult:
+        """Judge one gate by what its process left; the result is kept and journalled."""
+        receipt = asked.receipt
         plain = list(dict.fromkeys(name for state in states for name in expand(state)))
         expected = expected_checks(self.catalogue, plain)
         results: list[CheckResult] = []
         if receipt is None:
-            verdict, reason = Verdict.COULD_NOT_VERIFY, f"pytest left no receipt and ended with {ended}"
+            verdict, reason = Verdict.COULD_NOT_VERIFY, f"pytest left no receipt and ended with {asked.ended}"
         else:
             results = [result for result in receipt.results if result.id in expected or set(result.states) & set(plain)]
             verdict, reason = judge(expected, results, plain, self.catalogue)
         judged = GateJudged(
-            number=number, states=states, occasion=occasion, step=step, verdict=verdict, reason=reason
+            number=asked.number, states=states, occasion=occasion, step=step, verdict=verdict, reason=reason
         )  # fmt: skip
         result = GateResult(
             **judged.model_dump(exclude={"kind", "at"}),
             covers=plain,
-            started=started,
-            finished=now(),
+            started=asked.started,
+            finished=asked.finished,
             results=results,
             catalogue=self.catalogue_hash,
         )
-        # Both gates that are asked ahead of a step come from one process and bear one number.
-        ahead = "-before" if occasion is Occasion.GIVEN_BEFORE else ""
-        path = self.run.gates / f"{number:04d}-{_label(states)}{ahead}.json"
+        # Gates that come from one process bear one number.
+        path = self.run.gates / f"{asked.number:04d}-{_label(states)}{_BEFORE.get(occasion, '')}.json"
         write_whole(path, as_state(result, indent=1) + "\n")
         self.run.journal(judged)
         # Ahead of its step a claim need not hold: there no waiver lets anything pass.
         for used in results if occasion is not Occasion.GIVEN_BEFORE else []:
             if used.waiver:
-                self.run.journal(WaiverUsed(gate=number, check=used.id, waiver=used.waiver))
+                self.run.journal(WaiverUsed(gate=asked.number, check=used.id, waiver=used.waiver))
         return result
 
 

@@ -1,37 +1,34 @@
-"""How long the pre_cutover gate takes over gonogo's shell and over testinfra's backends, and the ratios."""
+"""What the pre_cutover gate asks both hosts, over gonogo's shell and over testinfra's backends, at several round trips."""
 
-import statistics
+import json
+from typing import Any
 
+from tests.bench.backends import MARK, OURS
 from tests.labsite import REHEARSED, Site
 
-ROUNDS = 3
-BACKENDS = ("gonogo's shell", "paramiko", "ssh")
+DELAYS = (0, 20, 100)
+"""Milliseconds of a round trip."""
 
 
-def measure(site: Site, rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Seconds of the gate, `rounds` times each backend in turn, on one lab in one run."""
-    seconds: dict[str, list[float]] = {name: [] for name in BACKENDS}
-    for _ in range(rounds):
-        for name in BACKENDS:
-            done = site.checks(
-                "pre_cutover",
-                "-q",
-                "-p",
-                "tests.bench.backends",
-                GONOGO_BENCH_BACKEND="" if name == BACKENDS[0] else name,
-            )
-            assert done.code == 0, done.out
-            seconds[name].append(done.seconds)
-    return seconds
+def measure(site: Site, delays: tuple[int, ...] = DELAYS) -> list[dict[str, Any]]:
+    """Delay, way, seconds, commands and seconds of the processor here, of a lab that is ready for its cutover."""
+    done = site.checks(
+        "pre_cutover", "-q", "-s", "-p", "tests.bench.backends", GONOGO_BENCH_DELAYS=" ".join(map(str, delays))
+    )
+    assert done.code == 0, done.out
+    return [json.loads(line.removeprefix(MARK)) for line in done.out.splitlines() if line.startswith(MARK)]
 
 
-def lines(seconds: dict[str, list[float]]) -> list[str]:
-    """The table: median, range, and how many times as long as over our shell."""
-    ours = statistics.median(seconds[BACKENDS[0]])
-    text = [f"{'pre_cutover gate over':24} {'median s':>9} {'min':>7} {'max':>7} {'ratio':>7}"]
-    for name, values in seconds.items():
-        median = statistics.median(values)
-        text.append(f"{name:24} {median:9.2f} {min(values):7.2f} {max(values):7.2f} {median / ours:7.1f}")
+def lines(measured: list[dict[str, Any]]) -> list[str]:
+    """The table: seconds, and how many times as long as over our shell at the same round trip."""
+    ours = {one["delay"]: one for one in measured if one["way"] == OURS}
+    text = [f"{'round trip':>10}  {'way':27} {'commands':>8} {'s':>8} {'ratio':>7} {'CPU s here':>10} {'ratio':>7}"]
+    for one in measured:
+        same = ours[one["delay"]]
+        text.append(
+            f"{one['delay']:7} ms  {one['way']:27} {one['commands']:8} {one['seconds']:8.2f} {one['seconds'] / same['seconds']:7.1f}"
+            f" {one['processor']:10.2f} {one['processor'] / same['processor']:7.1f}"
+        )
     return text
 
 

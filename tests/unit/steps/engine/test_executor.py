@@ -188,7 +188,8 @@ def test_steps_run_in_order_each_between_its_gates(project):
 def test_junit_and_results_are_kept_for_each_gate(project):
     drive(project)
     (run,) = [p for p in (project / "runs").iterdir() if p.is_dir()]
-    assert len(list((run / "gates").glob("[0-9]*.xml"))) == 8
+    assert len(list((run / "gates").glob("[0-9]*.xml"))) == 5, "before the first step, and once after each"
+    assert len(list((run / "gates").glob("[0-9]*.json"))) == 11, "what each gave, before and after, and three needed"
     assert not list((run / "gates").glob("*receipt*"))
 
 
@@ -232,6 +233,40 @@ def test_a_step_with_effects_runs_though_its_gate_is_go(project):
     (project / "second").touch()
     drive(project)
     assert "second" in calls(project)
+
+
+def test_what_a_step_gave_and_what_the_next_one_needs_is_asked_in_one_process(project):
+    code, out = drive(project)
+    assert code == 0, out
+    gates = [e for e in journal(project) if e["kind"] == "gate"]
+    assert [(g["number"], g["occasion"].partition(" ")[0], g["step"]) for g in gates if g["number"] < 3] == [
+        (1, "before", "first"), (2, "after", "first"), (2, "before", "second"), (2, "before", "second"),
+    ]  # fmt: skip
+    (run,) = [p for p in (project / "runs").iterdir() if p.is_dir()]
+    for state in ("ruby_installed", "gems_installed"):
+        told = [json.loads(path.read_text()) for path in sorted((run / "gates").glob("0002-*.json"))]
+        found = [gate for gate in told if gate["states"] == [state]]
+        assert found
+        assert len({json.dumps(gate["results"]) for gate in found}) == 1, "the same answers"
+
+
+def test_after_a_gate_that_closes_the_next_step_is_asked_about_anew(project):
+    body = DRIVER.replace(
+        'def second():\n    """The second step."""\n    call("second")', 'def second():\n    """The second step."""'
+    )
+    assert body != DRIVER
+    (project / "driver.py").write_text(body)
+    assert drive(project)[0] == 10
+    assert [e["step"] for e in journal(project) if e["kind"] == "gate"] == [
+        "first",
+        "first",
+        "second",
+        "second",
+        "second",
+    ]
+    (project / "driver.py").write_text(DRIVER)
+    code, out = drive(project)
+    assert code == 0, out
 
 
 def test_it_stops_at_the_state_asked_for(project):
@@ -324,7 +359,7 @@ def test_each_gate_is_a_process_of_its_own_with_nothing_left_of_another_and_all_
     code, out = drive(project)
     assert code == 0, out
     pids, parents = zip(*(line.split() for line in (project / "pids").read_text().splitlines()), strict=True)
-    assert len(set(pids)) == len(pids) > 3
+    assert len(set(pids)) == len(pids) == 3
     assert len(set(parents)) == 1
 
 

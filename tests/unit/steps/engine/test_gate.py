@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from fixtures.plan import Plan
 from fixtures.run.evidence import Check, CheckResult, Occasion, Receipt, Verdict
 from fixtures.run.run import Run
-from steps.engine.gate import Gates
+from steps.engine.gate import Gates, _Asked
 from tests.unit import begun
 
 run = begun.run
@@ -26,6 +26,8 @@ def test_a_check_that_nobody_expected_shuts_a_composite_gate(plan: Plan, run: Ru
         expected=[],
         results=[result("checks/a"), result("checks/b")],
     )
-    judged = gates._keep(1, Occasion.BY_HAND, "", ["pre_cutover"], receipt, "0", datetime.now(UTC))
+    judged = gates._keep(
+        _Asked(1, receipt, "0", datetime.now(UTC), datetime.now(UTC)), Occasion.BY_HAND, "", ["pre_cutover"]
+    )
     assert {r.id for r in judged.results} == {"checks/a", "checks/b"}
     assert judged.verdict is Verdict.COULD_NOT_VERIFY
