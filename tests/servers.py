@@ -95,9 +95,15 @@ class Server:
     def stop(self) -> None:
         """End it at once; what was committed is there after `start`."""
         if self.process is not None:
+            # The first process of its namespace ends when all others in it have: until then a session may still answer.
+            inside = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
             self.process.kill()
             self.process.wait()
             self.process = None
+            until = time.monotonic() + START
+            while any(Path(f"/proc/{pid}").exists() for pid in inside):
+                assert time.monotonic() < until, f"PostgreSQL in process {' '.join(inside)} does not end"
+                time.sleep(0.01)
             for name in ("s/.s.PGSQL.*", "data/postmaster.pid"):  # nobody else can be there
                 for left in self.directory.glob(name):
                     left.unlink()

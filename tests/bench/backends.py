@@ -134,5 +134,7 @@ def _theirs(plan: Any, seconds: float, backend: str, directory: Path) -> int:
             host.run(command)
             count += 1
         if spec.startswith("ssh:"):  # whoever shares a connection leaves a process behind
-            subprocess.run(["ssh", "-F", str(config), "-O", "exit", spec.partition("?")[0]], check=False, capture_output=True)
+            subprocess.run(
+                ["ssh", "-F", str(config), "-O", "exit", spec.partition("?")[0]], check=False, capture_output=True
+            )
     return count
