@@ -1,6 +1,7 @@
 """What the sign-off says in words: the verdict first, where production stands, what to do, and what is left."""
 
 from fixtures.run.evidence import PASS, Verdict
+from fixtures.run.standing import standing as stands
 from reports.models import Data, Figure, Files, SignOff, Status, Trouble
 from reports.words import counted, duration, minute, number
 
@@ -108,17 +109,8 @@ def standing(sign: SignOff) -> str:
     """Who serves users now, as far as the journal knows; empty once the run is over."""
     if sign.status in (Status.ACCEPTED, Status.BACKED_OUT, Status.NOT_BEGUN):
         return ""
-    seen = [event.kind for event in sign.events]
-    ends = ("source_closed", "source_reopened", "target_open", "backed_out")
-    last = next((kind for kind in reversed(seen) if kind in ends), "")
-    if last in ("source_reopened", "backed_out"):
-        return f"Production is open again since {_at(sign, last)}."
-    if last == "target_open":
-        dns = "DNS names it" if "dns_changed" in seen else "DNS does not name it yet"
-        return f"The target has been open since {_at(sign, last)} and may hold writes that the old host lacks; {dns}."
-    if last == "source_closed":
-        return f"Production has been closed since {_at(sign, last)}: users see the maintenance page."
-    return "Production is open on the old host, as before."
+    said = stands(sign.events).sentence(minute)
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def what_next(sign: SignOff) -> list[str]:

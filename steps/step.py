@@ -22,6 +22,7 @@ class Step:
     needs: tuple[str, ...]
     gives: tuple[str, ...]
     function: Callable[..., None]
+    resumes: tuple[str, ...] | None = None
     harmless: bool = False
     destroys: str = ""
     only_with: str = ""
@@ -47,6 +48,7 @@ def step(
     *,
     needs: list[str],
     gives: list[str],
+    resumes: list[str] | None = None,
     harmless: bool = False,
     destroys: str = "",
     only_with: str = "",
@@ -56,6 +58,8 @@ def step(
 ) -> Callable[[Callable[..., None]], Step]:
     """Make a step of a function, whose parameters are names of `HANDED_OUT`.
 
+    `resumes`: what it needs, in the place of `needs`, once it has begun to change what those are about; then a step that was
+    stopped on its way goes on.
     `harmless`: when its `gives` gate is already go, the step is skipped and recorded as already true.
     `destroys`: what it destroys, shown before it runs; such a step never runs once the target was opened.
     `only_with`: the part of the plan without which there is nothing to do, as in "redis".
@@ -66,14 +70,14 @@ def step(
     Raises KeyError for a state that fixtures/states.py does not list, and `GonogoError` for an unknown parameter, or for
     a parameter and a declaration that do not belong together.
     """
-    for name in (*needs, *gives):
+    for name in (*needs, *gives, *(resumes or ())):
         states.expand(name)
 
     def make(function: Callable[..., None]) -> Step:
         meaning = (inspect.getdoc(function) or function.__name__).splitlines()[0]
         made = Step(
             function.__name__, meaning, tuple(needs), tuple(gives), function,
-            harmless, destroys, only_with, writes_to_source, unproven, changes_checks,
+            None if resumes is None else tuple(resumes), harmless, destroys, only_with, writes_to_source, unproven, changes_checks,
         )  # fmt: skip
         _refuse_misdeclared(made)
         return made

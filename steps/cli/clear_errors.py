@@ -8,6 +8,7 @@ import typer
 
 from fixtures.errors import GonogoError
 from steps.cli import exits
+from steps.cli.signals import Stopped, ending_alike
 from steps.engine.executor import GateClosed, describe
 from steps.engine.progress import Progress
 
@@ -20,11 +21,15 @@ def clear_errors(command: Callable[P, None]) -> Callable[P, None]:
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with ending_alike():
+                command(*args, **kwargs)
         except GonogoError as error:
             stop(error)
         except OSError as error:  # a full disk, a file that another user owns
             stop(of_this_machine(error))
+        except Stopped as stopped:
+            Progress().say(f"stopped by {stopped}; the same command goes on from here", "yellow")
+            raise typer.Exit(exits.SIGNALLED + stopped.signal) from None
         except KeyboardInterrupt:
             Progress().say("interrupted; the same command goes on from here", "yellow")
             raise typer.Exit(exits.INTERRUPTED) from None

@@ -15,6 +15,7 @@ from fixtures.redaction import Redacting
 from fixtures.run.journal import Accepted, BackedOut, SourceClosed
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run, runs_of
+from fixtures.run.standing import clock, standing
 from steps import PHASES, STEPS
 from steps.cli import checklist as cli_checklist
 from steps.cli import run as cli_run
@@ -25,7 +26,7 @@ from steps.cli.lab import lab
 from steps.cli.replay import replay
 from steps.cli.run import RUNS, PlanFile, after_closing
 from steps.engine import guards
-from steps.engine.executor import ended, finished_steps, minutes_left
+from steps.engine.executor import ended, finished_steps, going_back, minutes_left, where_it_stands
 from steps.engine.pages import Pages
 from steps.engine.progress import Progress
 
@@ -74,7 +75,9 @@ def status(
     current = runs[-1] if runs else None
     done = finished_steps(current) if current else {}
     steps = [step for step in STEPS if step.concerns(plan)]
-    following = next((step.name for step in steps if step.name not in done), None)
+    back = current is not None and going_back(current)
+    following = None if back else next((step.name for step in steps if step.name not in done), None)
+    stands = standing(current.entries() if current else ())
     left = minutes_left(plan, current) if current else None
     facts = {
         "plan": plan.name,
@@ -83,6 +86,9 @@ def status(
         "steps_done": len(done),
         "steps": len(steps),
         "next_step": following,
+        "serves_users": stands.serves,
+        "production_closed_since": stands.closed and stands.closed.isoformat(),
+        "target_open_since": stands.opened and stands.opened.isoformat(),
         "minutes_of_outage_budget_left": None if left is None else round(left, 1),
     }
     if as_json:
@@ -92,6 +98,8 @@ def status(
     say(f"{plan.name}: {facts['status']}", "bold")
     if current:
         say(f"run {current.name}: {len(done)} of {len(steps)} steps done, next: {following or 'none'}")
+        if not where_it_stands(plan, current):
+            say(stands.sentence(clock))
         after_closing(plan, current, Progress())
     else:
         say("no run yet; `gonogo plan` shows what one would do, `gonogo run` begins")
@@ -104,6 +112,8 @@ def _situation(current: Run | None, done: Mapping[str, object]) -> str:
     for end, words in ((BackedOut, "backed out"), (Accepted, "cutover complete")):
         if ended(current, end):
             return words
+    if going_back(current):
+        return "back-out in progress"
     if current.happened(SourceClosed):
         return "cutover in progress"
     if "lower_ttl" in done:

@@ -8,6 +8,8 @@ from steps.engine.lock import Locked
 DONE, FAILED, USAGE, NO_GO, LOCKED, PLAN_CHANGED, BACKED_OUT, COULD_NOT_VERIFY, INTERRUPTED = (
     0, 1, 2, 10, 11, 12, 13, 14, 130,
 )  # fmt: skip
+SIGNALLED = 128
+"""Added to the number of the signal that ended a command."""
 
 
 def exit_code(error: GonogoError) -> int:

@@ -1,6 +1,5 @@
 """The commands that change machines: `gonogo run | rehearse | back-out`."""
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,9 +27,8 @@ from steps.engine.executor import (
     choose_run,
     ended,
     finished_steps,
-    going_back,
-    minutes_left,
     void,
+    where_it_stands,
 )
 from steps.engine.gate import Gates
 from steps.engine.lock import plan_lock
@@ -141,15 +139,9 @@ def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Cal
 
 
 def after_closing(plan: Plan, current: Run, progress: Progress) -> None:
-    """Say what an operator with production closed needs: how to go on, how to go back, and how long there is."""
-    left = minutes_left(plan, current)
-    if left is not None:
-        where = shlex.join(["--plan", str(plan.path)])
-        budget = f"{left:.0f} minutes of the outage budget are left"
-        if left < 0:
-            budget = f"the outage budget of {plan.cutover.outage_minutes} minutes is exceeded by {-left:.0f}"
-        on = "" if going_back(current) else f"\n  go on:   gonogo run {where}"
-        progress.say(f"production is closed, {budget}{on}\n  go back: gonogo back-out {where}", "bold yellow")
+    """Say what an operator with production closed needs: who serves users, how to go on, how to go back, how long there is."""
+    for line in where_it_stands(plan, current):
+        progress.say(line, "bold yellow")
 
 
 def _asker(plan: Plan, *, each: bool, yes: bool) -> Callable[[Step], bool]:

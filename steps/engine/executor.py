@@ -1,5 +1,7 @@
 """The executor: walks the ordered steps; each begins and ends only when its gates say go, and everything is journalled."""
 
+import shlex
+import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -11,18 +13,21 @@ from fixtures.errors import GonogoError, Refused, StepFailed
 from fixtures.plan import Plan, digest
 from fixtures.run import journal
 from fixtures.run.evidence import PASS, CheckResult, GateResult, Problem, Verdict, now
-from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run, new_run, runs_of
+from fixtures.run.standing import clock, standing
 from steps.engine import guards
 from steps.engine.gate import Gates
 from steps.engine.progress import Progress
 from steps.step import Step
 
+STALE_SECONDS = 60.0
+"""Where the operator's word was waited for longer than this, the gate before the step is asked again."""
+
 
 class GateClosed(GonogoError):
-    """A gate did not say go; carries its result."""
+    """A gate did not say go; carries its result. `again` are the steps that the same command runs again."""
 
-    def __init__(self, result: GateResult, step: str, moment: str) -> None:
+    def __init__(self, result: GateResult, step: str, moment: str, again: Sequence[str] = ()) -> None:
         bad = [r for r in result.results if r.outcome not in PASS]
         # Checks that found something wrong come before checks that could not verify.
         bad.sort(key=lambda r: r.outcome is not Verdict.NO_GO)
@@ -30,7 +35,8 @@ class GateClosed(GonogoError):
             f"the gate {moment} {step}: {', '.join(result.states)}",
             expected="go",
             found=result.verdict.value + (f": {result.reason}" if result.reason else ""),
-            remedy="mend what the checks name, then run the same command again",
+            remedy="mend what the checks name, then run the same command again"
+            + (f": where they are red still, it runs {', '.join(again)} again" if again else ""),
         )
         self.result = result
         self.bad = bad
@@ -57,6 +63,17 @@ def void(run: Run, steps: Iterable[Step]) -> None:
     for step in steps:
         if step.name in done:
             run.journal(journal.Voided(step=step.name))
+
+
+def has_begun(run: Run, step: Step) -> bool:
+    """Whether a step may have changed something in this run."""
+    return any(isinstance(entry, journal.StepStarted) and entry.step == step.name for entry in run.entries())
+
+
+def was_red(run: Run, step: Step) -> bool:
+    """Whether a step is to run again for no other reason than that a gate found its states to hold no more."""
+    mine = [entry for entry in run.entries() if isinstance(entry, journal.OfStep) and entry.step == step.name]
+    return bool(mine) and isinstance(mine[-1], journal.Voided) and mine[-1].red
 
 
 def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bool]:
@@ -141,10 +158,29 @@ class Executor:
     def go(self, until: str | None, confirm: Callable[[Step], bool]) -> None:
         """Run every step not finished yet, up to and with the one that gives the state `until`.
 
-        Raises `GateClosed` for a gate that is not go, and what a step raises; both are in the journal by then.
+        Reached means that the gate of `until` says so now: a step that was finished runs again where it is no-go. Raises
+        `GateClosed` for a gate that is not go, and what a step raises; both are in the journal by then.
         """
-        last = until and (states.expand(until)[-1])
         self.gates.collect()
+        if self._walk(until, confirm) or not until:
+            return
+        result = self._asked_again(until)
+        if result.verdict is Verdict.NO_GO and self._void_red(result):
+            if self._walk(until, confirm):
+                return
+            result = self._asked_again(until)
+        if result.verdict not in PASS:
+            raise GateClosed(result, until, "of")
+
+    def _asked_again(self, until: str) -> GateResult:
+        with self.progress.working(f"{until}: does it still hold?"):
+            result = self.gates.ask([until])
+        self.after_gate()
+        return result
+
+    def _walk(self, until: str | None, confirm: Callable[[Step], bool]) -> bool:
+        """Run the steps that are not finished; whether the last one was run now, and gave no less than was asked for."""
+        last = until and (states.expand(until)[-1])
         done = finished_steps(self.run)
         for number, step in enumerate(self.steps, start=1):
             ends_here = last in step.gives
@@ -152,24 +188,22 @@ class Executor:
                 left = [] if ends_here else [later for later in self.steps[number:] if later.name not in done]
                 self._take(number, step, confirm, left[0] if left else None)
             if ends_here:
-                return
+                return step.name not in done and until == last
+        return False
 
     def _take(self, number: int, step: Step, confirm: Callable[[Step], bool], following: Step | None) -> None:
-        unopened = bool(step.destroys) or any("target_open" in later.gives for later in self.steps[number:])
+        unopened = self._only_unopened(step)
         if unopened and self.run.happened(journal.TargetOpened):
             raise guards.opened_already(f"the step {step.name}", "the run's journal")
         begun = now()
         title = f"{number:2d}/{len(self.steps)} {step.name}"
-        with self.progress.working(f"{title}: is it ready?"):
-            needs, gives = self.gates.before(step)
-        self.after_gate()
-        if needs is not None and needs.verdict not in PASS:
-            raise GateClosed(needs, step.name, "before")
+        gives = self._is_ready(step, title)
         # Go, not waived: a waiver accepts what a step could not reach, never that it did not run.
-        if step.harmless and gives.verdict is Verdict.GO:
+        if (step.harmless or was_red(self.run, step)) and gives.verdict is Verdict.GO:
             self.run.journal(journal.AlreadyTrue(step=step.name))
             self.progress.say(f"{title}  already true ({_counts(gives)})", "dim")
             return
+        asked = time.monotonic()
         if not confirm(step):
             raise Refused(
                 f"the step {step.name}",
@@ -177,6 +211,8 @@ class Executor:
                 found="another answer, or none",
                 remedy="nothing was changed by it; run the same command again when you are ready",
             )
+        if time.monotonic() - asked > STALE_SECONDS:
+            self._is_ready(step, title)
         if step.destroys:
             self.progress.say(f"      destroys {step.destroys}")
         if step.writes_to_source:
@@ -184,7 +220,7 @@ class Executor:
         with self.progress.working(f"{title}: {step.meaning}"):
             self._call(step, unopened=unopened)
         with self.progress.working(f"{title}: proving"):
-            result = self.gates.after(step, following)
+            result = self.gates.after(step, following if following and not has_begun(self.run, following) else None)
         if result.verdict not in PASS:
             closed = GateClosed(result, step.name, "after")
             self.run.journal(journal.StepFailed(step=step.name, problem=Problem.of(closed)))
@@ -195,6 +231,41 @@ class Executor:
         seconds = (now() - begun).total_seconds()
         mark = "go" if result.verdict is Verdict.GO else "waived"
         self.progress.say(f"{title}  {mark} {', '.join(step.gives)} ({_counts(result)}, {seconds:.1f} s)", "green")
+
+    def _is_ready(self, step: Step, title: str) -> GateResult:
+        """The gate of what a step gives, once that of what it needs is go; raises `GateClosed` where it is not.
+
+        What a step has begun to change is not asked for as it was before.
+        """
+        resumed = step.resumes is not None and has_begun(self.run, step)
+        with self.progress.working(f"{title}: {'can it go on?' if resumed else 'is it ready?'}"):
+            needs, gives = self.gates.before(step, step.resumes if resumed and step.resumes is not None else step.needs)
+        self.after_gate()
+        if needs is not None and needs.verdict not in PASS:
+            again = self._void_red(needs)
+            raise GateClosed(needs, step.name, "before", again)
+        return gives
+
+    def _only_unopened(self, step: Step) -> bool:
+        """Whether a step must not run once the target was opened: one before the opening, and one that destroys."""
+        later = self.steps[self.steps.index(step) + 1 :]
+        return bool(step.destroys) or any("target_open" in one.gives for one in later)
+
+    def _void_red(self, result: GateResult) -> list[str]:
+        """Have the steps run again whose states a gate found to hold no more; their names.
+
+        A step whose gate is go by then is not run. What could not be verified says nothing against a step.
+        """
+        red = {state for one in result.results if one.outcome is Verdict.NO_GO for state in one.states} & set(
+            result.covers
+        )
+        done, opened = finished_steps(self.run), self.run.happened(journal.TargetOpened)
+        again = [
+            one for one in self.steps if one.name in done and red & set(one.gives) and not (opened and one.destroys)
+        ]
+        for one in again:
+            self.run.journal(journal.Voided(step=one.name, red=True))
+        return [one.name for one in again]
 
     def _call(self, step: Step, *, unopened: bool) -> None:
         """Call the step's function, after its guards; whatever stops it is in the journal."""
@@ -240,8 +311,24 @@ def describe(check: CheckResult) -> str:
 
 
 def minutes_left(plan: Plan, run: Run) -> float | None:
-    """Minutes of the outage budget that are left, negative beyond it; None while production is open or once it is over."""
-    if not run.has(SourceClosure) or run.happened(journal.SourceReopened) or _over(run):
+    """Minutes of the outage budget that are left, negative beyond it; None while users are served and once it is over."""
+    found = standing(run.entries())
+    if found.closed is None or (found.serves == "target" and found.named) or _over(run):
         return None
-    closed = run.records(SourceClosure).closed
-    return plan.cutover.outage_minutes - (now() - closed).total_seconds() / 60
+    return plan.cutover.outage_minutes - (now() - found.closed).total_seconds() / 60
+
+
+def where_it_stands(plan: Plan, run: Run) -> list[str]:
+    """Who serves users and which commands go on and back, a line each; empty while production was never closed and at an end."""
+    found = standing(run.entries())
+    if found.closed is None or _over(run):
+        return []
+    left = minutes_left(plan, run)
+    budget = ""
+    if left is not None:
+        budget = f"; {left:.0f} minutes of the outage budget are left"
+        if left < 0:
+            budget = f"; the outage budget of {plan.cutover.outage_minutes} minutes is exceeded by {-left:.0f}"
+    where = shlex.join(["--plan", str(plan.path)])
+    on = [] if going_back(run) else [f"  go on:   gonogo run {where}"]
+    return [f"{found.sentence(clock)}{budget}", *on, f"  go back: gonogo back-out {where} ({found.price(clock)})"]

@@ -96,7 +96,7 @@ class Gates:
         self.run.journal(CatalogueMade(checks=len(self.catalogue), sha256=self.catalogue_hash))
         return suite
 
-    def before(self, step: Step) -> tuple[GateResult | None, GateResult]:
+    def before(self, step: Step, needs: Sequence[str]) -> tuple[GateResult | None, GateResult]:
         """Judge the gate of what a step needs (None where it needs nothing) and that of what it gives, asked in one process.
 
         The second one is the evidence that the step had something to do: it need not be go. The process that judged the step
@@ -104,10 +104,10 @@ class Gates:
         """
         follower, asked = self._ahead
         if asked is None or follower != step.name:
-            asked = self._ask([*step.needs, *step.gives])
+            asked = self._ask([*needs, *step.gives])
         self._ahead = ("", None)
-        needs = self._keep(asked, Occasion.NEEDED, step.name, list(step.needs)) if step.needs else None
-        return needs, self._keep(asked, Occasion.GIVEN_BEFORE, step.name, list(step.gives))
+        first = self._keep(asked, Occasion.NEEDED, step.name, list(needs)) if needs else None
+        return first, self._keep(asked, Occasion.GIVEN_BEFORE, step.name, list(step.gives))
 
     def after(self, step: Step, following: Step | None = None) -> GateResult:
         """Run the gate of what a step gave; where it is go, what the following step's gates want to know is known too.

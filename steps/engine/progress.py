@@ -27,13 +27,13 @@ class Progress:
         self._status: Status | None = None
 
     def say(self, text: str, style: str = "") -> None:
-        """Print a line and keep it."""
+        """Keep a line and print it: whatever the terminal does, it is in the log."""
         text = redact(text)
-        self.console.print(escape(text), style=style or None)
         if self.log:
             with self.log.open("a", encoding="utf-8") as file:
                 for line in text.splitlines() or [""]:
                     file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
+        self.console.print(escape(text), style=style or None)
 
     def listen(self) -> None:
         """Show what steps log while they work, such as a fingerprint, or what they wait for."""

@@ -29,7 +29,12 @@ CLOSURE = STATE_DIRECTORY / "closure.json"
 _ASIDE = 'set -eu; if [ -e "$1" ]; then mkdir -p -- "$(dirname -- "$2")"; mv -nT -- "$1" "$2"; fi'
 
 
-@step(needs=["pre_cutover"], gives=["source_closed"], writes_to_source="maintenance page, units, cron, roles' logins")
+@step(
+    needs=["pre_cutover"],
+    gives=["source_closed"],
+    resumes=["target_quarantined", "ttl_lowered"],
+    writes_to_source="maintenance page, units, cron, roles' logins",
+)
 def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Database) -> None:
     """Show the maintenance page, stop workers, cron and pack, and fence every role that could write."""
     fence.refuse_prepared(open_source_db)
@@ -118,6 +123,7 @@ def release_units(host: Host, closure: SourceClosure, survey: Survey) -> None:
 @step(
     needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "smoke_tested"],
     gives=["target_open"],
+    resumes=["source_closed"],
 )
 def open_target(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
     """Note that the target is open, end its quarantine, and let users in."""

@@ -131,7 +131,7 @@ def test_a_no_go_is_named_first_with_its_four_parts(made: Made) -> None:
     assert (found.subject, found.found) == ("table public.payslips", "28895 rows")
     assert found.expected.startswith("28896 rows")
     assert found.remedy.startswith("run `gonogo run` again")
-    assert sign.standing.startswith("Production has been closed since")
+    assert sign.standing.startswith("Production is closed since")
     assert any(
         "49 min" in plain(line) and "of the outage budget of 60 min were left" in plain(line) for line in sign.next
     )
@@ -174,7 +174,7 @@ def test_a_failed_step_says_what_failed(made: Made) -> None:
         == "Failed in the step install_ruby: apt on the target: expected to install ruby, found No space left on device."
     )
     assert sign.troubles[0].problem.found == "No space left on device"
-    assert sign.standing == "Production is open on the old host, as before."
+    assert sign.standing == "Production serves users, as before."
 
 
 def test_a_crash_in_the_middle_with_a_cut_line(made: Made) -> None:

@@ -23,10 +23,10 @@ from fixtures.run.journal import (
     SourceReopened,
     StepFinished,
     TargetFenced,
+    TargetOpened,
     TargetUnfenced,
     Voided,
 )
-from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run
 from steps.engine import executor, guards
 from steps.engine.executor import (
@@ -66,7 +66,8 @@ def call(name):
         file.write(name + "\\n")
     if os.environ.get("KILL_IN") == name:
         os.kill(os.getpid(), signal.SIGKILL)
-    (HERE / name).touch()
+    if os.environ.get("IDLE") != name:
+        (HERE / name).touch()
 
 @step(needs=[], gives=["ruby_installed"], harmless=True)
 def first():
@@ -281,7 +282,71 @@ def test_a_gate_that_closes_stops_and_names_the_check(project):
     assert code == 10, out
     assert "check_second" in out
     assert "second is missing" in out
+    assert "runs second again" in out
     assert calls(project) == ["first", "second"]
+    code, out = drive(project)
+    assert code == 0, out
+    assert calls(project) == ["first", "second", "second", "third", "fourth"]
+
+
+def test_what_was_mended_by_hand_is_not_done_again(project):
+    drive(project, UNTIL="gems_installed")
+    (project / "second").unlink()
+    assert drive(project)[0] == 10
+    (project / "second").touch()
+    code, out = drive(project)
+    assert (code, "second  already true" in out) == (0, True), out
+    assert calls(project) == ["first", "second", "third", "fourth"]
+
+
+def test_reached_means_that_the_gate_says_so_now(project):
+    drive(project, UNTIL="gems_installed")
+    (project / "second").unlink()
+    code, out = drive(project, UNTIL="gems_installed", IDLE="second")
+    assert (code, "the gate after second: gems_installed" in out) == (10, True), out
+    code, out = drive(project, UNTIL="gems_installed")
+    assert code == 0, out
+    assert calls(project) == ["first", "second", "second", "second"]
+    (project / "checks" / "check_all.py").write_text(
+        CHECKS.replace(
+            '    assert (HERE / "second")', '    pytest.skip("the host is away")\n    assert (HERE / "second")'
+        )
+    )
+    code, out = drive(project, UNTIL="gems_installed")
+    assert (code, "the gate of gems_installed" in out) == (14, True), out
+    assert len(calls(project)) == 4, "nothing is done again for what could not be verified"
+
+
+def test_what_a_step_has_begun_to_change_is_not_asked_for_as_it_was_before(project):
+    body = DRIVER.replace(
+        '@step(needs=["ruby_installed"], gives=["gems_installed"])',
+        '@step(needs=["ruby_installed"], gives=["gems_installed"], resumes=[])',
+    ).replace('call("second")', '(HERE / "first").unlink(missing_ok=True)\n    call("second")')
+    (project / "driver.py").write_text(body)
+    assert drive(project, KILL_IN="second")[0] == -signal.SIGKILL
+    code, out = drive(project)
+    assert code == 0, out
+    assert calls(project) == ["first", "second", "second", "third", "fourth"]
+
+
+def test_once_the_target_is_open_nothing_of_before_is_to_run_again(run, monkeypatch):
+    monkeypatch.setattr(executor, "Gates", lambda *_: None)
+    install, opens, changes = (
+        Step(name, name, (), (state,), lambda: None)
+        for name, state in (("install", "gems_installed"), ("open", "target_open"), ("change", "dns_changed"))
+    )
+    taken = Executor(PLAN, run, Progress(), [install, opens, changes], after_gate=lambda: None)
+    states = ["gems_installed", "dns_changed"]
+
+    def result(verdict):
+        return SimpleNamespace(results=[SimpleNamespace(outcome=verdict, states=states)], covers=states)
+
+    for one in (install, opens, changes):
+        run.journal(StepFinished(step=one.name))
+    assert taken._void_red(result(Verdict.COULD_NOT_VERIFY)) == []
+    run.journal(TargetOpened())
+    assert taken._void_red(result(Verdict.NO_GO)) == ["change"]
+    assert set(finished_steps(run)) == {"install", "open"}
 
 
 def test_a_bug_in_a_step_is_a_clear_error_and_in_the_journal(project):
@@ -504,7 +569,7 @@ def test_a_plan_edited_before_the_first_entry_is_noticed(plan: Plan, run: Run) -
 
 
 def test_no_budget_runs_once_production_is_open_again(plan: Plan, run: Run) -> None:
-    run.record(SourceClosure(logins={}, stopped_units=[], held_files=[], closed=datetime(2026, 1, 1, tzinfo=UTC)))
+    run.journal(SourceClosed(at=datetime(2026, 1, 1, tzinfo=UTC)))
     left = minutes_left(plan, run)
     assert left is not None
     assert left < 0
@@ -651,6 +716,11 @@ def order(run, monkeypatch):
     return happened
 
 
+def happened_before(order):
+    order.append("asked before")
+    return None, SimpleNamespace(verdict=Verdict.NO_GO, results=[])
+
+
 @pytest.fixture
 def go(run, order, monkeypatch):
     """Take a run through steps whose gates open, `refusing` at one guard; `opened`: the target's own word."""
@@ -671,7 +741,7 @@ def go(run, order, monkeypatch):
         )  # fmt: skip
         gates = SimpleNamespace(
             collect=lambda: order.append("collected"),
-            before=lambda *_: (None, SimpleNamespace(verdict=Verdict.NO_GO, results=[])),
+            before=lambda *_: happened_before(order),
             after=lambda *_: SimpleNamespace(verdict=Verdict.GO, results=[]),
         )
         monkeypatch.setattr(executor, "Connections", lambda *_, **__: connections)
@@ -696,8 +766,20 @@ def everything(order, **declared):
 def test_everything_is_proven_and_locked_before_the_step_begins_and_freed_after_it(go, order):
     go([everything(order)])
     begun, ended = order.index("step_started"), order.index("step_finished")
-    assert order[:begun] == ["collected", "target", "source", "lock of target", "lock of source"]
+    assert order[:begun] == ["collected", "asked before", "target", "source", "lock of target", "lock of source"]
     assert order[begun:ended] == ["step_started", "the step", "source freed", "target freed"]
+
+
+def test_a_gate_is_asked_again_where_the_operators_word_was_waited_for(go, order, monkeypatch):
+    @step(needs=[], gives=["ruby_installed"])
+    def reads(source, run):
+        """Read production."""
+
+    go([reads])
+    assert order.count("asked before") == 1
+    monkeypatch.setattr(executor, "STALE_SECONDS", -1.0)
+    go([everything(order)])
+    assert order.count("asked before") == 3
 
 
 @pytest.mark.parametrize("refusing", GUARDS)
@@ -751,7 +833,7 @@ def test_a_step_that_only_reads_has_nothing_to_prove(go, order):
         """Read production."""
 
     go([reads])
-    assert order == ["collected", "step_started", "step_finished"]
+    assert order == ["collected", "asked before", "step_started", "step_finished"]
 
 
 def test_the_checks_are_collected_anew_after_a_step_that_changes_which_there_are(go, order):
