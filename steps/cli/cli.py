@@ -1,4 +1,4 @@
-"""The command line: `gonogo discover | plan | run | rehearse | status | back-out | lock | report | checklist | hosts | lab`."""
+"""The command line: `gonogo discover | plan | run | rehearse | status | back-out | lock | report | forget | checklist | hosts | lab`."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from fixtures.connect.connections import Connections
 from fixtures.errors import GonogoError, Refused
 from fixtures.plan import load_plan
 from fixtures.redaction import Redacting
-from fixtures.run.journal import Accepted, BackedOut, SourceClosed
+from fixtures.run.journal import Accepted, BackedOut, Forgotten, SourceClosed
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run, runs_of
 from steps import PHASES, STEPS
@@ -20,12 +20,13 @@ from steps.cli import checklist as cli_checklist
 from steps.cli import run as cli_run
 from steps.cli.clear_errors import clear_errors
 from steps.cli.discover import discover
+from steps.cli.forget import forget
 from steps.cli.hosts import hosts
 from steps.cli.lab import lab
 from steps.cli.replay import replay
 from steps.cli.run import RUNS, PlanFile, after_closing
 from steps.engine import guards
-from steps.engine.executor import ended, finished_steps, minutes_left
+from steps.engine.executor import ended, finished_steps, minutes_left, over
 from steps.engine.pages import Pages
 from steps.engine.progress import Progress
 
@@ -36,6 +37,7 @@ app.command()(cli_run.rehearse)
 app.command("back-out")(cli_run.back_out)
 app.command("checklist")(cli_checklist.checklist)
 app.command()(replay)
+app.command()(forget)
 app.add_typer(hosts, name="hosts")
 app.add_typer(lab, name="lab")
 
@@ -92,6 +94,8 @@ def status(
     say(f"{plan.name}: {facts['status']}", "bold")
     if current:
         say(f"run {current.name}: {len(done)} of {len(steps)} steps done, next: {following or 'none'}")
+        if current.happened(Forgotten) and not over(current):
+            say("it was forgotten, and `gonogo run` will not go on with it; `gonogo run --new` begins another")
         after_closing(plan, current, Progress())
     else:
         say("no run yet; `gonogo plan` shows what one would do, `gonogo run` begins")
