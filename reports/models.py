@@ -299,6 +299,16 @@ class AttestationRow(_Part):
     terms: str
 
 
+class ForgottenRow(_Part):
+    """When somebody had erased from the run what may hold personal data, and how much that was."""
+
+    at: Moment
+    who: str
+    erased: int = Field(description="files")
+    bytes: int
+    rewritten: int = Field(description="files that stay, with texts replaced")
+
+
 class SignOff(_Part):
     """A whole run, for people."""
 
@@ -329,3 +339,4 @@ class SignOff(_Part):
     attestations: list[AttestationRow] = []
     not_done: list[str]
     unreadable: list[str]
+    forgotten: list[ForgottenRow] = []

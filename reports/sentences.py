@@ -50,12 +50,12 @@ def _proofs(sign: SignOff) -> list[str]:
     return parts
 
 
-def _named(trouble: Trouble | None) -> str:
-    """What is wrong, in half a sentence."""
+def _named(trouble: Trouble | None, *, forgotten: bool) -> str:
+    """What is wrong, in half a sentence; of a run that was forgotten only what was claimed is known."""
     if trouble is None:
         return "no reason was left"
     problem = trouble.problem
-    if problem:
+    if problem and not forgotten:
         return f"{_short(problem.subject)}: expected {_short(problem.expected)}, found {_short(problem.found)}"
     return _short(trouble.title)
 
@@ -72,7 +72,7 @@ def verdict(sign: SignOff) -> str:
     after = f" after the step {step}" if step else ""
     first = sign.troubles[0] if sign.troubles else None
     others = f" (and {len(sign.troubles) - 1} more)" if len(sign.troubles) > 1 else ""
-    subject = _named(first)
+    subject = _named(first, forgotten=bool(sign.forgotten))
     match sign.status:
         case Status.ACCEPTED:
             since = _at(sign, "target_open") or _at(sign, "accepted")
@@ -117,6 +117,10 @@ def what_next(sign: SignOff) -> list[str]:
     """What the operator does now; empty when there is nothing to do."""
     if sign.status in (Status.ACCEPTED, Status.BACKED_OUT):
         return []
+    if sign.forgotten and not _backing_out(sign):
+        return [
+            "This run was forgotten, and is not gone on with: gonogo run --new, with the same plan, begins another."
+        ]
     if sign.status is Status.UNDER_WAY:
         return [
             "This page is written after every gate. If its time stands still, nothing runs: give the same command again."

@@ -54,6 +54,7 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> models.SignOf
         files=_files(stored), dns=_dns(stored), outage=outage, waivers=_waivers(states),
         risks=[*_risks(stored, target), *([] if speed else [NOT_TIMED])], attestations=_attestations(stored), speed=speed, pages=_pages(stored),
         not_done=[], unreadable=[*stored.unreadable, *_missing_gates(stored)],
+        forgotten=[models.ForgottenRow(**entry.model_dump(exclude={"kind"})) for entry in stored.forgotten],
     )  # fmt: skip
     return draft.model_copy(
         update={

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fixtures.run.evidence import GateResult, refuse_other_format
-from fixtures.run.journal import Entry, parse
+from fixtures.run.journal import Entry, Forgotten, parse
 from fixtures.run.records import (
     Checklist,
     DataCopy,
@@ -50,6 +50,8 @@ class Stored:
     directory: Path
     plan: PlanFacts
     entries: list[Entry] = field(default_factory=list)
+    """The journal, but for what was done to the run itself once it was left alone."""
+    forgotten: list[Forgotten] = field(default_factory=list)
     gates: list[GateResult] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
@@ -63,10 +65,13 @@ def read(directory: Path) -> Stored:
     """Read everything in a run's directory that reports speak of; raises `Refused` for a run of another format."""
     refuse_other_format(directory)
     unreadable: list[str] = []
+    plan = _plan(directory / "plan.toml", unreadable)
+    entries = _journal(directory / "journal.jsonl", unreadable)
     return Stored(
         directory,
-        plan=_plan(directory / "plan.toml", unreadable),
-        entries=_journal(directory / "journal.jsonl", unreadable),
+        plan=plan,
+        entries=[entry for entry in entries if not isinstance(entry, Forgotten)],
+        forgotten=[entry for entry in entries if isinstance(entry, Forgotten)],
         gates=_gates(directory / "gates", unreadable),
         records=_records(directory / "records", unreadable),
         unreadable=unreadable,

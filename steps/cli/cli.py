@@ -1,4 +1,4 @@
-"""The command line: `gonogo discover | plan | run | rehearse | status | back-out | lock | report | checklist | hosts | lab`."""
+"""The command line: `gonogo discover | plan | run | rehearse | status | back-out | lock | report | forget | checklist | hosts | lab`."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from fixtures.connect.connections import Connections
 from fixtures.errors import GonogoError, Refused
 from fixtures.plan import load_plan
 from fixtures.redaction import Redacting
-from fixtures.run.journal import Accepted, BackedOut, SourceClosed
+from fixtures.run.journal import Accepted, BackedOut, Forgotten, SourceClosed
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run, runs_of
 from fixtures.run.standing import clock, standing
@@ -21,12 +21,13 @@ from steps.cli import checklist as cli_checklist
 from steps.cli import run as cli_run
 from steps.cli.clear_errors import clear_errors
 from steps.cli.discover import discover
+from steps.cli.forget import forget
 from steps.cli.hosts import hosts
 from steps.cli.lab import lab
 from steps.cli.replay import replay
 from steps.cli.run import RUNS, PlanFile, after_closing
 from steps.engine import guards
-from steps.engine.executor import ended, finished_steps, going_back, minutes_left, where_it_stands
+from steps.engine.executor import ended, finished_steps, going_back, minutes_left, over, where_it_stands
 from steps.engine.pages import Pages
 from steps.engine.progress import Progress
 
@@ -37,6 +38,7 @@ app.command()(cli_run.rehearse)
 app.command("back-out")(cli_run.back_out)
 app.command("checklist")(cli_checklist.checklist)
 app.command()(replay)
+app.command()(forget)
 app.add_typer(hosts, name="hosts")
 app.add_typer(lab, name="lab")
 
@@ -98,6 +100,8 @@ def status(
     say(f"{plan.name}: {facts['status']}", "bold")
     if current:
         say(f"run {current.name}: {len(done)} of {len(steps)} steps done, next: {following or 'none'}")
+        if current.happened(Forgotten) and not over(current):
+            say("it was forgotten, and `gonogo run` will not go on with it; `gonogo run --new` begins another")
         if not where_it_stands(plan, current):
             say(stands.sentence(clock))
         after_closing(plan, current, Progress())

@@ -13,6 +13,7 @@ from fixtures.errors import CouldNotVerify, Refused
 from fixtures.plan import Plan, load_plan
 from fixtures.redaction import from_state
 from fixtures.run.evidence import PASS, CheckResult, GateResult
+from fixtures.run.journal import Forgotten
 from fixtures.run.readings import NOT_KEPT, read_readings, restore
 from fixtures.run.run import Run
 from steps.cli.clear_errors import clear_errors
@@ -90,6 +91,13 @@ def kept_gate(run: Run, number: int) -> tuple[list[GateResult], Path]:
                 str(path), expected="the result of a gate", found="something else", remedy="restore it from a backup"
             ) from None
     readings = next(run.gates.glob(f"{number:04d}-*.readings"), None)
+    if readings is None and (forgotten := [entry for entry in run.entries() if isinstance(entry, Forgotten)]):
+        raise Refused(
+            f"gate {number} of {run.directory}",
+            expected="a gate that kept its readings",
+            found=f"a run that {forgotten[-1].who} forgot on {forgotten[-1].at:%Y-%m-%d}: nothing is left to be judged",
+            remedy=f"read what its gates said: `gonogo report --run {run.directory}`",
+        )
     if not results or readings is None:
         raise Refused(
             f"gate {number} of {run.directory}",

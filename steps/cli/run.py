@@ -151,24 +151,28 @@ def _asker(plan: Plan, *, each: bool, yes: bool) -> Callable[[Step], bool]:
         if yes:
             return True
         if "target_open" in step.gives:
-            return _typed(f"From here the target takes writes. Type {hostname} to open it", hostname)
-        return not each or _typed(f"{step.name}: {step.meaning} Type yes", "yes")
+            return typed(f"From here the target takes writes. Type {hostname} to open it", hostname)
+        return not each or typed(f"{step.name}: {step.meaning} Type yes", "yes")
 
     return ask
 
 
-def _require_terminal() -> None:
+ALL_YES = "--yes answers every question, opening the target included"
+
+
+def _require_terminal(yes: str = ALL_YES) -> None:
     if not sys.stdin.isatty():
         raise Refused(
             "a question that must be answered",
             expected="a terminal to type the answer on",
             found="none: standard input is no terminal",
-            remedy="run the same command in a terminal; --yes answers every question, opening the target included",
+            remedy=f"run the same command in a terminal; {yes}",
         )
 
 
-def _typed(question: str, word: str) -> bool:
-    _require_terminal()
+def typed(question: str, word: str, yes: str = ALL_YES) -> bool:
+    """Whether the word was typed at the question. Raises `Refused` without a terminal; `yes` says what --yes would do."""
+    _require_terminal(yes)
     try:
         return bool(typer.prompt(question, default="", show_default=False) == word)
     except typer.Abort:  # Ctrl-C or Ctrl-D at the question
@@ -200,9 +204,9 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
         def confirm(text: str, word: str) -> bool:
             progress.say(text, "bold yellow")
             with progress.asking():
-                return yes or _typed(f"Type {word} to accept", word)
+                return yes or typed(f"Type {word} to accept", word)
 
-        if not current.has(Opening) and not yes and not _typed(f"Type {hostname} to back out", hostname):
+        if not current.has(Opening) and not yes and not typed(f"Type {hostname} to back out", hostname):
             raise Refused(
                 "the back-out",
                 expected=f"{hostname}, typed at the question",

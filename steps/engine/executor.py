@@ -79,7 +79,7 @@ def was_red(run: Run, step: Step) -> bool:
 def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bool]:
     """The run to go on with, or a new one; and whether it is resumed.
 
-    Raises `PlanChanged` when the plan was edited under a run, `Refused` when the latest run is over.
+    Raises `PlanChanged` when the plan was edited under a run, `Refused` when the latest run is over or was forgotten.
     """
     runs = runs_of(plan, parent)
     if runs and not anew:
@@ -99,6 +99,13 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                 remedy="finish it: `gonogo back-out`; then `gonogo run` begins anew",
             )
         if not ended(run, journal.BackedOut):
+            if run.happened(journal.Forgotten):
+                raise Refused(
+                    f"run {run.name}",
+                    expected="a run that has all it found out",
+                    found="it was forgotten before it was over: `gonogo forget` erased what it had read",
+                    remedy="begin anew: `gonogo run --new`; `gonogo back-out` takes back what this run changed",
+                )
             if digest(run.directory / "plan.toml") != digest(plan.path):
                 raise PlanChanged(
                     f"the plan {plan.path}",
@@ -108,7 +115,7 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                 )
             return run, True
     # Whether a run of another format closed production is not known here; its mark on production refuses another closing.
-    if runs and anew and runs[-1].readable and runs[-1].happened(journal.SourceClosed) and not _over(runs[-1]):
+    if runs and anew and runs[-1].readable and runs[-1].happened(journal.SourceClosed) and not over(runs[-1]):
         raise Refused(
             f"run {runs[-1].name}",
             expected="production open before another run begins",
@@ -138,7 +145,8 @@ def going_back(run: Run) -> bool:
     return bool(moves) and not isinstance(moves[-1], journal.TargetUnfenced) and not ended(run, journal.BackedOut)
 
 
-def _over(run: Run) -> bool:
+def over(run: Run) -> bool:
+    """Whether the run came to a proven end, accepted or backed out."""
     return ended(run, journal.Accepted) or ended(run, journal.BackedOut)
 
 
@@ -313,7 +321,7 @@ def describe(check: CheckResult) -> str:
 def minutes_left(plan: Plan, run: Run) -> float | None:
     """Minutes of the outage budget that are left, negative beyond it; None while users are served and once it is over."""
     found = standing(run.entries())
-    if found.closed is None or (found.serves == "target" and found.named) or _over(run):
+    if found.closed is None or (found.serves == "target" and found.named) or over(run):
         return None
     return plan.cutover.outage_minutes - (now() - found.closed).total_seconds() / 60
 
@@ -321,7 +329,7 @@ def minutes_left(plan: Plan, run: Run) -> float | None:
 def where_it_stands(plan: Plan, run: Run) -> list[str]:
     """Who serves users and which commands go on and back, a line each; empty while production was never closed and at an end."""
     found = standing(run.entries())
-    if found.closed is None or _over(run):
+    if found.closed is None or over(run):
         return []
     left = minutes_left(plan, run)
     budget = ""

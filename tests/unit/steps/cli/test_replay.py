@@ -99,6 +99,14 @@ def test_a_gate_is_judged_again_from_what_it_read(project):
     assert "go now" not in out, out
     assert len(server.seen) == asked, "nobody was asked again"
 
+    (project / directory / "records" / "target.json").unlink()
+    code, out = run(project, "-m", "steps", "forget", directory, "--yes")
+    assert (code, "what gates asked and were answered" in out) == (0, True), out
+    code, out = run(project, "-m", "steps", "replay", directory, "1")
+    assert (code, "nothing is left to be judged" in out) == (1, True), out
+    junit = next((project / directory / "gates").glob("0001-*.xml")).read_text()
+    assert ('value="no-go"' in junit, "lower it" in junit) == (True, False)
+
 
 def test_a_gate_without_readings_is_named(project):
     shutil.copy(ROOT / "docs" / "plan.example.toml", project / "plan.toml")
