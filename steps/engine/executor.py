@@ -269,7 +269,9 @@ class Executor:
         )
         done, opened = finished_steps(self.run), self.run.happened(journal.TargetOpened)
         again = [
-            one for one in self.steps if one.name in done and red & set(one.gives) and not (opened and one.destroys)
+            one
+            for one in self.steps
+            if one.name in done and red & set(one.gives) and not (opened and self._only_unopened(one))
         ]
         for one in again:
             self.run.journal(journal.Voided(step=one.name, red=True))
