@@ -10,6 +10,7 @@ from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import copies, server
 from fixtures.facts.catalogue import TABLES
 from fixtures.facts.fact import HostFact
+from fixtures.facts.files import among_those_there
 from fixtures.facts.wanted import in_source_db, in_target_db, on_source, on_target
 from fixtures.plan import Plan
 from fixtures.run.journal import TargetOpened
@@ -41,8 +42,9 @@ _ROWS_ON_PRODUCTION: dict[str, Rows | None] = in_source_db(
 
 
 def _dumps(plan: Plan) -> HostFact[list[str]]:
-    argv = (*script(__file__, "dumps_left.sh"), plan.database.name, str(MEMORY), str(STATE_DIRECTORY))
-    return HostFact(argv, str.split)
+    command = (*script(__file__, "dumps_left.sh"), plan.database.name)
+    argv = among_those_there(command, str(MEMORY), str(STATE_DIRECTORY))
+    return HostFact(argv, str.split, about=f"dumps of {plan.database.name}")
 
 
 def recorded(table: str, copied: DataCopy) -> TableCopy:

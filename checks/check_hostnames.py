@@ -6,12 +6,12 @@ import pytest
 
 from checks.check_acceptance import NO_ADDRESS
 from checks.equality import must_equal
-from fixtures.connect.nameservers import Dns
-from fixtures.connect.tls import shown
-from fixtures.connect.web import Web
+from fixtures.connect.nameservers import DnsAnswer
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts.network import PageAnswer, at_source, at_target
-from fixtures.facts.wanted import on_web
+from fixtures.facts.fact import itself
+from fixtures.facts.network import Met, PageAnswer, VisitFact, answered, at_source, at_target
+from fixtures.facts.wanted import in_dns, on_web
+from fixtures.facts.watches import DnsWatch
 from fixtures.plan import NameServer, Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
@@ -93,16 +93,43 @@ def _security_headers(answer: PageAnswer) -> dict[str, str]:
     return {name: _NONCE.sub("'nonce'", value) for name, value in headers.items() if value is not None}
 
 
+def _own(plan: Plan, run: Run) -> frozenset[str]:
+    facts = run.records(TargetFacts)
+    return frozenset(facts.address(record.type) for record in plan.dns.records)
+
+
+def _resolved(hostname: str, resolver: NameServer, plan: Plan, run: Run) -> dict[str, DnsWatch]:
+    """The addresses of a name, by their type; the short TTL is how long a resolver may hold production's."""
+    kinds = [record.type for record in plan.dns.records if record.name == hostname] or ["A"]
+    only, seconds = _own(plan, run), plan.dns.ttl + 5
+    return {kind: DnsWatch(resolver, hostname, kind, itself, only=only, seconds=seconds) for kind in kinds}
+
+
+def _addresses(answers: dict[str, DnsAnswer]) -> list[str]:
+    return [address for answer in answers.values() for address in answer.values]
+
+
+def _visits(hostname: str, plan: Plan, answers: dict[str, DnsAnswer]) -> dict[str, VisitFact]:
+    return {address: VisitFact(plan.application.health, address, hostname) for address in _addresses(answers)}
+
+
 @pytest.mark.accepted
 def check_name_works_through_public_dns(
-    hostname: str, resolver: NameServer, plan: Plan, run: Run, dns: Dns, web: Web
+    hostname: str,
+    resolver: NameServer,
+    plan: Plan,
+    run: Run,
+    answers: dict[str, DnsAnswer] = in_dns(_resolved),
+    met: dict[str, Met] = on_web(_visits),
 ) -> None:
     """Whoever asks public DNS for any name of the site reaches the target, over HTTPS with a certificate that is accepted."""
-    facts = run.records(TargetFacts)
-    own = {facts.address(record.type) for record in plan.dns.records}
-    for address in _addresses(hostname, resolver, plan, dns):
-        refused = shown(hostname, address, web.context).refused if plan.web.scheme == "https" else None
-        outcome = refused or web.get(plan.application.health, address, host=hostname).status_code
+    own, addresses = _own(plan, run), _addresses(answers)
+    if not addresses:
+        raise CouldNotVerify(
+            f"{hostname} through {resolver.name}", expected="an address", found="none", remedy=NO_ADDRESS
+        )
+    for address in addresses:
+        outcome = answered(met[address])
         if address not in own or outcome != 200:
             raise NoGo(
                 f"{plan.web.scheme}://{hostname}{plan.application.health} as {resolver.name} finds it",
@@ -110,13 +137,3 @@ def check_name_works_through_public_dns(
                 found=f"{outcome} from {address}",
                 remedy=f"see {plan.web.site} on the target",
             )
-
-
-def _addresses(hostname: str, resolver: NameServer, plan: Plan, dns: Dns) -> list[str]:
-    kinds = [record.type for record in plan.dns.records if record.name == hostname] or ["A"]
-    found = [address for kind in kinds for address in dns.ask(resolver, hostname, kind).values]
-    if not found:
-        raise CouldNotVerify(
-            f"{hostname} through {resolver.name}", expected="an address", found="none", remedy=NO_ADDRESS
-        )
-    return found

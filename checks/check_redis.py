@@ -1,15 +1,11 @@
 """Redis is on the target as on production, and holds what was copied; or production's queues were drained."""
 
-from collections.abc import Mapping
-
 import pytest
 
 from checks.check_final_copy import made_after_closing
 from checks.equality import in_words, must_equal
-from fixtures.connect.host import Host
-from fixtures.connect.redis import KEPT_SETTINGS, RedisRefusal, clock, lengths, opened, settings
-from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import units
+from fixtures.errors import NoGo
+from fixtures.facts import redis, units
 from fixtures.facts.listeners import LISTENERS, Listener
 from fixtures.facts.wanted import on_source, on_target
 from fixtures.plan import Plan
@@ -17,7 +13,7 @@ from fixtures.plan import Redis as Planned
 from fixtures.run.journal import TargetOpened
 from fixtures.run.records import RedisCopy
 from fixtures.run.run import Run
-from fixtures.sameness.keys import kept_keys, read_keys, unlike
+from fixtures.sameness.keys import Held, held, kept_keys, unlike
 
 AGAIN = "copy again: `gonogo run` (before the target opened)"
 USUAL_PORT = 6379
@@ -26,9 +22,7 @@ USUAL_PORT = 6379
 @pytest.fixture
 def planned(plan: Plan) -> Planned:
     """What the plan says of Redis."""
-    if plan.redis is None:
-        raise CouldNotVerify("[redis] in the plan", expected="there", found="none", remedy="add [redis] to the plan")
-    return plan.redis
+    return redis.planned(plan)
 
 
 @pytest.mark.redis_copied
@@ -77,38 +71,29 @@ def check_redis_listens_on_the_loopback_alone(
 
 @pytest.mark.redis_copied
 @pytest.mark.final_redis_copied
-def check_redis_takes_the_plans_password(redis_unit: str, planned: Planned, target: Host) -> None:
+def check_redis_takes_the_plans_password(
+    redis_unit: str,
+    planned: Planned,
+    known: str = on_target(redis.with_password),
+    anonymous: str = on_target(redis.without_password),
+) -> None:
     """Redis takes the plan's password, and where the plan has one, nobody without it."""
-    found = (_admitted(target, planned, anonymous=False), _admitted(target, planned, anonymous=True))
-    expected = ("let in", "NOAUTH" if planned.password else "let in")
     must_equal(
         f"{redis_unit} on the target (with the plan's password, without one)",
-        expected=expected,
-        found=found,
+        expected=(redis.LET_IN, "NOAUTH" if planned.password else redis.LET_IN),
+        found=(known, anonymous),
         remedy=AGAIN,
     )
-
-
-def _admitted(target: Host, planned: Planned, *, anonymous: bool) -> str:
-    """What becomes of a client: "let in", or the code of the refusal."""
-    try:
-        with opened(target, planned, anonymous=anonymous) as session:
-            session.ping()
-    except RedisRefusal as refusal:
-        return refusal.code
-    return "let in"
 
 
 @pytest.mark.redis_copied
 @pytest.mark.final_redis_copied
 def check_redis_keeps_data_as_production_does(
-    redis_unit: str, planned: Planned, source: Host, target: Host
-) -> None:  # fmt: skip
+    redis_unit: str,
+    expected: dict[str, str] = on_source(redis.kept_settings),
+    found: dict[str, str] = on_target(redis.kept_settings),
+) -> None:
     """What Redis writes to disk, when, and what it throws away when memory is short, are production's settings."""
-    with opened(source, planned) as session:
-        expected = settings(session, *KEPT_SETTINGS)
-    with opened(target, planned) as session:
-        found = settings(session, *KEPT_SETTINGS)
     differing = {key: f"{found[key]}, not {value}" for key, value in expected.items() if found[key] != value}
     if differing:
         raise NoGo(
@@ -116,22 +101,29 @@ def check_redis_keeps_data_as_production_does(
         )
 
 
+def _written_since(run: Run, started: int) -> bool:
+    """Whether the application may have written into the target's Redis since that was filled."""
+    return started * 1000 > run.records(RedisCopy).loaded_at or run.happened(TargetOpened)
+
+
 @pytest.mark.redis_copied
 @pytest.mark.final_redis_copied
 def check_redis_holds_what_was_copied(
-    redis_unit: str, planned: Planned, run: Run, target: Host,
+    redis_unit: str,
+    run: Run,
     started: int = on_target(lambda plan: units.last_started(plan.application.pack)),
-) -> None:  # fmt: skip
+    on_target: dict[str, Held] = on_target(
+        lambda redis_unit, plan, run, started: {} if _written_since(run, started) else {redis_unit: held(plan)}
+    ),
+) -> None:
     """Redis holds every key that was copied, its content and expiry; drained production leaves an empty one."""
     copied = run.records(RedisCopy)
     expected = kept_keys(run.directory, copied.copied)
-    found: Mapping[str, str]
-    if started * 1000 > copied.loaded_at or run.happened(TargetOpened):
-        # The application has written since; what was loaded was read before it began.
+    if _written_since(run, started):
+        # What was loaded was read before the application began.
         found, now = kept_keys(run.directory, copied.loaded), copied.loaded_at
     else:
-        with opened(target, planned) as session:
-            found, now = read_keys(session), clock(session)
+        found, now = on_target[redis_unit]
     differing = unlike(expected, found, now, whole=copied.final or copied.mode == "drained")
     if differing:
         raise NoGo(
@@ -150,10 +142,9 @@ def check_redis_copy_is_of_the_planned_kind(redis_unit: str, planned: Planned, r
 
 
 @pytest.mark.source_closed
-def check_queue_is_drained(queue: str, planned: Planned, source: Host) -> None:
+def check_queue_is_drained(queue: str, lengths: dict[str, int] = on_source(redis.queues)) -> None:
     """The queue in closed production's Redis is empty: no job is lost."""
-    with opened(source, planned) as session:
-        left = lengths(session, [queue]).get(queue, 0)
+    left = lengths[queue]
     if left != 0:
         raise NoGo(
             f"{queue} in production's Redis",
@@ -170,11 +161,10 @@ def check_redis_was_copied_after_closing(redis_unit: str, run: Run) -> None:
 
 
 @pytest.mark.final_redis_copied
-def check_closed_redis_still_equals_the_copy(copied_redis: str, planned: Planned, run: Run, source: Host) -> None:
+def check_closed_redis_still_equals_the_copy(copied_redis: str, run: Run, found: Held = on_source(held)) -> None:
     """Closed production's Redis still holds, key by key, what was copied: nobody wrote there since."""
-    copied = run.records(RedisCopy)
-    with opened(source, planned) as session:
-        differing = unlike(kept_keys(run.directory, copied.copied), read_keys(session), clock(session), whole=True)
+    expected = kept_keys(run.directory, run.records(RedisCopy).copied)
+    differing = unlike(expected, found.keys, found.clock, whole=True)
     if differing:
         raise NoGo(
             f"{copied_redis} on closed production",

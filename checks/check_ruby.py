@@ -3,9 +3,8 @@
 import pytest
 
 from checks.equality import must_equal
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
-from fixtures.facts import files, ruby
+from fixtures.facts import files, packages, ruby
 from fixtures.facts.ruby import Ruby
 from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan, Tarball
@@ -93,9 +92,11 @@ def check_rubygems_is_there(lacking: list[str] = on_target(ruby.LACKING)) -> Non
 
 
 @pytest.mark.ruby_installed
-def check_dated_package_is_gone(dated_package: str, target: Host) -> None:
+def check_dated_package_is_gone(
+    dated_package: str, installed: bool = on_target(lambda dated_package: packages.installed(dated_package))
+) -> None:
     """The dated package is no longer installed."""
-    if target.package(dated_package).is_installed:
+    if installed:
         raise NoGo(
             f"the package {dated_package} on the target", expected="not installed", found="installed", remedy=MEND
         )

@@ -4,4 +4,4 @@
 name=$1
 shift
 find /tmp /var/tmp /root /var/lib/postgresql "$@" -xdev -maxdepth 2 -type f -size +0 \
-  \( -name "*$name*.dump" -o -name "*$name*.sql" -o -name "*$name*.sql.gz" -o -name "gonogo*.dump" \) 2>/dev/null || :
+  \( -name "*$name*.dump" -o -name "*$name*.sql" -o -name "*$name*.sql.gz" -o -name "gonogo*.dump" \)

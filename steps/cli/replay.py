@@ -15,7 +15,7 @@ from fixtures.redaction import from_state
 from fixtures.run.evidence import PASS, CheckResult, GateResult
 from fixtures.run.journal import Forgotten
 from fixtures.run.readings import NOT_KEPT, read_readings, restore
-from fixtures.run.run import Run
+from fixtures.run.run import MANIFESTS, Run
 from steps.cli.clear_errors import clear_errors
 from steps.cli.exits import COULD_NOT_VERIFY, NO_GO
 from steps.cli.run import PlanFile
@@ -74,6 +74,8 @@ class Again:
 def judge_again(plan: Plan, run: Run, then: Sequence[GateResult], readings: Path, directory: Path) -> Again:
     """Judge the readings of one of a run's gates, with the run as it was then restored below an empty directory."""
     restored = restore(read_readings(readings), directory / run.name)
+    # Each is known by its SHA-256: it cannot have been another one when the gate was asked.
+    (restored.directory / MANIFESTS).symlink_to(run.directory.resolve() / MANIFESTS)
     gates = Gates(plan, restored, replay=readings.resolve())
     gates.collect()
     now = gates.ask(sorted({name for one in then for name in one.covers}))

@@ -8,6 +8,8 @@ from checks import check_hosts
 from fixtures.connect.connections import Connections
 from fixtures.connect.web import web_of
 from fixtures.errors import NoGo
+from fixtures.facts.fact import ask_all
+from fixtures.facts.wanted import wanted_by
 from fixtures.plan import load_plan
 from fixtures.policy import notices
 from fixtures.run.records import Notices
@@ -79,14 +81,19 @@ def test_what_readers_do_not_see_is_red(site, host, harm, mend, check):
 
 def test_a_stale_hosts_entry_on_production_is_red(site):
     connections = Connections(load_plan(site.plan_path), site.last_run, may_change=False)
+
+    def judge(check):
+        asked = wanted_by(check)["sources"].made_of({"machine": "source"})
+        check("source", connections.plan, connections.run, {}, ask_all(connections.source, asked), {})
+
     try:
-        check_hosts.check_no_hosts_entry_hides_a_host("source", connections)
+        judge(check_hosts.check_no_hosts_entry_hides_a_host)
         site.on("production", "cp -p /etc/hosts /root/hosts; echo 203.0.113.99 app.smallpayroll.test >>/etc/hosts")
         with pytest.raises(NoGo, match=r"203\.0\.113\.99"):
-            check_hosts.check_no_hosts_entry_hides_a_host("source", connections)
+            judge(check_hosts.check_no_hosts_entry_hides_a_host)
         own = f"echo {connections.plan.source.public_address} app.smallpayroll.test >>/etc/hosts"
         site.on("production", f"cp -p /root/hosts /etc/hosts; {own}")
-        check_hosts.check_no_hosts_entry_is_forgotten("source", connections)
+        judge(check_hosts.check_no_hosts_entry_is_forgotten)
     finally:
         site.on("production", "cp -p /root/hosts /etc/hosts")
         connections.close()

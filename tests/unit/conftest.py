@@ -1,7 +1,9 @@
 """What several unit tests start from."""
 
+import tempfile
 from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -37,6 +39,14 @@ def plan(tmp_path) -> Plan:
     """The example plan, in a directory of its own."""
     (tmp_path / "plan.toml").write_bytes(EXAMPLE.read_bytes())
     return load_plan(tmp_path / "plan.toml")
+
+
+@pytest.fixture
+def open_to_all():
+    """A directory that everybody may enter."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from fixtures.facts.wanted import in_dns
 from fixtures.plan import DnsRecord, NameServer, Plan
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
+from fixtures.sameness.keys import Keys, kept_keys
 
 pytestmark = pytest.mark.ttl_lowered
 
@@ -37,14 +38,20 @@ def check_of_its_own(plan: Plan, dns: Dns) -> None:
 def check_record(run: Run) -> None:
     """There was no target yet."""
     assert not run.has(TargetFacts)
+
+def check_kept_keys(run: Run) -> None:
+    """What a copy held is known again by its SHA-256."""
+    assert kept_keys(run.directory, Keys({"0/a#1": "string aa -"}).sha256)
 '''
 ASK = """
 from pathlib import Path
 from fixtures.plan import load_plan
 from fixtures.run.run import new_run
+from fixtures.sameness.keys import Keys, keep_keys
 from steps.engine.gate import Gates
 plan = load_plan(Path("plan.toml"))
 run = new_run(plan, Path("runs"))
+keep_keys(run.directory, Keys({"0/a#1": "string aa -"}))
 gates = Gates(plan, run)
 gates.collect()
 print(gates.ask(["ttl_lowered"]).verdict, run.directory)
