@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 
-.PHONY: help demo test lint bench prove-2 prove-3 prove-4 prove-house prove-gate setup lock schema clean
+.PHONY: help demo test lint bench prove-2 prove-3 prove-4 prove-house prove-gate prove-safety setup lock schema clean
 
 help:
 	@echo "make demo     move SmallPayroll in the lab, from production to a launched instance; ends with the report's path"
@@ -14,6 +14,7 @@ help:
 	@echo "make prove-4  rows, objects, files and pages proven to be the same, a line each"
 	@echo "make prove-house  the rooms, and evidence that keeps its structure, a line each"
 	@echo "make prove-gate   gates that ask everything at once, and readings that are judged again, a line each"
+	@echo "make prove-safety production is never hurt, and never left shut, a line each"
 	@echo "make clean    end the labs and forget their images"
 
 setup:
@@ -36,6 +37,10 @@ lint:
 bench:
 	@.ci/setup test
 	@$(ROOT) .venv/bin/python -m tests.bench
+
+prove-safety:
+	@.ci/setup test
+	@$(ROOT) .venv/bin/python -m tests.prove.safety
 
 prove-gate:
 	@.ci/setup test

@@ -113,11 +113,17 @@ class Site:
 
     # --- killing the executor -----------------------------------------------------------------------------------------
 
-    def killed_when(self, moment: Callable[[list[Entry]], bool], *, after: float = 0, limit: float = 600) -> str:
-        """Run `gonogo run --yes` and SIGKILL it (and its gate) once the journal satisfies `moment`, `after` s later."""
+    def killed_when(
+        self, moment: Callable[[list[Entry]], bool], *, after: float = 0, limit: float = 600,
+        by: signal.Signals = signal.SIGKILL, command: str = "run",
+    ) -> str:  # fmt: skip
+        """Send `gonogo run --yes` (and its gate) a signal once the journal satisfies `moment`, `after` s later: what it printed.
+
+        Raises AssertionError where it ended before.
+        """
         before = len(runs_of(load_plan(self.plan_path), ROOT / "runs"))
         process = subprocess.Popen(
-            [sys.executable, "-m", "steps", "run", "--yes", "--plan", str(self.plan_path)], cwd=ROOT, env=environment(),
+            [sys.executable, "-m", "steps", command, "--yes", "--plan", str(self.plan_path)], cwd=ROOT, env=environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         deadline = time.monotonic() + limit
@@ -129,9 +135,9 @@ class Site:
             time.sleep(0.05)
         alive = process.poll() is None
         if alive:
-            os.killpg(process.pid, signal.SIGKILL)  # the group that start_new_session made: the executor and its gate
-        out = process.communicate()[0]
-        assert alive, f"the executor ended before it could be killed:\n{out}"
+            os.killpg(process.pid, by)  # the group that start_new_session made: the executor and its gate
+        out = process.communicate(timeout=limit)[0]
+        assert alive, f"the executor ended before it could be stopped:\n{out}"
         return str(out)
 
 
