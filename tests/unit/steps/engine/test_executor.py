@@ -842,4 +842,4 @@ def test_the_checks_are_collected_anew_after_a_step_that_changes_which_there_are
         """Record what production is."""
 
     go([surveys])
-    assert order == ["collected", "step_started", "collected", "step_finished"]
+    assert order == ["collected", "asked before", "step_started", "collected", "step_finished"]
