@@ -46,7 +46,7 @@ class Suite:
         """
         # capture=sys: what a gate prints goes where its file descriptors lead, and those change at the fork.
         arguments = [
-            str(CHECKS), "-q", "--capture=sys", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
+            str(CHECKS), "-q", "--capture=sys", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:logging",
             f"--plan={plan.path}", f"--run={run.directory}", f"--receipt={receipt}", f"--nonce={nonce}",
             *([f"--replay={replay}"] if replay else []),
         ]  # fmt: skip
