@@ -125,6 +125,7 @@ class Site:
         process = subprocess.Popen(
             [sys.executable, "-m", "steps", command, "--yes", "--plan", str(self.plan_path)], cwd=ROOT, env=environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            preexec_fn=_as_from_a_terminal,  # noqa: PLW1509 - nothing here has threads yet
         )  # fmt: skip
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline and process.poll() is None:
@@ -139,6 +140,12 @@ class Site:
         out = process.communicate(timeout=limit)[0]
         assert alive, f"the executor ended before it could be stopped:\n{out}"
         return str(out)
+
+
+def _as_from_a_terminal() -> None:
+    """Hear the signals that whoever runs the tests may ignore, as in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _entries(run_: Run) -> list[Entry]:
