@@ -5,7 +5,7 @@ The list reads as the article's procedure; the executor walks it from top to bot
 
 from steps.build import carry_over, gems, nginx, pack, postgresql, quarantine, release, ruby, volume
 from steps.keep import backups, image
-from steps.night import acceptance, checklist, cutover, dns, notices, window
+from steps.night import acceptance, checklist, cutover, dns, notices, rights, window
 from steps.provision import ami, firewall, first_login, instance, key_pair
 from steps.rehearse import application, data, files, redis, sampling
 from steps.step import Step
@@ -55,7 +55,7 @@ REHEARSE = (
 KEEP = (image.make_image, backups.schedule_backups, backups.test_restore)
 """What must be there before the cutover: an image of the target, and backups."""
 
-PREPARE = (checklist.write_checklist, dns.lower_ttl, window.await_window)
+PREPARE = (checklist.write_checklist, dns.lower_ttl, rights.try_rights, window.await_window)
 """What must be done ahead of the window, and the wait for it."""
 
 CUT_OVER = (

@@ -22,7 +22,7 @@ EVERY = 10.0
 """Seconds between two looks at the name servers."""
 
 
-@step(needs=["ttl_lowered"], gives=["window_open"], harmless=True)
+@step(needs=["ttl_lowered", "rights_tried"], gives=["window_open"], harmless=True)
 def await_window(plan: Plan, run: Run, dns: Dns) -> None:
     """Wait until caches have forgotten the old TTL and the announced window is open; half an hour at most."""
     logged = ""

@@ -6,6 +6,8 @@ import re
 import pytest
 
 from fixtures.lab.faults import FAULTS, break_it, mend
+from fixtures.plan import load_plan
+from fixtures.run.journal import SourceClosed
 from tests.labsite import REHEARSED, Site
 
 
@@ -18,15 +20,36 @@ def site():
     made.down()
 
 
-def test_before_the_cutover_only_the_ttl_and_its_clock_are_red(site):
+def test_before_the_cutover_only_the_ttl_its_clock_and_the_rights_are_red(site):
     done = site.checks("pre_cutover")
     assert done.code == 1, done.out
     assert "pre_cutover: no-go" in done.out
     failed = set(re.findall(r"^(?:FAILED|ERROR) checks/(\S+?)::", done.out, re.MULTILINE))
-    assert failed == {"check_ttl.py", "check_window.py"}, done.out
+    assert failed == {"check_ttl.py", "check_window.py", "check_rights.py"}, done.out
     assert "3600" in done.out
     assert "300" in done.out
     assert "do:" in done.out
+
+
+def test_a_key_that_the_name_server_no_longer_takes_is_named_while_production_is_open(site):
+    site.up(rehearsed=True)
+    done = site.gonogo("run", "--yes", "--until", "ttl_lowered")
+    assert done.code == 0, done.out
+    knot, kept = "/etc/knot/knot.conf", "/root/knot.conf"
+    another = r"-e 's/^\( *secret: \)x/\1y/;t' -e 's/^\( *secret: \)./\1x/'"
+    site.on("ns1", f"cp -p {knot} {kept}; sed -i {another} {knot}; systemctl reload knot")
+    try:
+        done = site.gonogo("run", "--yes", "--until", "rights_tried")
+    finally:
+        site.on("ns1", f"cp -p {kept} {knot}; systemctl reload knot")
+    assert done.code == 1, done.out
+    for record in load_plan(site.plan_path).dns.records:
+        assert f"dns.tsig {record}" in done.out, done.out
+    assert "production is open" in done.out
+    assert "smoke.password (" not in done.out, "the others were granted"
+    assert not site.last_run.happened(SourceClosed)
+    done = site.gonogo("run", "--yes", "--until", "rights_tried")
+    assert done.code == 0, done.out
 
 
 def test_lowering_the_ttl_and_waiting_makes_it_go_with_and_without_workers(site):
