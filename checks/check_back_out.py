@@ -12,11 +12,12 @@ from fixtures.facts.fact import CloudFact
 from fixtures.facts.instance import Described, InstanceFact, described
 from fixtures.facts.logins import with_own_password
 from fixtures.facts.network import Browsed, PageAnswer, at_source, browsed_at_source
-from fixtures.facts.roles import logins
+from fixtures.facts.roles import RULES, STALE, WRONG_LINES, logins
 from fixtures.facts.security_group import Group
 from fixtures.facts.wanted import in_cloud, in_dns, in_source_db, on_source, on_target, on_web
 from fixtures.plan import DnsRecord, NameServer, Page, Plan
 from fixtures.policy import notices
+from fixtures.policy.hba import HbaRule
 from fixtures.run.records import DataCopy, DnsBefore, SourceClosure, Survey, TargetFacts
 from fixtures.run.run import Run
 
@@ -57,6 +58,28 @@ def check_roles_may_log_in_as_before(
     """Every role of production's database may log in exactly if it could before it was closed."""
     expected = _logins_before(plan, run)
     must_equal("roles of production's database (role: may log in)", expected=expected, found=found, remedy=BACK)
+
+
+def check_rules_let_in_as_before(
+    plan: Plan,
+    rules: list[HbaRule] = in_source_db(RULES),
+    wrong: list[str] = in_source_db(WRONG_LINES),
+    stale: bool = in_source_db(STALE),
+) -> None:
+    """pg_hba.conf of production refuses nobody on the closing's account any more, and the server has loaded it."""
+    # A site may have rules of its own that refuse: ours come first, and refuse everybody.
+    refused = ([plan.database.name], ["all"], "reject")
+    left = [f"line {one.line}: reject" for one in rules[:3] if (one.databases, one.users, one.method) == refused]
+    left += [*wrong, *(["changed since the server loaded it"] if stale else [])]
+    remedy = f"mend a wrong line first: the server keeps its old rules until it can load the file; {BACK}"
+    must_be_none("pg_hba.conf on production", expected="without gonogo's block, and loaded", found=left, remedy=remedy)
+
+
+def check_subscriptions_feed_it_again(run: Run, found: dict[str, bool] = in_source_db(catalogue.SUBSCRIPTIONS)) -> None:
+    """Every subscription that closing disabled feeds production's database again."""
+    disabled = run.records(SourceClosure).subscriptions if run.has(SourceClosure) else []
+    left = [name for name in disabled if found.get(name) is False]
+    must_be_none("subscriptions that closing disabled", expected="enabled", found=left, remedy=BACK)
 
 
 def check_password_is_accepted(plan: Plan, code: str | None = in_source_db(with_own_password)) -> None:

@@ -1,23 +1,31 @@
 """Production shows the maintenance page, and nothing writes to its database."""
 
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 import pytest
 
 from checks.equality import must_be_none, must_equal
 from fixtures import wording
-from fixtures.errors import NoGo
-from fixtures.facts import catalogue, files, server, units
-from fixtures.facts.logins import with_own_password
+from fixtures.connect.database import SUPERUSER
+from fixtures.errors import CouldNotVerify, NoGo
+from fixtures.facts import catalogue, files, units
+from fixtures.facts.listeners import OWN_STREAMS
+from fixtures.facts.logins import as_superuser, with_own_password
 from fixtures.facts.network import PageAnswer, PageFact, at_source
 from fixtures.facts.pack import PortAnswer, health
-from fixtures.facts.roles import logins
+from fixtures.facts.roles import ENTRANTS, RULES, STALE, WRONG_LINES
+from fixtures.facts.server import Session
+from fixtures.facts.standstill import COUNTERS
 from fixtures.facts.wanted import in_source_db, on_source, on_web
-from fixtures.facts.watches import WRITTEN, SqlWatch, Written
+from fixtures.facts.watches import WRITTEN, MethodFact, Refusal, SqlWatch, Strangers, Written
 from fixtures.plan import Plan
 from fixtures.policy import notices
+from fixtures.policy.entrants import Entrant, held_roles, spared
+from fixtures.policy.hba import HbaRule, other_ways_in
+from fixtures.policy.standstill import moved
 from fixtures.run.places import held
-from fixtures.run.records import SourceClosure
+from fixtures.run.records import Counters, SourceClosure, Standstill
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.source_closed
@@ -63,21 +71,83 @@ def check_page_says_when_and_whom(
     )
 
 
-def _fenced(plan: Plan, run: Run) -> set[str]:
-    return {*run.records(SourceClosure).logins, plan.database.role}
+METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 
-def check_fenced_roles_may_not_log_in(
-    plan: Plan, run: Run, roles: dict[str, bool] = in_source_db(lambda plan, run: logins(_fenced(plan, run)))
+def _sent(plan: Plan, run: Run, hostname: str, page: PageAnswer) -> dict[str, MethodFact]:
+    # A site that shows pages, or is only overloaded, might do what it is sent: it is not asked.
+    methods = METHODS if run.has(SourceClosure) and page.status == 503 else ()
+    return {method: MethodFact(method, str(plan.source.public_address), hostname) for method in methods}
+
+
+def check_no_method_reaches_the_application(
+    hostname: str,
+    plan: Plan,
+    page: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.web.pages[0], host=hostname)),
+    answers: dict[str, Refusal] = on_web(lambda plan, run, hostname, page: _sent(plan, run, hostname, page)),
 ) -> None:
-    """No role that could write to production's database may log in."""
-    found = [name for name, may in roles.items() if may]
-    if found:
-        raise NoGo(
-            "roles of production's database",
-            expected=f"NOLOGIN: {', '.join(sorted(_fenced(plan, run)))}",
-            found=f"{', '.join(found)} may log in",
+    """Closed production refuses every method that could write, not GET alone."""
+    if not answers:
+        raise CouldNotVerify(
+            f"{', '.join(METHODS)} to {hostname} at {plan.source.public_address}",
+            expected="a site that shows the maintenance page, and may be asked",
+            found=f"status {page.status}: it was not asked",
             remedy=CLOSE,
+        )
+    # 405 is the web server's word that it does nothing but show; another name of the site is asked by itself.
+    reached = [
+        f"{method}: status {status}"
+        for method, (status, location) in answers.items()
+        if status not in (503, 405) and not (300 <= status < 400 and _is_other_name(location, hostname, plan))
+    ]
+    must_be_none(
+        f"requests to {hostname} at {plan.source.public_address}",
+        expected="503, whatever their method",
+        found=reached,
+        remedy="have the site's configuration answer 503 while the maintenance page is there, without a condition on the method",
+    )
+
+
+def _is_other_name(location: str, hostname: str, plan: Plan) -> bool:
+    return urlsplit(location).hostname in {*plan.web.hostnames} - {hostname}
+
+
+def check_fenced_roles_may_not_log_in(plan: Plan, found: list[Entrant] = in_source_db(ENTRANTS)) -> None:
+    """No role may log in to production's database but gonogo's own and those that closing spares."""
+    must_be_none(
+        f"roles that may log in to {plan.database.name} on production",
+        expected=f"none but {SUPERUSER}, cutover.spare_roles, and roles that only replicate the server",
+        found=held_roles(found, spared(found, plan, SUPERUSER)),
+        remedy=CLOSE,
+    )
+
+
+def check_rules_refuse_everybody(
+    plan: Plan,
+    rules: list[HbaRule] = in_source_db(RULES),
+    wrong: list[str] = in_source_db(WRONG_LINES),
+    stale: bool = in_source_db(STALE),
+) -> None:
+    """No rule of pg_hba.conf lets anybody but gonogo into production's database, and the server has loaded the rules."""
+    found = [*wrong, *other_ways_in(rules, plan.database.name, SUPERUSER)]
+    if stale:
+        found.append("changed since the server loaded it")
+    must_be_none(
+        "pg_hba.conf on production",
+        expected=f"{plan.database.name} closed to everybody but {SUPERUSER} on the host itself",
+        found=found,
+        remedy=f"see who changes the file (a configuration management?), and {CLOSE}",
+    )
+
+
+def check_server_refuses_by_its_rules(plan: Plan, code: str | None = in_source_db(as_superuser)) -> None:
+    """The server refuses our own role over TCP before it looks at any password: its rules are in force."""
+    if code != "28000":
+        raise NoGo(
+            f"logging in to {plan.database.name} on production as {SUPERUSER} over TCP",
+            expected="refused by a rule (SQLSTATE 28000)",
+            found="accepted" if code is None else f"SQLSTATE {code}: asked for its password first",
+            remedy=f"load pg_hba.conf there (SELECT pg_reload_conf()), and see the server's log; {CLOSE}",
         )
 
 
@@ -92,19 +162,30 @@ def check_password_is_refused(plan: Plan, code: str | None = in_source_db(with_o
         )
 
 
+def _strangers(plan: Plan, run: Run, streams: tuple[int, ...]) -> Strangers:
+    run.records(SourceClosure)  # until it is closed users are there, and nobody waits for them to go
+    return Strangers(plan.database.name, streams)
+
+
 def check_nobody_is_logged_in(
     plan: Plan,
-    found: list[str] = in_source_db(
-        lambda plan, run: server.sessions(plan.database.name, run.records(SourceClosure).logins)
-    ),
+    streams: tuple[int, ...] = on_source(OWN_STREAMS),
+    found: list[Session] = in_source_db(lambda plan, run, streams: _strangers(plan, run, streams)),
 ) -> None:
-    """No session is open in production's database but our own."""
+    """Nobody is in production's database but gonogo's own sessions, whatever they call themselves."""
     must_be_none(
         f"sessions in {plan.database.name} on production",
         expected="none but gonogo's",
         found=found,
-        remedy=f"end them on production (SELECT pg_terminate_backend(PID)), or {CLOSE}",
+        remedy="wait for another gonogo to end, or end them on production (SELECT pg_terminate_backend(PID)); a worker of an "
+        f"extension that comes back must be stopped by its own means; {CLOSE}",
     )
+
+
+def check_no_subscription_feeds_it(found: dict[str, bool] = in_source_db(catalogue.SUBSCRIPTIONS)) -> None:
+    """No subscription brings rows of another database into production's."""
+    feeding = [name for name, enabled in found.items() if enabled]
+    must_be_none("subscriptions of production's database", expected="disabled", found=feeding, remedy=CLOSE)
 
 
 def check_no_prepared_transaction_waits(count: int = in_source_db(catalogue.PREPARED)) -> None:
@@ -128,6 +209,18 @@ def check_nothing_writes(
         expected=before,
         found=after,
         remedy="find the writer in pg_stat_activity on production, stop it, and copy again: `gonogo run`",
+    )
+
+
+def check_nothing_was_written_since(run: Run, now: Counters = in_source_db(COUNTERS)) -> None:
+    """Nothing was written to production's database since it had been closed, by what the server itself counts."""
+    before = run.records(Standstill)
+    must_be_none(
+        f"writes to production's database since {before.recorded:%H:%M:%S} UTC",
+        expected="none",
+        found=moved(before.counters, now),
+        remedy="find who wrote (the server's log, cron jobs of postgres on production) and stop it; a waiver of this check "
+        "says who looked, and the final copy must be made after that write; or go back: `gonogo back-out`",
     )
 
 

@@ -1,5 +1,6 @@
 """What was copied after production closed is what closed production still holds."""
 
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -8,11 +9,12 @@ from checks.check_data import AGAIN, recorded
 from checks.equality import must_be_none
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts.wanted import in_source_db
+from fixtures.facts.files import newest
+from fixtures.facts.wanted import in_source_db, on_source
 from fixtures.plan import Upload
 from fixtures.policy.verdict import Say
 from fixtures.run.journal import TargetOpened
-from fixtures.run.records import DataCopy, FilesCopy, RedisCopy, SourceClosure, TableCopy
+from fixtures.run.records import DataCopy, FilesCopy, RedisCopy, SourceClosure, Standstill, TableCopy
 from fixtures.run.run import Run
 from fixtures.sameness.differences import differences
 from fixtures.sameness.listing import list_directory, scratch
@@ -85,6 +87,30 @@ def check_production_sequences_still_equal_the_copy(
 def check_files_were_copied_after_closing(run: Run) -> None:
     """The last copy of the files was made after production had closed."""
     made_after_closing("the copy of the files", run.records(FilesCopy), run)
+
+
+@pytest.mark.final_files_copied
+@pytest.mark.accepted
+def check_uploads_stand_still(
+    upload: Upload, run: Run, found: tuple[str, str] = on_source(lambda upload: newest(str(upload.path)))
+) -> None:
+    """Nothing in a directory of uploads was written, renamed or removed on production since it had been closed."""
+    before, (moment, path) = run.records(Standstill), found
+    expected = before.uploads.get(str(upload.path), "not known")
+    if moment != expected:
+        raise NoGo(
+            f"the newest change in {upload.path} on production",
+            expected=f"{_moment(expected)}, as when it had been closed",
+            found=f"{_moment(moment)}, of {path}",
+            remedy="find who writes there (lsof, fuser, cron jobs) and stop it, then copy again: `gonogo run`; a waiver of this "
+            "check says who looked",
+        )
+
+
+def _moment(seconds: str) -> str:
+    return (
+        f"{datetime.fromtimestamp(float(seconds), UTC):%Y-%m-%d %H:%M:%S.%f} UTC" if seconds[:1].isdigit() else seconds
+    )
 
 
 @pytest.mark.final_files_copied

@@ -7,15 +7,23 @@ built once by the lab's machinery (about half a minute) and kept in its cache. N
 import contextlib
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import psycopg
 import psycopg2
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
+from fixtures.connect.database import Database
+from fixtures.connect.host import Host
+from fixtures.connect.runner import Output
 from fixtures.lab.hosts import images
 from fixtures.lab.hosts.recipes import Recipe
 from tests.unit.loopback import free_port
@@ -152,3 +160,59 @@ def _root(version: int, locale: str) -> Path:
         suite=SUITES[version],
     )
     return images.bootstrapped(f"postgresql-{version}", recipe)
+
+
+class Local(Database):
+    """The database server of a `Server`, reached by its socket instead of over SSH, as the user that it knows as postgres."""
+
+    def __init__(self, server: Server, dbname: str = "app", *, name: str = "source", read_only: bool = False) -> None:
+        super().__init__(OnServer(server, name), dbname=dbname, port=server.port, read_only=read_only)
+        self.server = server
+
+    def connect(self, *args: Any, **options: Any) -> Session:
+        with _as(_postgres(self.server.root)):
+            return super().connect(*args, **options)
+
+    def _open_pipeline(self, dbname: str) -> psycopg.Connection[Any]:
+        with _as(_postgres(self.server.root)):
+            return super()._open_pipeline(dbname)
+
+    def _kept_relay(self) -> Any:
+        return SimpleNamespace(directory=Path(self.server.sockets), failure=None, errors="")
+
+
+class OnServer(Host):
+    """The host of a `Server`: this very machine, where what the server calls /mnt is the server's directory.
+
+    Tests that write elsewhere on it say in `places` where that is.
+    """
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.name, self.read_only, self.shell = name, False, self
+        self.places = {"/mnt/": f"{server.directory}/"}
+
+    def run(self, command: str, stdin: bytes = b"", **_: Any) -> Output:
+        for word, place in self.places.items():
+            command = command.replace(word, place)
+        with _as(0):
+            done = subprocess.run(["bash", "-c", command], input=stdin, capture_output=True, check=False)
+        return Output(done.returncode, done.stdout, done.stderr)
+
+    def begin(self, command: str, stdin: bytes = b"", **_: Any) -> "Future[Output]":
+        answer: Future[Output] = Future()
+        answer.set_result(self.run(command, stdin))
+        return answer
+
+
+_BEING = threading.RLock()
+
+
+@contextmanager
+def _as(user: int) -> Iterator[None]:
+    """Who a server on a socket sees: the process's effective user, which is one for all threads, when it connects."""
+    with _BEING:
+        os.seteuid(user)
+        try:
+            yield
+        finally:
+            os.seteuid(0)

@@ -8,11 +8,13 @@ from pathlib import PurePosixPath
 
 from fixtures.connect.cloud import SCRATCH_TAG
 from fixtures.connect.connections import Connections
+from fixtures.connect.database import SUPERUSER
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.facts import files
 from fixtures.facts.fact import ask
+from fixtures.facts.roles import ENTRANTS
 from fixtures.plan import Plan
-from fixtures.policy import ingress, notices
+from fixtures.policy import entrants, ingress, notices
 from fixtures.policy.ingress import Ingress
 from fixtures.run import journal
 from fixtures.run.places import HELD, STATE_DIRECTORY
@@ -70,7 +72,8 @@ def plan_back_out(run: Run) -> list[str]:
         sentences.append("The target is fenced: its pack stops, it stays under quarantine, nothing on it is deleted.")
     if run.has(SourceClosure):
         sentences.append(
-            "Production is opened: its roles may log in again, its pack, workers and cron run, the maintenance page goes."
+            "Production is opened: its roles may log in again, pg_hba.conf and subscriptions are as they were, its pack, "
+            "workers and cron run, the maintenance page goes."
         )
     if run.has(DnsBefore):
         sentences.append("DNS names production again on every authoritative server, with the TTL it had.")
@@ -115,7 +118,13 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
 def _open_production(connections: Connections) -> None:
     run, plan, source = connections.run, connections.plan, connections.open_source
     closure = run.records(SourceClosure)
-    fence.unfence(connections.open_source_db, closure.logins)
+    fence.unfence(
+        source,
+        connections.open_source_db,
+        closure.logins,
+        file=closure.hba_file,
+        subscriptions=closure.subscriptions,
+    )
     cutover.release_units(source, closure, run.records(Survey))
     # Both are gonogo's own files, but a back-out deletes nothing: they are kept under other names.
     for path, kept in (
@@ -164,7 +173,9 @@ def _fence(connections: Connections) -> None:
     """Close the target to users, and end all that could write there; what it was before is kept on it."""
     target, plan, db = connections.target, connections.plan, connections.target_db
     if not target.file(str(FENCE)).exists:
-        target.write_file(str(FENCE), json.dumps(dict.fromkeys(fence.writers(db), True)))
+        roles = ask(db, ENTRANTS)
+        held = entrants.held_roles(roles, entrants.spared(roles, plan, SUPERUSER))
+        target.write_file(str(FENCE), json.dumps(dict.fromkeys(held, True)))
     page = plan.application.maintenance_page
     target.check(["mkdir", "-p", "--", str(page.parent)])
     target.write_file(str(page), notices.outage_page(plan, connections.run.records(SourceClosure).closed))
@@ -172,13 +183,14 @@ def _fence(connections: Connections) -> None:
     cutover.drain(target, plan)
     stop_pack(target, plan)
     target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
-    fence.fence(db, json.loads(target.read_file(str(FENCE))))
+    # Its pg_hba.conf is left alone: the cloud's firewall keeps others away, and no wrong line there may hold up production.
+    fence.fence(target, db, json.loads(target.read_file(str(FENCE))))
 
 
 def _unfence(connections: Connections) -> None:
     """Undo `_fence`: the target serves again."""
     target, plan = connections.target, connections.plan
-    fence.unfence(connections.target_db, json.loads(target.read_file(str(FENCE))))
+    fence.unfence(target, connections.target_db, json.loads(target.read_file(str(FENCE))))
     start_pack(target, plan)
     quarantine.lift(target, plan)
     target.check(["rm", "-f", "--", str(plan.application.maintenance_page), str(FENCE)])

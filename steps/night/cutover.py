@@ -2,18 +2,24 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from fixtures.connect.cloud import Cloud
-from fixtures.connect.database import Database
+from fixtures.connect.database import SUPERUSER, Database
 from fixtures.connect.host import Host
-from fixtures.errors import Refused
+from fixtures.errors import Refused, StepFailed
+from fixtures.facts.catalogue import SUBSCRIPTIONS
+from fixtures.facts.fact import ask, ask_all
+from fixtures.facts.files import newest
+from fixtures.facts.roles import ENTRANTS
+from fixtures.facts.standstill import COUNTERS
 from fixtures.plan import Plan
-from fixtures.policy import ingress, notices
+from fixtures.policy import entrants, ingress, notices, standstill
 from fixtures.run.evidence import now
 from fixtures.run.journal import SourceClosed, TargetOpened
 from fixtures.run.places import HELD, OPENED, STATE_DIRECTORY, held
-from fixtures.run.records import Opening, SourceClosure, Survey, TargetFacts
+from fixtures.run.records import Counters, Opening, SourceClosure, Standstill, Survey, TargetFacts
 from fixtures.run.run import Run
 from steps.build import quarantine
 from steps.provision import firewall
@@ -25,6 +31,9 @@ from steps.tools import fence
 CLOSURE = STATE_DIRECTORY / "closure.json"
 """What closing changed, on the source itself: whoever finds production closed finds how to reopen it."""
 
+_SETTLING = 1.0
+"""Seconds between two readings of what production counts: within them a server has passed on what it had counted."""
+
 # $1 from, $2 to. Never over a file that is there: the first one moved aside is the one to keep.
 _ASIDE = 'set -eu; if [ -e "$1" ]; then mkdir -p -- "$(dirname -- "$2")"; mv -nT -- "$1" "$2"; fi'
 
@@ -33,44 +42,86 @@ _ASIDE = 'set -eu; if [ -e "$1" ]; then mkdir -p -- "$(dirname -- "$2")"; mv -nT
     needs=["pre_cutover"],
     gives=["source_closed"],
     resumes=["target_quarantined", "ttl_lowered"],
-    writes_to_source="maintenance page, units, cron, roles' logins",
+    writes_to_source="maintenance page, units, cron, roles' logins, a block in pg_hba.conf, subscriptions",
 )
 def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Database) -> None:
-    """Show the maintenance page, stop workers, cron and pack, and fence every role that could write."""
+    """Show the maintenance page, stop workers, cron and pack, and fence everybody but gonogo off the database."""
     fence.refuse_prepared(open_source_db)
-    closure = _closure(plan, run, open_source, open_source_db)
+    roles = ask(open_source_db, ENTRANTS)
+    spared = entrants.spared(roles, plan, SUPERUSER)
+    closure = _closure(plan, run, open_source, open_source_db, entrants.held_roles(roles, spared))
     # Both records and the journal come before the first change, so that a back-out always knows what to undo.
     open_source.check(["install", "-d", "-m", "0755", str(STATE_DIRECTORY)])
     open_source.check(["install", "-d", "-m", "0700", str(HELD)])
     open_source.write_file(str(CLOSURE), json.dumps({"run": run.name, **closure.model_dump(mode="json")}, indent=1))
     run.record(closure)
     if not run.happened(SourceClosed):
-        elsewhere = fence.other_databases(open_source_db, closure.logins)
-        run.journal(SourceClosed(roles=sorted(closure.logins), also_hit=elsewhere))
+        elsewhere = {name for role in roles if role.name not in spared for name in role.elsewhere}
+        run.journal(
+            SourceClosed(
+                roles=sorted(closure.logins),
+                also_hit=sorted(elsewhere),
+                spared=spared,
+                subscriptions=closure.subscriptions,
+            )
+        )
     open_source.write_file(str(plan.application.maintenance_page), notices.outage_page(plan, closure.closed))
     drain(open_source, plan)
     redis.await_drained(plan, open_source)
     hold_units(open_source, plan)
-    fence.fence(open_source_db, closure.logins)
+    fence.fence(open_source, open_source_db, closure.logins, file=closure.hba_file, subscriptions=closure.subscriptions)
+    run.record(_standstill(plan, open_source, open_source_db))
 
 
-def _closure(plan: Plan, run: Run, source: Host, db: Database) -> SourceClosure:
+def _closure(plan: Plan, run: Run, source: Host, db: Database, held_roles: Sequence[str]) -> SourceClosure:
     """What will be changed, merged with what an interrupted attempt has changed already."""
     units = [*plan.application.workers, *plan.application.pack]
     running = [unit for unit in units if source.service(unit).is_running]
     files = [str(file) for file in plan.application.cron if source.file(str(file)).exists]
-    logins = dict.fromkeys(fence.writers(db), True)
+    logins = dict.fromkeys(held_roles, True)
+    subscriptions = [name for name, enabled in ask(db, SUBSCRIPTIONS).items() if enabled]
+    rules = fence.rules_file(source, db)
     if not run.has(SourceClosure):
         _refuse_foreign_closure(source, run)
-        return SourceClosure(logins=logins, stopped_units=running, held_files=files, closed=now())
+        return SourceClosure(
+            logins=logins, stopped_units=running, held_files=files, closed=now(), hba_file=rules,
+            subscriptions=subscriptions,
+        )  # fmt: skip
     first = run.records(SourceClosure)
     return first.model_copy(
         update={
             "logins": {**logins, **first.logins},
             "stopped_units": [u for u in units if u in {*running, *first.stopped_units}],
             "held_files": sorted({*files, *first.held_files}),
+            "hba_file": first.hba_file or rules,
+            "subscriptions": sorted({*subscriptions, *first.subscriptions}),
         }
     )
+
+
+def _standstill(plan: Plan, source: Host, db: Database) -> Standstill:
+    """What production stands at from now on; raises `StepFailed` when its counters do not come to rest.
+
+    What ended sessions did may be counted a moment after they are gone.
+    """
+    deadline = time.monotonic() + fence.PATIENCE
+    before, counters = ask(db, COUNTERS), _later(db)
+    while moves := standstill.moved(before, counters):
+        if time.monotonic() > deadline:
+            raise StepFailed(
+                f"what {plan.database.name} counts of writes, on production",
+                expected="the same twice, once everybody is fenced off",
+                found="; ".join(moves),
+                remedy="find the writer (pg_stat_activity on production) and stop it, then run the same command again",
+            )
+        before, counters = counters, _later(db)
+    changes = ask_all(source, {str(upload.path): newest(str(upload.path)) for upload in plan.files})
+    return Standstill(counters=counters, uploads={path: moment for path, (moment, _) in changes.items()})
+
+
+def _later(db: Database) -> Counters:
+    time.sleep(_SETTLING)
+    return ask(db, COUNTERS)
 
 
 def _refuse_foreign_closure(source: Host, run: Run) -> None:

@@ -1,49 +1,32 @@
-"""The fence around a database: no role that could write may log in, and none is logged in."""
+"""The fence around a database: nobody but gonogo may log in to it, and nobody else is logged in."""
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 
 from psycopg2 import sql
 
-from fixtures.connect.database import Database
-from fixtures.errors import Refused, StepFailed
+from fixtures.connect import blocks
+from fixtures.connect.database import SUPERUSER, Database
+from fixtures.connect.host import Host
+from fixtures.errors import CouldNotVerify, Refused, StepFailed
+from fixtures.facts import catalogue, server
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import RULES, STALE, WRONG_LINES
+from fixtures.policy import hba
+from fixtures.scripts import script
 
 PATIENCE = 20.0
-"""Seconds that terminated sessions get to be gone."""
+"""Seconds that terminated sessions get to be gone, and that the server gets to read its rules."""
+BLOCK = "closed database"
+"""Names our block in pg_hba.conf."""
 
-# Superusers and replication are spared: ours are among them, and nobody could reopen anything without them.
-_WRITERS = """
-SELECT r.rolname::text FROM pg_roles r JOIN pg_database d ON d.datname = current_database()
-WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication AND has_database_privilege(r.oid, d.oid, 'CONNECT')
-  AND (pg_has_role(r.oid, d.datdba, 'MEMBER') OR has_database_privilege(r.oid, d.oid, 'CREATE')
-       OR EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-                    AND (c.relkind IN ('r', 'p', 'v', 'f')
-                         AND has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
-                         OR c.relkind = 'S' AND has_sequence_privilege(r.oid, c.oid, 'USAGE, UPDATE')))
-       OR EXISTS (SELECT FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE')))
-ORDER BY 1
-"""
-_ELSEWHERE = """
-SELECT DISTINCT datname::text FROM pg_stat_activity WHERE usename = ANY(%s) AND datname <> current_database() ORDER BY 1
-"""
-_SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = ANY(%s) AND backend_type = 'client backend'"
-_PREPARED = "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()"
-
-
-def writers(db: Database) -> list[str]:
-    """The roles that can log in and write to the application's database."""
-    return [name for (name,) in db.rows(_WRITERS)]
-
-
-def other_databases(db: Database, roles: Iterable[str]) -> list[str]:
-    """Other databases of the cluster in which these roles are logged in now: the fence hits them too."""
-    return [name for (name,) in db.rows(_ELSEWHERE, (list(roles),))]
+_EDITABLE = script(__file__, "editable.sh")
 
 
 def refuse_prepared(db: Database) -> None:
     """Raise `Refused` while a prepared transaction waits: it could still commit behind any fence."""
-    count = db.value(_PREPARED)
+    count = ask(db, catalogue.PREPARED)
     if count:
         raise Refused(
             f"prepared transactions in the database {db.dbname} on the source",
@@ -53,37 +36,132 @@ def refuse_prepared(db: Database) -> None:
         )
 
 
+def rules_file(host: Host, db: Database) -> str:
+    """The server's pg_hba.conf; raises `Refused` where our rules could not be put into it, and nothing was changed."""
+    path = str(ask(db, server.setting("hba_file")))
+    hindrances = [*ask(db, WRONG_LINES), *host.check([*_EDITABLE, path]).splitlines()]
+    # Loading it would put into force what somebody else has changed and not loaded; an attempt of ours may have died there.
+    if ask(db, STALE) and BLOCK not in blocks.markers(host.read_file(path)):
+        hindrances.append("it was changed since the server loaded it")
+    if hindrances:
+        raise Refused(
+            f"{path} on the {host.name}",
+            expected="a file without a wrong line, as the server has loaded it, that can be replaced",
+            found="; ".join(hindrances),
+            remedy="mend it there (SELECT pg_reload_conf() loads it), then run the same command again: this one changed nothing",
+        )
+    return path
+
+
+def fence(
+    host: Host, db: Database, logins: Iterable[str], *, file: str = "", subscriptions: Iterable[str] = ()
+) -> None:
+    """Close the database to everybody but our own sessions, and end all others; raises `StepFailed` when one stays.
+
+    `file` is what `rules_file` gave; without one no rules are changed. Done again, it closes what an earlier attempt did not
+    reach.
+    """
+    if file:
+        _shut(host, db, file)
+    for role in _there(db, logins):
+        db.execute(login_statement(role, False), dbname="postgres")
+    _enable(db, subscriptions, wanted=False)
+    _end_sessions(db)
+
+
+def unfence(
+    host: Host, db: Database, logins: Mapping[str, bool], *, file: str = "", subscriptions: Iterable[str] = ()
+) -> None:
+    """Undo `fence`: rules, roles that could log in before, and subscriptions; what is no longer there is passed over."""
+    if file:
+        host.remove_block(file, BLOCK)
+        _load(db)
+    for role in _there(db, [role for role, could in logins.items() if could]):
+        db.execute(login_statement(role, True), dbname="postgres")
+    _enable(db, subscriptions, wanted=True)
+
+
 def login_statement(role: str, allowed: bool) -> sql.Composed:
     """The statement that lets a role log in, or not."""
     return sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(role), sql.SQL("LOGIN" if allowed else "NOLOGIN"))
 
 
-def fence(db: Database, roles: Iterable[str]) -> None:
-    """Let these roles log in no more, and end their sessions; raises `StepFailed` when one stays."""
-    names = list(roles)
-    for role in names:
-        db.execute(login_statement(role, False), dbname="postgres")
+def _there(db: Database, names: Iterable[str]) -> list[str]:
+    """Those of the roles that the server still has."""
+    query = "SELECT rolname::text FROM pg_roles WHERE rolname = ANY(%s) ORDER BY 1"
+    return [name for (name,) in db.rows(query, (list(names),), dbname="postgres")]
+
+
+def _enable(db: Database, names: Iterable[str], *, wanted: bool) -> None:
+    """Enable or disable those of the subscriptions that the database still has, and that are not so already."""
+    known = ask(db, catalogue.SUBSCRIPTIONS)
+    word = sql.SQL("ENABLE" if wanted else "DISABLE")
+    for name in names:
+        if known.get(name, wanted) is not wanted:
+            db.execute(sql.SQL("ALTER SUBSCRIPTION {} {}").format(sql.Identifier(name), word))
+
+
+def _shut(host: Host, db: Database, file: str) -> None:
+    """Have pg_hba.conf refuse the database to everybody but us; where that cannot be, it is as it was."""
+    host.edit_block(file, BLOCK, hba.closed_to_all_but(db.dbname, SUPERUSER), at="top")
+    wrong = [*ask(db, WRONG_LINES), *hba.other_ways_in(ask(db, RULES), db.dbname, SUPERUSER)]
+    if not wrong:
+        _load(db)
+        try:
+            db.connect().close()
+        except CouldNotVerify as error:
+            wrong = [f"we could not log in ourselves: {error.found}"]
+    if wrong:
+        host.remove_block(file, BLOCK)
+        _load(db)
+        raise StepFailed(
+            f"closing {db.dbname} in {file} on the {host.name}",
+            expected="rules that let in nobody but gonogo",
+            found="; ".join(wrong),
+            remedy="the file is as it was; mend what is named and run the same command again",
+        )
+
+
+def _load(db: Database) -> None:
+    """Have the server read its rules, and wait until it has."""
+    before = _loaded(db)
+    db.execute("SELECT pg_reload_conf()", dbname="postgres")
     deadline = time.monotonic() + PATIENCE
-    while sessions := db.value(_SESSIONS, (names,), dbname="postgres"):
+    while _loaded(db) == before:
         if time.monotonic() > deadline:
             raise StepFailed(
-                f"sessions of {', '.join(names)}",
-                expected="none: their roles may not log in any more",
-                found=f"{sessions} after {PATIENCE:.0f} seconds",
-                remedy="end them by hand (pg_stat_activity, pg_terminate_backend), then run the same command again",
+                f"the rules of PostgreSQL on the {db.host.name}",
+                expected="read anew",
+                found=f"the server has not read them {PATIENCE:.0f} seconds after it was told to",
+                remedy="see the server's log; `SELECT pg_reload_conf()` has it try; then run the same command again",
             )
-        # Repeated, because a session may have been about to log in when its role was fenced.
+        time.sleep(0.05)
+
+
+def _loaded(db: Database) -> object:
+    """When the server last read its configuration: only a session that begins afterwards surely knows."""
+    with closing(db.connect("postgres")) as session, session.cursor() as cursor:
+        cursor.execute("SELECT pg_conf_load_time()")
+        return cursor.fetchall()
+
+
+def _end_sessions(db: Database) -> None:
+    """End every session in the database but our own, whatever it calls itself."""
+    deadline = time.monotonic() + PATIENCE
+    # Repeated, because a session may have been about to log in when its role was fenced.
+    while others := [one for one in ask(db, server.inside(db.dbname)) if one.pid not in db.backends()]:
+        if time.monotonic() > deadline:
+            raise StepFailed(
+                f"sessions in {db.dbname} on the {db.host.name}",
+                expected="none but gonogo's",
+                found=f"{'; '.join(map(str, others))}, {PATIENCE:.0f} seconds after they were told to end",
+                remedy="stop what begins them again (an extension's worker), or end them by hand (pg_terminate_backend), "
+                "then run the same command again",
+            )
+        pids = [one.pid for one in others]
         db.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE usename = ANY(%s) AND backend_type = 'client backend'",
-            (names,),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ANY(%s) AND datname = %s",
+            (pids, db.dbname),
             dbname="postgres",
         )
         time.sleep(0.1)
-
-
-def unfence(db: Database, before: Mapping[str, bool]) -> None:
-    """Let those roles log in that could before the fence; the others stay as they are."""
-    for role, could in before.items():
-        if could:
-            db.execute(login_statement(role, True), dbname="postgres")

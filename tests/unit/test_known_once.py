@@ -34,6 +34,7 @@ OTHERS = {
     "/etc/ssh/ssh_host_": "how sshd's host keys are called",
     "/usr/bin": "the system's own programs",
     "nginx.service": "Debian's unit",
+    "pg_hba.conf": "PostgreSQL's own file",
     "postgresql.service": "Debian's unit",
     "start.conf": "Debian's file beside a PostgreSQL cluster",
 }

@@ -10,8 +10,10 @@ from fixtures.facts.instance import Described
 from fixtures.facts.network import Browsed, PageAnswer, of_record
 from fixtures.facts.security_group import Group
 from fixtures.facts.wanted import wanted_by
+from fixtures.policy.hba import HbaRule
 from fixtures.policy.ingress import Ingress
-from fixtures.run.records import TargetFacts
+from fixtures.run.evidence import now
+from fixtures.run.records import SourceClosure, TargetFacts
 from tests.unit import ipv6
 from tests.unit.example import PLAN
 from tests.unit.ipv6 import NEW_IPV6, OLD_IPV6, ByFamily, ipv6_instance
@@ -111,3 +113,31 @@ def test_a_login_or_page_that_fails_on_production_is_no_go():
     for text, status, words in ((signed_in, 502, "failed: /staff"), ("no", 200, "failed: the login")):
         with pytest.raises(NoGo, match=words):
             check_back_out.check_login_works_on_production(PLAN, browsed(text, status))
+
+
+def test_rules_that_still_refuse_everybody_are_no_go():
+    own, everybody = [PLAN.database.name], ["all"]
+    theirs = HbaRule(7, "host", own, everybody, "all", "", "scram-sha-256")
+    ours = [
+        HbaRule(2, "local", own, ["postgres"], "", "", "peer"),
+        HbaRule(3, "local", own, everybody, "", "", "reject"),
+    ]
+    check = check_back_out.check_rules_let_in_as_before
+    check(PLAN, [theirs], [], stale=False)
+    check(PLAN, [theirs] * 3 + [HbaRule(9, "host", own, everybody, "all", "", "reject")], [], stale=False)
+    with pytest.raises(NoGo, match="line 3: reject"):
+        check(PLAN, [*ours, theirs], [], stale=False)
+    with pytest.raises(NoGo, match="changed since"):
+        check(PLAN, [theirs], [], stale=True)
+    with pytest.raises(NoGo, match="line 5: wrong"):
+        check(PLAN, [theirs], ["line 5: wrong"], stale=False)
+
+
+def test_a_subscription_that_closing_disabled_must_feed_again(run):
+    check = check_back_out.check_subscriptions_feed_it_again
+    check(run, {"rested": False})
+    closure = SourceClosure(logins={}, stopped_units=[], held_files=[], closed=now(), subscriptions=["feed", "dropped"])
+    run.record(closure)
+    check(run, {"rested": False, "feed": True})
+    with pytest.raises(NoGo, match="feed"):
+        check(run, {"rested": False, "feed": False})

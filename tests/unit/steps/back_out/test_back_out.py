@@ -87,7 +87,7 @@ def test_production_is_opened_once_it_is_proven_whoever_holds_its_lock(
     run.record(SourceClosure(logins={}, stopped_units=["web.service"], held_files=[], closed=CLOSED))
     production = _Production(machine)
     database = SimpleNamespace(identity=lambda: cluster)
-    monkeypatch.setattr(fence, "unfence", lambda *_: production.check([]))
+    monkeypatch.setattr(fence, "unfence", lambda *_, **__: production.check([]))
     connections: Any = SimpleNamespace(
         plan=plan, run=run, open_source=production, open_source_db=database,
         web=SimpleNamespace(get=lambda *_: SimpleNamespace(status_code=200)),

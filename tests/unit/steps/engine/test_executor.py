@@ -600,6 +600,7 @@ HERE = Path"""
                 connections = Mock(plan=plan, run=run)
                 connections.open_source.read_file.return_value = "m"  # its machine id, as it was surveyed
                 connections.open_source_db.identity.return_value = "1"
+                connections.open_source_db.rows = lambda query, given=(), **_: [(name,) for name in (given or [[]])[0]]
                 back_out(connections, lambda text, word: True)
                 print(connections.mock_calls, file=(HERE / "asked.log").open("w"))
                 gates = Gates(plan, run)

@@ -1,8 +1,180 @@
-"""Closing production: what is asked while requests drain."""
+"""Closing production on a real server, and the way back: what is recorded before, what is done, and what is undone."""
 
+import json
+import shutil
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg2
+import pytest
+
+from fixtures.errors import Refused, StepFailed
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import logins
 from fixtures.plan import Plan
+from fixtures.policy.standstill import moved
+from fixtures.run.journal import SourceClosed, SourceReopened
+from fixtures.run.records import Counters, SourceClosure, Standstill
+from fixtures.run.run import Run
+from steps.back_out import back_out
 from steps.night import cutover
+from steps.rehearse import redis
+from tests.servers import Local, Server, running
+from tests.unit.steps.target import SURVEY
+
+ROLES = """
+CREATE ROLE payroll LOGIN PASSWORD 'p'; CREATE ROLE reporting LOGIN PASSWORD 'p'; CREATE ROLE boss LOGIN SUPERUSER PASSWORD 'p';
+CREATE ROLE standby LOGIN REPLICATION; CREATE DATABASE payroll_prod OWNER payroll
+"""
+FILLED = "CREATE TABLE slips (id serial PRIMARY KEY, net numeric); ALTER TABLE slips OWNER TO payroll"
+
+
+@pytest.fixture(scope="module")
+def server():
+    directory = Path(tempfile.mkdtemp())  # pytest's own are closed to the user postgres
+    directory.chmod(0o755)
+    with running(15, directory / "pg") as made:
+        made.run("psql", "-Xqv", "ON_ERROR_STOP=1", stdin=ROLES.encode())
+        made.run("psql", "-Xqv", "ON_ERROR_STOP=1", "-d", "payroll_prod", stdin=FILLED.encode())
+        yield made
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def db(server, tmp_path, plan, monkeypatch):
+    """Production's database; on its host nothing but files below a directory is touched, and no unit runs."""
+    with closing(Local(server, "payroll_prod")) as made:
+        made.host.places |= {"/var/lib/gonogo": f"{tmp_path}/gonogo", "/home/payroll": f"{tmp_path}/home"}
+        made.host.service = lambda _: SimpleNamespace(is_running=False)
+        made.host.file = lambda path: SimpleNamespace(exists=Path(moved_to(made, path)).exists())
+        (tmp_path / "home/shared/uploads").mkdir(parents=True)
+        for module, name in ((cutover, "hold_units"), (cutover, "drain"), (redis, "await_drained")):
+            monkeypatch.setattr(module, name, lambda *_: None)
+        yield made
+
+
+def moved_to(db, path):
+    for word, place in db.host.places.items():
+        path = path.replace(word, place)
+    return path
+
+
+def close(plan, run, db):
+    cutover.close_source.function(plan, run, db.host, db)
+
+
+def open_again(plan, run, db):
+    connections: Any = SimpleNamespace(
+        plan=plan, run=run, open_source=db.host, open_source_db=db,
+        web=SimpleNamespace(get=lambda *_: SimpleNamespace(status_code=200)),
+    )  # fmt: skip
+    back_out._open_production(connections)
+
+
+def closure_on_production(db) -> dict[str, Any]:
+    return json.loads(Path(moved_to(db, str(cutover.CLOSURE))).read_text())
+
+
+def log_in(server: Server, role: str):
+    return psycopg2.connect(host="127.0.0.1", port=server.port, user=role, password="p", dbname="payroll_prod")
 
 
 def test_the_drain_asks_for_the_packs_ports(plan: Plan) -> None:
     assert cutover.connections_command(plan)[-1] == "( sport = :3001 or sport = :3002 )"
+
+
+def test_production_is_closed_and_opened_as_it_was(server: Server, db: Local, plan: Plan, run: Run) -> None:
+    run.record(SURVEY)
+    rules = server.directory / "data/pg_hba.conf"
+    before, could = rules.read_bytes(), ask(db, logins(["payroll", "reporting", "boss", "standby"]))
+    user = log_in(server, "payroll")
+    close(plan, run, db)
+
+    with pytest.raises(psycopg2.Error), user.cursor() as cursor:
+        cursor.execute("INSERT INTO slips (net) VALUES (1)")
+    with pytest.raises(psycopg2.OperationalError, match=r"pg_hba\.conf rejects"):
+        log_in(server, "boss")
+    closure = run.records(SourceClosure)
+    assert closure.logins == {"boss": True, "payroll": True, "reporting": True}
+    assert closure.hba_file == "/mnt/data/pg_hba.conf"
+    assert closure_on_production(db) == {"run": run.name, **closure.model_dump(mode="json")}
+    (entry,) = [one for one in run.entries() if isinstance(one, SourceClosed)]
+    assert entry.roles == ["boss", "payroll", "reporting"]
+    assert list(entry.spared) == ["postgres", "standby"]
+    assert "gonogo's own" in entry.spared["postgres"]
+    still = run.records(Standstill)
+    assert moved(still.counters, ask(db, cutover.COUNTERS)) == []
+    assert float(still.uploads[str(plan.files[0].path)]) > 0
+
+    close(plan, run, db)  # an attempt that was interrupted is done again, and forgets nothing
+    assert run.records(SourceClosure).logins == closure.logins
+    assert len([one for one in run.entries() if isinstance(one, SourceClosed)]) == 1
+
+    for _ in range(2):
+        open_again(plan, run, db)
+        assert rules.read_bytes() == before
+        assert ask(db, logins(list(could))) == could
+        log_in(server, "payroll").close()
+    assert run.happened(SourceReopened)
+    assert not Path(moved_to(db, str(plan.application.maintenance_page))).exists()
+
+
+def test_what_an_older_gonogo_closed_is_opened_too(server: Server, db: Local, plan: Plan, run: Run) -> None:
+    run.record(SURVEY)
+    text = '{"logins": {"payroll": true, "gone": true}, "stopped_units": [], "held_files": [], "closed": "2026-11-01T12:00:00Z"}'
+    (run.directory / "records").mkdir(exist_ok=True)
+    (run.directory / "records" / SourceClosure.file).write_text(text)
+    db.execute("ALTER ROLE payroll NOLOGIN")
+    open_again(plan, run, db)
+    log_in(server, "payroll").close()
+
+
+def test_rules_that_cannot_be_changed_are_refused_before_anything(
+    server: Server, db: Local, plan: Plan, run: Run
+) -> None:
+    rules = server.directory / "data/pg_hba.conf"
+    before = rules.read_bytes()
+    rules.write_bytes(b"local all all rejekt\n" + before)
+    try:
+        with pytest.raises(Refused, match="rejekt"):
+            close(plan, run, db)
+    finally:
+        rules.write_bytes(before)
+    assert not run.has(SourceClosure)
+    assert not run.happened(SourceClosed)
+    assert not Path(moved_to(db, "/var/lib/gonogo")).exists()
+    log_in(server, "payroll").close()
+
+
+def test_what_another_run_has_closed_is_left_alone(db: Local, plan: Plan, run: Run) -> None:
+    place = Path(moved_to(db, str(cutover.CLOSURE)))
+    place.parent.mkdir(parents=True)
+    place.write_text('{"run": "another"}')
+    with pytest.raises(Refused, match="closed by another"):
+        close(plan, run, db)
+    assert not run.has(SourceClosure)
+
+
+def test_counters_that_do_not_come_to_rest_stop_the_closing(
+    db: Local, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [
+        Counters(next_transaction=n, written={}, sequences={}, automatic=0, elsewhere=n, reset="") for n in (1, 5)
+    ]
+    writing = [
+        Counters(next_transaction=n, written={"public.t": (n, 0, 0)}, sequences={}, automatic=0, elsewhere=0, reset="")
+        for n in range(9)
+    ]
+    monkeypatch.setattr(cutover, "_SETTLING", 0)
+    for answers in (others, [*writing[:3], writing[2]]):
+        given = iter(answers)
+        monkeypatch.setattr(cutover, "ask", lambda *_, given=given: next(given))
+        assert cutover._standstill(plan, db.host, db).counters == answers[-1]
+    given = iter(writing)
+    monkeypatch.setattr(cutover, "ask", lambda *_: next(given))
+    monkeypatch.setattr(cutover.fence, "PATIENCE", -1)
+    with pytest.raises(StepFailed, match=r"public\.t: 1 inserted"):
+        cutover._standstill(plan, db.host, db)

@@ -1,10 +1,265 @@
-"""The fence around a database: which logins it refuses and allows again."""
+"""The fence around a database, on real servers of each version: nobody gets in or stays in, and all of it is undone."""
 
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from fixtures.connect.database import SUPERUSER
+from fixtures.errors import Refused, StepFailed
+from fixtures.facts import server as facts
+from fixtures.facts.catalogue import SUBSCRIPTIONS
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import ENTRANTS, RULES, STALE, logins
+from fixtures.facts.watches import Strangers
+from fixtures.policy import entrants, hba
 from steps.tools import fence
+from tests.servers import Local, running
+
+ROLES = """
+CREATE ROLE owner LOGIN PASSWORD 'p'; CREATE DATABASE app OWNER owner; CREATE DATABASE other;
+CREATE ROLE reader LOGIN PASSWORD 'p'; CREATE ROLE boss LOGIN SUPERUSER PASSWORD 'p';
+CREATE ROLE "Odd-Name" LOGIN CREATEROLE PASSWORD 'p'; CREATE ROLE member LOGIN NOINHERIT PASSWORD 'p'; GRANT owner TO member;
+CREATE ROLE standby LOGIN REPLICATION PASSWORD 'p'; CREATE ROLE watched LOGIN REPLICATION PASSWORD 'p'; GRANT pg_monitor TO watched;
+CREATE ROLE writing LOGIN REPLICATION PASSWORD 'p'; CREATE ROLE climbing LOGIN REPLICATION PASSWORD 'p'; GRANT owner TO climbing;
+CREATE ROLE nobody_yet NOLOGIN; CREATE ROLE elsewhere LOGIN PASSWORD 'p'
+"""
+APP = """
+REVOKE CONNECT ON DATABASE app FROM PUBLIC;
+GRANT CONNECT ON DATABASE app TO reader, "Odd-Name", member, standby, watched, writing, climbing;
+CREATE TABLE t (id serial PRIMARY KEY, secret text); GRANT UPDATE (secret) ON t TO writing; ALTER TABLE t OWNER TO owner;
+CREATE SUBSCRIPTION rested CONNECTION 'host=127.0.0.1 port=1 dbname=gone' PUBLICATION p WITH (connect = false);
+CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 port={port} user=standby password=p dbname=other' PUBLICATION p
+  WITH (create_slot = false, copy_data = false)
+"""
+OTHER = """
+CREATE TABLE t (id serial PRIMARY KEY, secret text); GRANT SELECT ON t TO standby; CREATE PUBLICATION p FOR TABLE t;
+SELECT pg_create_logical_replication_slot('feed', 'pgoutput')
+"""
+HELD = ["Odd-Name", "boss", "climbing", "member", "owner", "reader", "writing"]
 
 
-def test_a_fence_is_one_statement_a_role() -> None:
-    allow, refuse = (repr(fence.login_statement("r", allowed)) for allowed in (True, False))
-    assert "Identifier('r')" in allow
-    assert "SQL('LOGIN')" in allow
-    assert "SQL('NOLOGIN')" in refuse
+@pytest.fixture(scope="module", params=[13, 15, 17])
+def server(request):
+    directory = Path(tempfile.mkdtemp())  # pytest's own are closed to the user postgres
+    directory.chmod(0o755)
+    with running(
+        request.param, directory / "pg", settings=("max_prepared_transactions=2", "wal_level=logical")
+    ) as made:
+        made.run("psql", "-Xqv", "ON_ERROR_STOP=1", stdin=ROLES.encode())
+        made.run("psql", "-Xqv", "ON_ERROR_STOP=1", "-d", "other", stdin=OTHER.encode())
+        made.run("psql", "-Xqv", "ON_ERROR_STOP=1", "-d", "app", stdin=APP.format(port=made.port).encode())
+        yield made
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def db(server):
+    with closing(Local(server)) as made:
+        yield made
+
+
+@pytest.fixture
+def rules(server):
+    """pg_hba.conf, which is as it was at the end."""
+    file = server.directory / "data/pg_hba.conf"
+    before = file.read_bytes()
+    yield file
+    assert file.read_bytes() == before
+    assert not [one.name for one in file.parent.iterdir() if "gonogo" in one.name]
+
+
+def closing_(db, plan):
+    """What closing records before it changes anything."""
+    found = ask(db, ENTRANTS)
+    held = entrants.held_roles(found, entrants.spared(found, plan, SUPERUSER))
+    feeding = [name for name, on in ask(db, SUBSCRIPTIONS).items() if on]
+    return dict.fromkeys(held, True), {"file": fence.rules_file(db.host, db), "subscriptions": feeding}
+
+
+def log_in(server, role, dbname="app", host="127.0.0.1"):
+    return psycopg2.connect(host=host, port=server.port, user=role, password="p", dbname=dbname, connect_timeout=5)
+
+
+def test_everybody_who_may_connect_is_held_but_a_short_list(db, plan):
+    found = ask(db, ENTRANTS)
+    kept = entrants.spared(found, plan, SUPERUSER)
+    assert sorted(kept) == ["postgres", "standby", "watched"]
+    assert entrants.held_roles(found, kept) == HELD
+    spare = plan.model_copy(update={"cutover": plan.cutover.model_copy(update={"spare_roles": ["reader"]})})
+    assert "cutover.spare_roles" in entrants.spared(found, spare, SUPERUSER)["reader"]
+    assert "reader" not in entrants.held_roles(found, entrants.spared(found, spare, SUPERUSER))
+
+
+def test_nobody_gets_in_or_stays_and_all_is_undone(server, db, plan, rules):
+    assert ask(db, SUBSCRIPTIONS) == {"feed": True, "rested": False}
+    text, roles = rules.read_text(), ask(db, logins([*HELD, "nobody_yet", "elsewhere", "standby"]))
+    held, rest = closing_(db, plan)
+    named = psycopg2.connect(
+        host=server.sockets, port=server.port, user="postgres", dbname="app", application_name="gonogo"
+    )
+    sessions = [named, log_in(server, "owner"), log_in(server, "boss")]
+    apart = log_in(server, "elsewhere", "other")
+    open_transaction = sessions[1].cursor()
+    open_transaction.execute("INSERT INTO t (secret) VALUES ('half')")
+    own = db.begin("SELECT pg_backend_pid()").result()
+
+    fence.fence(db.host, db, held, **rest)
+
+    assert db.begin("SELECT pg_backend_pid()").result() == own, "our own session is the one of before"
+    for session in sessions:
+        with pytest.raises(psycopg2.Error), session.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    with apart.cursor() as cursor:
+        cursor.execute("SELECT 1")  # another database is not this fence's
+    assert ask(db, Strangers("app")) == []
+    assert ask(db, SUBSCRIPTIONS) == {"feed": False, "rested": False}
+    assert hba.other_ways_in(ask(db, RULES), "app", SUPERUSER) == []
+    assert not ask(db, STALE)
+    for role in (*HELD, "standby", "watched"):
+        for host in ("127.0.0.1", server.sockets):
+            with pytest.raises(psycopg2.OperationalError, match=r"pg_hba\.conf rejects"):
+                log_in(server, role, host=host)
+    with pytest.raises(psycopg2.OperationalError, match=r"pg_hba\.conf rejects"):
+        log_in(server, "postgres")
+    with pytest.raises(psycopg2.OperationalError, match=r"peer|Peer"):
+        server.connect("app")  # our role, but not as the system's user of that name
+    with pytest.raises(psycopg2.OperationalError, match="not permitted to log in"):
+        log_in(server, "boss", "other")
+    log_in(server, "standby", "other").close()
+    assert [one.name for one in ask(db, ENTRANTS)] == ["postgres", "standby", "watched"]
+    db.execute("INSERT INTO t (secret) VALUES ('ours')")
+    again, more = closing_(db, plan)
+    assert (again, more["subscriptions"]) == ({}, [])
+    fence.fence(db.host, db, held, **rest)  # an attempt that was interrupted is done again
+
+    for _ in range(2):
+        fence.unfence(db.host, db, held, **rest)
+        assert rules.read_text() == text
+        assert ask(db, logins([*HELD, "nobody_yet", "elsewhere", "standby"])) == roles
+        assert ask(db, SUBSCRIPTIONS) == {"feed": True, "rested": False}
+        log_in(server, "owner").close()
+    apart.close()
+
+
+def test_a_session_that_comes_again_and_again_is_kept_out(server, db, plan, rules):
+    held, rest = closing_(db, plan)
+    going, tried = threading.Event(), []
+
+    def knock():
+        while not going.is_set():
+            with suppress(psycopg2.Error):
+                tried.append(log_in(server, "owner"))
+
+    thread = threading.Thread(target=knock)
+    thread.start()
+    try:
+        while not tried:
+            time.sleep(0.01)
+        fence.fence(db.host, db, held, **rest)
+        seen = [ask(db, facts.inside("app")) for _ in range(20)]
+    finally:
+        going.set()
+        thread.join()
+    fence.unfence(db.host, db, held, **rest)
+    own = db.backends()
+    assert [[one for one in look if one.pid not in own] for look in seen] == [[]] * 20
+
+
+def test_a_subscription_brings_nothing_until_it_is_undone(db, plan, rules):
+    def arrives(number):
+        db.execute("INSERT INTO t VALUES (%s, 'fed')", (number,), dbname="other")
+        until = time.monotonic() + 10
+        while not (found := db.value("SELECT count(*) FROM t WHERE id = %s", (number,))) and time.monotonic() < until:
+            if not ask(db, SUBSCRIPTIONS)["feed"]:
+                break
+            time.sleep(0.05)
+        return found == 1
+
+    held, rest = closing_(db, plan)
+    assert arrives(1001)
+    fence.fence(db.host, db, held, **rest)
+    assert not arrives(1002)
+    assert [one.kind for one in ask(db, facts.inside("app")) if one.pid not in db.backends()] == []
+    fence.unfence(db.host, db, held, **rest)
+    assert arrives(1003)
+    assert db.value("SELECT count(*) FROM t WHERE id = 1002") == 1, "what came meanwhile is not lost"
+
+
+def test_what_is_gone_meanwhile_holds_up_no_way_back(server, db, plan, rules):
+    held, rest = closing_(db, plan)
+    fence.fence(db.host, db, {**held, "gone": True}, **rest)
+    fence.unfence(
+        db.host, db, {**held, "gone": True}, file=rest["file"], subscriptions=[*rest["subscriptions"], "gone"]
+    )
+    log_in(server, "owner").close()
+
+
+def test_without_a_file_no_rules_are_changed(server, db, plan, rules):
+    text = rules.read_text()
+    fence.fence(db.host, db, {"owner": True})
+    assert rules.read_text() == text
+    with pytest.raises(psycopg2.OperationalError, match="not permitted to log in"):
+        log_in(server, "owner")
+    fence.unfence(db.host, db, {"owner": True})
+    log_in(server, "owner").close()
+
+
+def test_rules_that_would_shut_us_out_are_taken_back(server, db, plan, rules, monkeypatch):
+    _, rest = closing_(db, plan)
+    for lines, words in (
+        (['local "app" all reject', 'host "app" all all reject'], "could not log in ourselves"),
+        (["local app all rejekt"], "invalid authentication method"),
+        (['local "app" "postgres" peer', 'local "app" all reject'], "host all all"),
+    ):
+        monkeypatch.setattr(hba, "closed_to_all_but", lambda *_, given=lines: given)
+        text = rules.read_text()
+        with pytest.raises(StepFailed, match=words):
+            fence.fence(db.host, db, {"owner": True}, **rest)
+        assert rules.read_text() == text
+        assert not ask(db, STALE)
+        log_in(server, "owner").close()
+
+
+def test_rules_that_cannot_be_put_in_are_refused_before_anything(server, db, rules):
+    before = rules.read_bytes()
+
+    def changed_to(content):
+        rules.write_bytes(content)
+        later = time.time() + 60
+        os.utime(rules, (later, later))
+
+    changed_to(before + b"local all all rejekt\n")
+    with pytest.raises(
+        Refused, match=r'invalid authentication method "rejekt"; it was changed since the server loaded it'
+    ):
+        fence.rules_file(db.host, db)
+    # An edit of ours that was never loaded is no stranger's.
+    changed_to(b"# BEGIN gonogo closed database\n# END gonogo closed database\n" + before)
+    assert fence.rules_file(db.host, db) == "/mnt/data/pg_hba.conf"
+    rules.write_bytes(before)
+    subprocess.run(["mount", "--bind", rules, rules], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", rules], check=True)
+        with pytest.raises(Refused, match=r"pg_hba\.conf cannot be written: .*; .*pg_hba\.conf is mounted by itself"):
+            fence.rules_file(db.host, db)
+    finally:
+        subprocess.run(["umount", rules], check=True)
+
+
+def test_a_prepared_transaction_is_refused(server, db):
+    session = server.connect("app")
+    session.autocommit = True
+    with closing(session), session.cursor() as cursor:
+        cursor.execute("BEGIN; INSERT INTO t (secret) VALUES ('x'); PREPARE TRANSACTION 'waits'")
+        with pytest.raises(Refused, match=r"found: +1"):
+            fence.refuse_prepared(db)
+        cursor.execute("ROLLBACK PREPARED 'waits'")
+    fence.refuse_prepared(db)

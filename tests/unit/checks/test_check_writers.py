@@ -1,0 +1,23 @@
+"""Whether anything on production writes beside what closing holds."""
+
+import pytest
+
+from checks import check_writers
+from fixtures.errors import NoGo
+from fixtures.policy.writers import Writer
+from tests.unit.example import PLAN
+
+
+def test_a_job_that_the_plan_does_not_hold_is_no_go():
+    own = Writer("cron file", str(PLAN.application.cron[0]), "line 2 runs as payroll")
+    check_writers.check_no_job_beside_the_plans_writes(PLAN, [own])
+    with pytest.raises(NoGo, match=r"the unit nightly\.service"):
+        check_writers.check_no_job_beside_the_plans_writes(
+            PLAN, [own, Writer("unit", "nightly.service", "runs as payroll")]
+        )
+
+
+def test_a_process_that_is_left_is_no_go():
+    check_writers.check_no_process_of_the_application_is_left([])
+    with pytest.raises(NoGo, match="the process 4711 irb"):
+        check_writers.check_no_process_of_the_application_is_left([Writer("process", "4711 irb", "runs as payroll")])
