@@ -203,7 +203,7 @@ def check_no_dump_is_left(on_old: list[str] = on_source(_dumps), on_new: list[st
         "dumps of the database",
         expected="none: it is streamed",
         found=found,
-        remedy="see whose they are, keep a backup of somebody else's elsewhere, then `rm FILE` on that host",
+        remedy="they lie in directories that are gonogo's alone: `rm FILE` on that host",
     )
 
 

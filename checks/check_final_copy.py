@@ -127,7 +127,8 @@ def check_uploads_equal_closed_production(upload: Upload, run: Run, source: Host
 
         def unlike(host: Host, earlier: Manifest) -> str:
             listing = list_directory(host, path, into, say)
-            return compare(kept, read_manifest(listing, into, earlier=earlier, say=say), whole=True)
+            now = read_manifest(listing, into, earlier=earlier, say=say)
+            return compare(kept, now, whole=True, copied=host is target)
 
         sides = [(source, kept)]
         # Once users write on the target, only closed production stands still.

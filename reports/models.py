@@ -215,6 +215,7 @@ class DirectoryRow(_Part):
     bytes: int
     manifest: str
     verdict: Verdict | None
+    left_behind: str = ""
 
 
 class Files(_Part):

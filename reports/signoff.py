@@ -135,7 +135,7 @@ def _files(stored: Stored) -> models.Files | None:
     directories = [
         models.DirectoryRow(
             path=path, files=count.files, links=count.links, bytes=count.bytes, manifest=copy.manifests.get(path, ""),
-            verdict=_verdict_of("upload", path, found, proven=proven),
+            verdict=_verdict_of("upload", path, found, proven=proven), left_behind=copy.left_behind.get(path, ""),
         )
         for path, count in sorted(copy.counts.items())
     ]  # fmt: skip

@@ -1,20 +1,17 @@
 """How numbers, times and foreign text are put into words. Pure."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fixtures.redaction import visible
+
 _NBSP = "\u00a0"
-# Control characters, and those that turn the direction of text around: both can make a page say what it does not say.
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 
 
 def clean(value: Any) -> Any:
-    """The value with every unprintable character in its texts replaced by U+FFFD, lists and mappings included."""
+    r"""The value with every character that has no picture of its own shown as in \x1b, lists and mappings included."""
     if isinstance(value, str):
-        return _UNPRINTABLE.sub("\ufffd", value.replace("\r\n", "\n"))
+        return visible(value)
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

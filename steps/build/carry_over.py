@@ -1,6 +1,7 @@
 """The last touches of the build: what production relies on beside its software, and pending security updates."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 
 from psycopg2 import sql
@@ -26,6 +27,12 @@ HOSTS = "production's names"
 """Names our block in /etc/hosts."""
 
 _LIBRARIES = "postgresql.settings.shared_preload_libraries"
+_RUN_BY_THE_KERNEL = re.compile(
+    r"sysctl\.(kernel\.(core_pattern|modprobe|hotplug|poweroff_cmd|usermodehelper)|fs\.binfmt_misc)"
+)
+"""Settings that name a program which the kernel runs as root: not the source's to choose."""
+_MORE_THAN_A_VALUE = re.compile(r"[;{}#'\"$`\\*?\[\]]")
+"""Characters with a meaning in nginx's, the shell's and sysctl's files."""
 # $1: the value. Where the file lies differs by distribution; one may be a link to the other.
 _LOCALE = 'for f in /etc/locale.conf /etc/default/locale; do [ ! -e "$f" ] || break; done; echo "LANG=$1" >"$f"'
 _UPGRADE = text(__file__, "upgrade.sh")
@@ -57,7 +64,8 @@ def to_carry(plan: Plan, listed: Mapping[str, str], found: Mapping[str, str]) ->
     """Facts that the target must be given: production's, or what a deviation of the plan expects instead.
 
     What nobody can give it from here (a package, another server's version, a library that the server must load) is left
-    for the gate to name.
+    for the gate to name, and so is what the source may not decide: a program that the kernel runs as root, and a text that
+    would mean more than a value in the file that it is written to.
     """
     expected = {}
     for key, value in listed.items():
@@ -74,7 +82,15 @@ def to_carry(plan: Plan, listed: Mapping[str, str], found: Mapping[str, str]) ->
         and key.startswith(given)
         and key != _LIBRARIES
         and value != "none"
+        and _harmless(key, value)
     }
+
+
+def _harmless(key: str, value: str) -> bool:
+    """Whether the source may decide this of the target."""
+    quoted = key.startswith("postgresql.settings.")  # by a statement, as a literal
+    plain = f"{key}{value}".isprintable() and not _MORE_THAN_A_VALUE.search(f"{key}{value}")
+    return quoted or (plain and not _RUN_BY_THE_KERNEL.match(key))
 
 
 def part(facts: Mapping[str, str], beginning: str) -> dict[str, str]:

@@ -25,10 +25,13 @@ def place_certificates(plan: Plan, source: Host, target: Host) -> None:
 
 
 def placed(mode_and_owner: str, *, private: bool) -> tuple[str, str]:
-    """Mode and owner for the target, from "MODE OWNER:GROUP" on the source; others never read a private key."""
+    """Mode and owner for the target, from "MODE OWNER:GROUP" on the source; others never read a private key.
+
+    Of the mode only what it says of reading, writing and running is taken over.
+    """
     mode, owner = mode_and_owner.split()
     bits = int(mode, 8)
-    return f"{bits & 0o770 if private else bits:04o}", owner
+    return f"{bits & (0o770 if private else 0o777):04o}", owner
 
 
 def _supply(plan: Plan, item: Certificate, certificate: Path, key: Path, target: Host) -> None:

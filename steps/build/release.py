@@ -1,11 +1,15 @@
 """The application's user, code, configuration and secrets, as production has them."""
 
+import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import PurePosixPath
+from typing import IO, Any, cast
 
 from fixtures.connect.host import Host
-from fixtures.errors import StepFailed
+from fixtures.errors import Refused, StepFailed
 from fixtures.facts.release import left_out
 from fixtures.plan import Plan
 from fixtures.run.places import HELD
@@ -13,9 +17,20 @@ from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from fixtures.scripts import script
 from steps.step import step
+from steps.tools.archive import BrokenArchive, passed_on
+from steps.tools.copying import CONFINED
 
+log = logging.getLogger(__name__)
+
+_ROOT = PurePosixPath("/")
 _CHUNK = 1 << 16
 _USER = script(__file__, "create_user.sh")
+# $1 directory, $2 mode, $3 owner, $4 group. tar would leave the directory that it begins in as it is.
+_DIRECTORY = '[ -d "$1" ] || { mkdir -p -- "$(dirname -- "$1")" && install -d -m "$2" -o "$3" -g "$4" -- "$1"; }'
+_MOST = 6
+"""Names that are told of what was left behind; the rest is counted."""
+_POWERFUL = {"root", "disk", "kmem", "shadow"}
+"""Groups of every system that give root to whoever is in them."""
 
 
 @step(needs=["target_quarantined", "source_surveyed"], gives=["release_copied"], harmless=True)
@@ -24,13 +39,49 @@ def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
     target.check([*_USER, *_account(source, plan.application.user)])
     release = run.records(Survey).release
     patterns = [*left_out(plan, release), *_other_releases(source, release, plan)]
-    trees = [plan.application.home]
-    files = [plan.application.environment_file, *plan.application.also_copy]
-    stream(source, target, pack_command([*trees, *files], patterns), unpack_command("/"))
+    bring = _Bringing(source, target, plan.application.home)
+    bring.home(patterns)
+    bring.files([plan.application.environment_file, *plan.application.also_copy], patterns)
     if plan.application.cron:
         target.check(["install", "-d", "-m", "0700", str(HELD)])
-        stream(source, target, pack_command(plan.application.cron, []), unpack_command(str(HELD)))
+        bring.files(plan.application.cron, [], HELD)
     target.check(["systemctl", "daemon-reload"])
+
+
+@dataclass(frozen=True)
+class _Bringing:
+    """What is brought from the source: each directory by itself, so that nothing beside it can be written."""
+
+    source: Host
+    target: Host
+    application: PurePosixPath
+
+    def home(self, patterns: Sequence[str]) -> None:
+        """The home of the application's user, but for what the patterns leave out."""
+        home = self.application
+        mode, owner, group = self.source.check(["stat", "-L", "-c", "%a %U %G", "--", str(home)]).split()
+        self.target.check(["sh", "-c", _DIRECTORY, "directory", str(home), mode, owner, group])
+        self._stream([home], patterns, below=home, into=home)
+
+    def files(self, paths: Iterable[PurePosixPath], patterns: Sequence[str], into: PurePosixPath = _ROOT) -> None:
+        """Single files, below a directory of the target; those in the home have come with it."""
+        beside = {path for path in paths if not path.is_relative_to(self.application)}
+        for parent, group in groupby(sorted(beside, key=lambda path: (path.parent, path)), lambda path: path.parent):
+            directory = into / parent.relative_to(_ROOT)
+            self.target.check(["mkdir", "-p", "--", str(directory)])
+            self._stream(list(group), patterns, below=parent, into=directory)
+
+    def _stream(
+        self, paths: Sequence[PurePosixPath], patterns: Sequence[str], *, below: PurePosixPath, into: PurePosixPath
+    ) -> None:
+        reader, writer = pack_command(paths, patterns), [*CONFINED, str(into), str(self.application), *UNPACK]
+        left = stream(self.source, self.target, reader, writer, below, paths)
+        if left:
+            more = f" and {len(left) - _MOST} more" if len(left) > _MOST else ""
+            log.info(
+                "left behind on purpose, nobody gets root by what was copied: %s%s. If the application needs it, make it"
+                " by hand on the target", ", ".join(left[:_MOST]), more,
+            )  # fmt: skip
 
 
 def pack_command(paths: Sequence[PurePosixPath], patterns: Sequence[str]) -> list[str]:
@@ -39,30 +90,36 @@ def pack_command(paths: Sequence[PurePosixPath], patterns: Sequence[str]) -> lis
     return ["tar", "-C", "/", "-cz", *excluded, "--", *(str(path).lstrip("/") for path in paths)]
 
 
-def unpack_command(directory: str) -> list[str]:
-    """The command that puts them below a directory; directories that are there keep their owner and mode."""
-    return ["tar", "-C", directory, "-xzp", "--same-owner", "--no-overwrite-dir"]
+UNPACK = ("tar", "-xzp", "--same-owner", "--no-overwrite-dir")
+"""The command that unpacks them where it is begun; directories that are there keep their owner and mode."""
 
 
-def stream(source: Host, target: Host, reader: Sequence[str], writer: Sequence[str]) -> None:
-    """Pass what `reader` prints on the source to `writer` on the target; neither touches this machine's disk.
+def stream(
+    source: Host,
+    target: Host,
+    reader: Sequence[str],
+    writer: Sequence[str],
+    below: PurePosixPath,
+    asked: Sequence[PurePosixPath],
+) -> list[str]:
+    """Pass the archive that `reader` prints on the source to `writer` on the target, through `passed_on`: what it left out.
 
-    Raises `StepFailed` with what the failed command printed.
+    Neither touches this machine's disk. Raises `StepFailed` with what the failed command printed.
     """
     outward, inward = source.shell.channel(reader), target.shell.channel(writer)
     try:
-        while chunk := outward.recv(_CHUNK):
-            inward.sendall(chunk)
+        members = [path.relative_to(_ROOT) for path in asked]
+        archive = cast("IO[bytes]", outward.makefile("rb", _CHUNK))
+        try:
+            left = passed_on(archive, cast("IO[bytes]", _Onward(inward)), below.relative_to(_ROOT), members)
+        except BrokenArchive:
+            if not archive.read(1):
+                _refuse_failed(source, reader, outward)  # what it printed tells more
+            raise
         inward.shutdown_write()
-        for host, command, channel in ((source, reader, outward), (target, writer, inward)):
-            printed = channel.makefile_stderr().read().decode(errors="replace").strip()
-            if (code := channel.recv_exit_status()) != 0:
-                raise StepFailed(
-                    f"`{shlex.join(command)}` on the {host.name}",
-                    expected="exit code 0",
-                    found=f"exit code {code}: {printed[-1000:]}",
-                    remedy="mend the cause and run the same command again, which copies anew",
-                )
+        _refuse_failed(source, reader, outward)
+        _refuse_failed(target, writer, inward)
+        return left
     except OSError as error:
         raise StepFailed(
             "copying the release",
@@ -75,12 +132,48 @@ def stream(source: Host, target: Host, reader: Sequence[str], writer: Sequence[s
         inward.close()
 
 
+def _refuse_failed(host: Host, command: Sequence[str], channel: Any) -> None:
+    """Wait for a command's end; raise `StepFailed` with what it printed when it failed."""
+    printed = channel.makefile_stderr().read().decode(errors="replace").strip()
+    if (code := channel.recv_exit_status()) != 0:
+        raise StepFailed(
+            f"`{shlex.join(command)}` on the {host.name}",
+            expected="exit code 0",
+            found=f"exit code {code}: {printed[-1000:]}",
+            remedy="mend the cause and run the same command again, which copies anew",
+        )
+
+
+class _Onward:
+    """A channel to write to; the file that paramiko makes of one would hold back what is not a whole buffer."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+
+    def write(self, data: bytes) -> int:
+        self._channel.sendall(data)
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+
 def _account(source: Host, user: str) -> list[str]:
-    """Name, uid, group, gid, home, shell of the user on the source, and the further groups."""
+    """Name, uid, group, gid, home, shell of the user on the source, and the further groups.
+
+    Raises `Refused` where the target would get a user who is as good as root.
+    """
     answer = source.check(["sh", "-c", 'getent passwd "$1" && id -gn "$1" && id -Gn "$1"', "account", user])
     account, group, groups = answer.splitlines()
-    name, _, uid, gid, _, home, shell = account.split(":")
-    return [name, uid, group, gid, home, shell, *(other for other in groups.split() if other != group)]
+    _, _, uid, gid, _, home, shell = account.split(":")
+    if powerful := sorted(_POWERFUL.intersection([group, *groups.split()])):
+        raise Refused(
+            f"the user {user} on production",
+            expected="groups that give nobody root",
+            found=f"in {', '.join(powerful)}",
+            remedy=f"take it out there (gpasswd -d {user} {powerful[0]}), or name another application.user; nothing was changed",
+        )
+    return [user, uid, group, gid, home, shell, *(other for other in groups.split() if other != group)]
 
 
 def _other_releases(source: Host, release: str, plan: Plan) -> list[str]:

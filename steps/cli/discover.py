@@ -14,7 +14,7 @@ from fixtures.discovery import draft, page
 from fixtures.discovery.model import Discovered
 from fixtures.errors import Refused
 from fixtures.plan import Jump, Login
-from fixtures.redaction import as_state, redact
+from fixtures.redaction import as_state, hide, redact
 from fixtures.run.run import write_whole
 from fixtures.secrets import Secret
 from steps.cli.clear_errors import clear_errors
@@ -65,7 +65,7 @@ def discover(
     stored = out.with_suffix(".survey.json")
     for path, text in (
         (out, redact(draft.render(found, tables))),
-        (stored, as_state(found, redact, indent=1) + "\n"),
+        (stored, as_state(found, hide, indent=1) + "\n"),
         (page_file, redact(page.render(found, tables, html=page_file.suffix != ".md"))),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,20 @@
 """What the operator sees while a run goes on: a line a step, never silent for long, every byte also in the log."""
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from fixtures.redaction import redact
+from fixtures.redaction import Redacting, redact
 
 QUIET_SECONDS = 8
 """On a plain output, how many seconds a step may print nothing before its running time is shown."""
@@ -22,7 +24,7 @@ class Progress:
     """Lines for people, on a terminal with a spinner and plainly elsewhere; a copy goes to `log`."""
 
     def __init__(self, log: Path | None = None, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or _console()
         self.log = log
         self._status: Status | None = None
 
@@ -68,6 +70,13 @@ class Progress:
             yield
         finally:
             status.start()
+
+
+def _console() -> Console:
+    """The terminal, or wherever this process prints: the spinner moves the cursor, which is for nothing else to do."""
+    stream: Any = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # what another one's spinner stands before
+    file: Any = stream.drawn() if isinstance(stream, Redacting) else None
+    return Console(file=file, highlight=False, soft_wrap=True)
 
 
 class _LogToProgress(logging.Handler):

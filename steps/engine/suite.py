@@ -12,6 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from fixtures import environment
 from fixtures.plan import Plan
 from fixtures.policy.verdict import NEWS
 from fixtures.redaction import Redacting, known_secrets
@@ -112,9 +113,9 @@ class Suite:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without whatever could narrow pytest's selection or slow its start."""
+    """The operator's environment without whatever could narrow pytest's selection or slow its start."""
     dropped = {"PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONDONTWRITEBYTECODE"}
-    return {name: value for name, value in os.environ.items() if name not in dropped}
+    return {name: value for name, value in environment.given().items() if name not in dropped}
 
 
 def _digest() -> str:

@@ -7,7 +7,7 @@ import subprocess
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from fixtures import wording
+from fixtures import environment, wording
 from fixtures.connect.host import Host
 from fixtures.errors import GonogoError, Refused, StepFailed
 from fixtures.facts import notice
@@ -243,8 +243,8 @@ def _command(plan: Plan, channel: Command, delivery: Delivery, deliveries: Deliv
         what = f"the command {channel.command[0]}"
         try:
             done = subprocess.run(
-                channel.command, cwd=plan.path.parent, input=delivery.text, capture_output=True, text=True,
-                timeout=SECONDS, check=False,
+                channel.command, cwd=plan.path.parent, input=delivery.text, capture_output=True, encoding="utf-8",
+                errors="replace", env=environment.given(), timeout=SECONDS, check=False,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             raise _undelivered(what, str(error)) from None

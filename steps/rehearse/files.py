@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,15 @@ from fixtures.plan import Plan, Upload
 from fixtures.run.records import FilesCopy, Survey
 from fixtures.run.run import Run
 from fixtures.sameness.listing import Listing, list_directory, scratch
-from fixtures.sameness.manifest import Made, Manifest, at_once, keep_manifest, kept_manifest, read_manifest
+from fixtures.sameness.manifest import (
+    Made,
+    Manifest,
+    at_once,
+    keep_manifest,
+    kept_manifest,
+    left_behind,
+    read_manifest,
+)
 from steps.step import step
 from steps.tools.copying import refuse_empty, rsync_push
 
@@ -54,6 +62,7 @@ def _copy(plan: Plan, run: Run, open_source: Host, source: Host, target: Host, *
             arrived={path: there.sha256 for path, (_, there) in copied.items()},
             counts={path: here.count for path, (here, _) in copied.items()},
             unclaimed={path: here.moved for path, (here, _) in copied.items()},
+            left_behind=copying.left_behind,
             seconds=round(time.monotonic() - begun, 3),
         )
     )
@@ -69,6 +78,8 @@ class _Copying:
     source: Host
     target: Host
     final: bool
+    left_behind: dict[str, str] = field(default_factory=dict)
+    """Directory -> what its copy does not take along, in words."""
 
     def push(self, upload: Upload) -> tuple[Made, Made]:
         """Push one directory; the manifests of what the source held all the while, and of what the target holds.
@@ -79,6 +90,11 @@ class _Copying:
         path = str(upload.path)
         with scratch(self.run.directory) as into:
             before = list_directory(self.source, path, into, log.info)
+            if left := left_behind(before):
+                self.left_behind[path] = left
+                log.info(
+                    "%s: left behind on purpose: %s. What the target needs of it is for you to make there", path, left
+                )
             rsync_push(
                 self.open_source,
                 self.target,

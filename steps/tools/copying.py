@@ -1,23 +1,29 @@
 """Host to host: the source pushes to the target with a key that lives as long as the copy and can do one thing."""
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fixtures.connect.host import Host
-from fixtures.errors import Refused
+from fixtures.errors import Refused, StepFailed
 from fixtures.facts import copies, mounts
 from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.policy.ingress import SSH
-from fixtures.run.places import COPY_BLOCK, COPY_KEYS
+from fixtures.run.places import COPY_BLOCK, COPY_KEYS, MEMORY
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
-from fixtures.scripts import script
+from fixtures.scripts import script, text
 from steps.tools import packages
 from steps.tools.units import run_unit, unit_name
 
 _MAKE_KEY = script(__file__, "make_key.sh")
+_ALONE = ("unshare", "--mount", "--propagation", "private")
+CONFINED = (*_ALONE, *script(__file__, "confined.sh"))
+"""Put before a directory, the application's home and a command: it writes nothing but that directory."""
+_SCRIPTS = {"confined": text(__file__, "confined.sh"), "receive": text(__file__, "receive.sh")}
+_PUBLIC_KEY = re.compile(r"ssh-[a-z0-9-]+ [A-Za-z0-9+/]+={0,3}(?: [ -~]*)?")
 
 
 def key_directory(run: Run, purpose: str) -> str:
@@ -33,8 +39,16 @@ def known_hosts(address: str, host_keys: Sequence[str]) -> str:
 def authorized_line(public_key: str, addresses: Sequence[str], command: Sequence[str]) -> str:
     """The line of authorized_keys: from these addresses, this one command, and nothing else.
 
-    `command` is run by the login user; the text the client sent is in its environment as SSH_ORIGINAL_COMMAND.
+    `command` is run by the login user; the text the client sent is in its environment as SSH_ORIGINAL_COMMAND. Raises
+    `StepFailed` for what is no public key: another line would let in whom it names, without any limit.
     """
+    if not _PUBLIC_KEY.fullmatch(public_key.strip()):
+        raise StepFailed(
+            "the public key of a copy",
+            expected="one line that holds a key, from the source",
+            found=public_key[:200],
+            remedy="nothing was let in; find out on the source what answers there in the place of ssh-keygen",
+        )
     quoted = shlex.join(command).replace('"', '\\"')
     return f'restrict,from="{",".join(addresses)}",command="{quoted}" {public_key.strip()}'
 
@@ -106,19 +120,27 @@ def remove_temporary_keys(open_source: Host, target: Host, plan: Plan) -> None:
     open_source.check(["rm", "-rf", "--", str(COPY_KEYS)])
 
 
-def rsync_server(target_dir: str) -> list[str]:
-    """The forced command of a push: rsync's own restricted server, as root, write-only, inside one directory."""
-    script = f'exec sudo -n env SSH_ORIGINAL_COMMAND="$SSH_ORIGINAL_COMMAND" rrsync -wo {shlex.quote(target_dir)}'
-    return ["sh", "-c", script]
+def script_path(name: str) -> str:
+    """Where one of our scripts lies on the target while it receives: a line of authorized_keys cannot hold one."""
+    return f"{MEMORY}/{name}.sh"
+
+
+def rsync_server(target_dir: str, home: str) -> list[str]:
+    """The forced command of a push: rsync's receiving end, as root, inside one directory (see confined.sh, receive.sh)."""
+    words = ["sudo", "-n", *_ALONE, "bash", script_path("confined"), target_dir, home, "bash", script_path("receive")]
+    return ["sh", "-c", f'exec {shlex.join(words)} "$SSH_ORIGINAL_COMMAND"']
 
 
 def rsync_command(
     ssh: Sequence[str], source_dir: str, *, delete: bool = False, max_delete: int = 0, dry_run: bool = False
 ) -> list[str]:
-    """The rsync command on the source. Owners go by name, and by number where the target has no such name."""
+    """The rsync command on the source. Owners go by name, and by number where the target has no such name.
+
+    Devices, fifos and sockets stay behind, as do extended attributes that are not users' own: the target takes none.
+    """
     deletion = ["--delete-delay", *([] if dry_run else [f"--max-delete={max_delete}"])] if delete else []
     return [
-        "rsync", "-aHAXS", "--timeout=120", "--rsh", shlex.join(ssh[:-1]), *deletion,
+        "rsync", "-rlptgoHAXS", "--filter=-x! user.*", "--timeout=120", "--rsh", shlex.join(ssh[:-1]), *deletion,
         *(["--dry-run", "--itemize-changes"] if dry_run else []),
         "--", f"{source_dir.rstrip('/')}/", f"{ssh[-1]}:/",
     ]  # fmt: skip
@@ -150,6 +172,8 @@ def rsync_push(
 ) -> None:
     """Make `target_dir` on the target hold what `source_dir` on the source holds; owners by name, modes, ACLs, links.
 
+    What would give somebody root stays behind: see `fixtures/sameness/manifest.py`.
+
     It runs as a unit on the source, and one that still runs there is waited for. `delete` also takes away what the
     source no longer has. `timeout` in seconds. Raises
     `Refused` before anything is changed when the source directory is absent or empty, or when more than `max_delete`
@@ -158,7 +182,11 @@ def rsync_push(
     refuse_empty(open_source, source_dir)
     have_rsync(open_source, target, run)
     target.check(["mkdir", "-p", "--", target_dir])
-    with channel(open_source, target, plan, run, purpose=purpose, forced_command=rsync_server(target_dir)) as ssh:
+    target.check(["install", "-d", "-m", "0711", str(MEMORY)])
+    for name, content in _SCRIPTS.items():
+        target.write_file(script_path(name), content, mode="0500")
+    server = rsync_server(target_dir, str(plan.application.home))
+    with channel(open_source, target, plan, run, purpose=purpose, forced_command=server) as ssh:
         if open_source.unit_result(unit_name(run, purpose)).state == "running":
             open_source.wait_unit(unit_name(run, purpose), timeout)
         if delete:
@@ -212,5 +240,5 @@ def have_rsync(open_source: Host, target: Host, run: Run) -> None:
             found="no such command",
             remedy="install the package rsync on production, then run the same command again",
         )
-    if not target.succeeds(["sh", "-c", "command -v rsync && command -v rrsync"]):
-        packages.install(target, run, "copying", ["rsync", "python3"])
+    if not target.succeeds(["sh", "-c", "command -v rsync"]):
+        packages.install(target, run, "copying", ["rsync"])

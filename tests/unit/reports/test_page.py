@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from fixtures.run.evidence import CheckResult, Problem
-from fixtures.run.records import Attested, Checklist, DataCopy, DnsBefore, SignedRisk, TableCopy
+from fixtures.run.records import Attested, Checklist, DataCopy, DnsBefore, FileCount, FilesCopy, SignedRisk, TableCopy
 from reports import __main__ as reports_main
 from reports import page
 from reports.models import SignOff
@@ -23,6 +23,8 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
         final=True, snapshot=HOSTILE, source_identifier=HOSTILE, target_identifier=HOSTILE, sequences={}, sequences_after={}, large_objects=0,
         tables={HOSTILE: TableCopy(rows=1, digest=HOSTILE)},
     ))  # fmt: skip
+    count = FileCount(files=1, links=0, bytes=1)
+    made.record(FilesCopy(final=True, manifests={}, counts={HOSTILE: count}, left_behind={HOSTILE: HOSTILE}))
     made.record(DnsBefore(records={HOSTILE: [HOSTILE]}, ttls={}))
     bad = CheckResult(
         id=f"checks/{HOSTILE}::{HOSTILE}", states=["final_data_copied"], claim=HOSTILE, function=HOSTILE, file=HOSTILE,
@@ -36,13 +38,27 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     assert looked.found == []
     assert "<script" not in text
     assert "{{ 7*7 }}" in looked.text
-    assert "\u202e" not in text
-    assert "\x1b" not in text
     markdown = (made.directory / "signoff.md").read_text(encoding="utf-8")
+    for shown in (text, markdown, (made.directory / "junit.xml").read_text(encoding="utf-8")):
+        assert not {"\u202e", "\x1b", "\x00"} & set(shown)
+        assert r"\u202egnp.exe" in shown.replace("\\\\", "\\")
+        assert r"\x1b" in shown
     assert "<script" not in markdown
     assert "[a](" not in markdown
     ET.parse(made.directory / "junit.xml")
     SignOff.model_validate_json((made.directory / "signoff.json").read_text(encoding="utf-8"))
+
+
+def test_what_a_copy_left_behind_is_shown(made: Made) -> None:
+    made.walk("night_prepared")
+    count = FileCount(files=1, links=0, bytes=1)
+    made.record(FilesCopy(
+        final=False, manifests={}, counts={"/srv/a": count, "/srv/b": count},
+        left_behind={"/srv/a": "setuid or setgid of a file: tool"},
+    ))  # fmt: skip
+    for text in (page.html(made.sign()), page.markdown(made.sign())):
+        assert text.count("because a copy gives nobody root") == 1
+        assert "setuid or setgid of a file: tool" in text
 
 
 def test_who_signed_for_a_risk_and_what_was_attested_is_shown(made: Made) -> None:

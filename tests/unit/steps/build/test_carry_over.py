@@ -1,5 +1,6 @@
 """What is carried over from production, and how."""
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -29,6 +30,27 @@ def test_what_is_carried_over_is_production_s_word_or_the_deviation_s():
         "os.locale": "C.UTF-8",
         "postgresql.settings.max_connections": "200",
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sysctl.kernel.modprobe", "/home/payroll/x"),
+        ("sysctl.kernel.core_pattern", "|/home/payroll/x"),
+        ("sysctl.fs.binfmt_misc.register", ":a:M::x::/x:C"),
+        ("sysctl.vm.swappiness", "1\nkernel.modprobe = /x"),
+        ("sysctl.kernel.mod*", "/x"),
+        ("nginx.send_timeout", "60s; error_log /etc/cron.d/x"),
+        ("os.locale", "C\nPATH=/tmp"),
+        ("os.locale", "$(id)"),
+        ("hosts.a\tb", "192.0.2.1"),
+    ],
+)
+def test_what_would_be_more_than_a_value_is_left_for_the_gate(key, value):
+    plan = SimpleNamespace(deviation=())
+    assert carry_over.to_carry(plan, {key: value}, {}) == {}
+    kept = {"sysctl.net.ipv4.ip_local_port_range": "1024 65000", "postgresql.settings.datestyle": 'ISO, "DMY"'}
+    assert carry_over.to_carry(plan, {key: value, **kept}, {}) == kept
 
 
 def test_what_an_earlier_attempt_carried_into_our_file_stays_in_it():

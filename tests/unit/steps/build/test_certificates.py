@@ -44,6 +44,11 @@ def test_a_certificate_is_copied_with_owner_and_mode_but_others_never_read_its_k
     assert "secret" not in str(source.argv + target.argv)
 
 
+def test_of_a_mode_only_the_permissions_are_taken_over():
+    assert certificates.placed("6755 root:root", private=False) == ("0755", "root:root")
+    assert certificates.placed("4777 root:ssl-cert", private=True) == ("0770", "root:ssl-cert")
+
+
 def test_a_supplied_certificate_comes_from_beside_the_plan(tmp_path):
     line = f'{{ certificate = "{CHAIN}", key = "{KEY}", supplied_certificate = "c.pem", supplied_key = "k.pem" }},'
     plan, target = plan_with(line, tmp_path), Recorder()

@@ -1,5 +1,7 @@
 """The step that copies files: what it claims of a living production, and of a closed one. rsync runs here, not over SSH."""
 
+import logging
+import socket
 import subprocess
 import time
 
@@ -48,7 +50,8 @@ def copy(sshd, tmp_path, monkeypatch):
     meanwhile = []
 
     def push(*_args, **_options):
-        subprocess.run(["rsync", "-aHAXS", "--delete", f"{here}/", f"{there}/"], check=True)
+        # What the target's end makes of a push: see tests/unit/steps/tools/test_copying.py.
+        subprocess.run(["rsync", "-rlptgoHAS", "--chmod=Fug-s", "--delete", f"{here}/", f"{there}/"], check=True)
         for work in meanwhile:
             work()
 
@@ -56,7 +59,9 @@ def copy(sshd, tmp_path, monkeypatch):
     sides = Moved(source, here), Moved(target, there)
 
     def copied(*, final):
-        one, other = _Copying(None, run, None, *sides, final=final).push(upload)
+        copying = _Copying(None, run, None, *sides, final=final)
+        one, other = copying.push(upload)
+        copied.left = copying.left_behind
         path = str(upload.path)
         made = FilesCopy(
             final=final, manifests={path: one.sha256}, arrived={path: other.sha256}, counts={path: one.count}
@@ -81,6 +86,24 @@ def test_what_users_change_during_a_rehearsal_is_not_claimed(copy):
     (copy.there / "b").unlink()
     with pytest.raises(NoGo, match="b: absent"):
         copy.rehearsed()
+
+
+def test_what_gives_root_stays_behind_is_named_and_keeps_no_gate_red(copy, caplog):
+    (copy.here / "a").chmod(0o4755)
+    (copy.here / "sub").chmod(0o2775)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(copy.here / "socket"))
+    for final in (False, True):
+        with caplog.at_level(logging.INFO, "steps"):
+            copy(final=final)
+        copy.rehearsed()
+    copy.closed()
+    assert copy.left == {"/srv/files": "setuid or setgid of a file: a; socket: socket"}
+    assert "/srv/files: left behind on purpose: setuid or setgid of a file: a; socket: socket." in caplog.text
+    assert (copy.there / "a").stat().st_mode & 0o7777 == 0o755
+    (copy.there / "a").chmod(0o4755)
+    with pytest.raises(NoGo, match="target: a: mode 4755 instead of 755"):
+        copy.closed()
 
 
 def test_a_closed_production_that_changes_stops_the_copy(copy):
