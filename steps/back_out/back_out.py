@@ -116,8 +116,19 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
 
 
 def _open_production(connections: Connections) -> None:
-    run, plan, source = connections.run, connections.plan, connections.open_source
+    run = connections.run
     closure = run.records(SourceClosure)
+    if closure.enabled_units is None:  # an earlier release closed it
+        enabled = [unit for unit, was in run.records(Survey).units.items() if was]
+        closure = closure.model_copy(update={"enabled_units": enabled})
+    reopen(connections, closure)
+    run.journal(journal.SourceReopened())
+    await_site(connections.plan, str(connections.plan.source.public_address), connections.web)
+
+
+def reopen(connections: Connections, closure: SourceClosure) -> None:
+    """Undo on production what closing it changed."""
+    plan, source = connections.plan, connections.open_source
     fence.unfence(
         source,
         connections.open_source_db,
@@ -125,15 +136,14 @@ def _open_production(connections: Connections) -> None:
         file=closure.hba_file,
         subscriptions=closure.subscriptions,
     )
-    cutover.release_units(source, closure, run.records(Survey))
-    # Both are gonogo's own files, but a back-out deletes nothing: they are kept under other names.
+    cutover.release_units(source, closure)
+    # All are gonogo's own files, but a back-out deletes nothing: they are kept under other names.
     for path, kept in (
         (plan.application.maintenance_page, HELD / "maintenance.html"),
+        (cutover.OPENED_ELSEWHERE, HELD / "target-opened"),
         (cutover.CLOSURE, cutover.CLOSURE.with_name("closure-undone.json")),
     ):
         source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(path), str(kept)])
-    run.journal(journal.SourceReopened())
-    await_site(plan, str(plan.source.public_address), connections.web)
 
 
 # --- the target ---------------------------------------------------------------------------------------------------------

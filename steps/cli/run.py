@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,6 +19,7 @@ from fixtures.run.records import Opening
 from fixtures.run.run import Run, runs_of
 from steps import REHEARSE, STEPS
 from steps.back_out import back_out as way_back
+from steps.back_out.from_source import back_out_from_source, refuse_whole_run
 from steps.cli import exits
 from steps.cli.clear_errors import clear_errors, stop
 from steps.engine.executor import (
@@ -180,9 +181,22 @@ def typed(question: str, word: str, yes: str = ALL_YES) -> bool:
 
 
 @clear_errors
-def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
+def back_out(
+    plan_file: PlanFile = Path("plan.toml"),
+    yes: Yes = False,
+    from_source: Annotated[
+        str,
+        typer.Option(
+            "--from-source",
+            metavar="HOST",
+            help="by what lies on production (source.address), where the run's directory is lost",
+        ),
+    ] = "",
+) -> None:
     """Reopen production with its data, from any point of the cutover."""
     plan = load_plan(plan_file)
+    if from_source:
+        _back_out_from_source(plan, from_source, yes=yes)
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo back-out"):
         runs = runs_of(plan, RUNS)
         if not runs or ended(runs[-1], BackedOut):
@@ -227,4 +241,37 @@ def back_out(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
         if result.verdict not in PASS:
             stop(GateClosed(result, "back-out", "after"), progress)
         progress.say("backed out: production is open again with its data", "bold green")
+        raise typer.Exit(exits.BACKED_OUT)
+
+
+def _back_out_from_source(plan: Plan, host: str, *, yes: bool) -> NoReturn:
+    """The way back where the run's directory is lost or damaged."""
+    if host != plan.source.address:
+        raise Refused(
+            f"--from-source {host}",
+            expected=f"{plan.source.address}, the address of the plan's source",
+            found=host,
+            remedy="name the host that is to be opened again; nothing was changed",
+        )
+    with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo back-out --from-source"):
+        runs = runs_of(plan, RUNS)
+        if runs:
+            refuse_whole_run(runs[-1])
+        progress = Progress()
+        progress.listen()
+
+        def confirm(text: str, word: str) -> bool:
+            progress.say(text, "bold yellow")
+            return yes or typed(f"Type {word} to reopen production", word)
+
+        connections = Connections(plan, Run(RUNS / "none-yet"), may_change=True)
+        try:
+            left = back_out_from_source(connections, confirm)
+        finally:
+            connections.close()
+        progress.say("production is open again", "bold green")
+        for line in left:
+            progress.say(f"  {line}", "yellow")
+        if runs:
+            progress.say(f"  before another run begins, move {runs[-1].directory} away", "yellow")
         raise typer.Exit(exits.BACKED_OUT)

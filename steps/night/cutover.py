@@ -19,7 +19,7 @@ from fixtures.policy import entrants, ingress, notices, standstill
 from fixtures.run.evidence import now
 from fixtures.run.journal import SourceClosed, TargetOpened
 from fixtures.run.places import HELD, OPENED, STATE_DIRECTORY, held
-from fixtures.run.records import Counters, Opening, SourceClosure, Standstill, Survey, TargetFacts
+from fixtures.run.records import ClosedBy, Counters, Opening, SourceClosure, Standstill, Survey, TargetFacts
 from fixtures.run.run import Run
 from steps.build import quarantine
 from steps.provision import firewall
@@ -30,6 +30,8 @@ from steps.tools import fence
 
 CLOSURE = STATE_DIRECTORY / "closure.json"
 """What closing changed, on the source itself: whoever finds production closed finds how to reopen it."""
+OPENED_ELSEWHERE = STATE_DIRECTORY / "target-opened"
+"""On the source: when the target was opened, and its address."""
 
 _SETTLING = 1.0
 """Seconds between two readings of what production counts: within them a server has passed on what it had counted."""
@@ -53,7 +55,11 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
     # Both records and the journal come before the first change, so that a back-out always knows what to undo.
     open_source.check(["install", "-d", "-m", "0755", str(STATE_DIRECTORY)])
     open_source.check(["install", "-d", "-m", "0700", str(HELD)])
-    open_source.write_file(str(CLOSURE), json.dumps({"run": run.name, **closure.model_dump(mode="json")}, indent=1))
+    survey = run.records(Survey)
+    known = ClosedBy(
+        **dict(closure), run=run.name, machine_id=survey.machine_id, system_identifier=survey.system_identifier
+    )
+    open_source.write_file(str(CLOSURE), known.model_dump_json(indent=1), mode="0600")
     run.record(closure)
     if not run.happened(SourceClosed):
         elsewhere = {name for role in roles if role.name not in spared for name in role.elsewhere}
@@ -85,7 +91,7 @@ def _closure(plan: Plan, run: Run, source: Host, db: Database, held_roles: Seque
         _refuse_foreign_closure(source, run)
         return SourceClosure(
             logins=logins, stopped_units=running, held_files=files, closed=now(), hba_file=rules,
-            subscriptions=subscriptions,
+            subscriptions=subscriptions, enabled_units=_enabled(run),
         )  # fmt: skip
     first = run.records(SourceClosure)
     return first.model_copy(
@@ -97,6 +103,11 @@ def _closure(plan: Plan, run: Run, source: Host, db: Database, held_roles: Seque
             "subscriptions": sorted({*subscriptions, *first.subscriptions}),
         }
     )
+
+
+def _enabled(run: Run) -> list[str]:
+    """The plan's units that started at boot when production was surveyed."""
+    return [unit for unit, was in run.records(Survey).units.items() if was]
 
 
 def _standstill(plan: Plan, source: Host, db: Database) -> Standstill:
@@ -160,11 +171,10 @@ def hold_units(host: Host, plan: Plan) -> None:
     host.check(["systemctl", "disable", "--quiet", "--", *plan.application.workers, *plan.application.pack])
 
 
-def release_units(host: Host, closure: SourceClosure, survey: Survey) -> None:
+def release_units(host: Host, closure: SourceClosure) -> None:
     """Undo `hold_units`: what ran runs, what started at boot starts at boot, cron files are in place."""
-    enabled = [unit for unit, was in survey.units.items() if was]
-    if enabled:
-        host.check(["systemctl", "enable", "--quiet", "--", *enabled])
+    if closure.enabled_units:
+        host.check(["systemctl", "enable", "--quiet", "--", *closure.enabled_units])
     for unit in reversed(closure.stopped_units):  # the pack before the workers
         host.check(["systemctl", "start", "--", unit], timeout=180)
     for file in map(PurePosixPath, closure.held_files):
@@ -175,9 +185,14 @@ def release_units(host: Host, closure: SourceClosure, survey: Survey) -> None:
     needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "smoke_tested"],
     gives=["target_open"],
     resumes=["source_closed"],
+    writes_to_source="a note that the target was opened",
 )
-def open_target(plan: Plan, run: Run, target: Host, cloud: Cloud) -> None:
+def open_target(plan: Plan, run: Run, target: Host, open_source: Host, cloud: Cloud) -> None:
     """Note that the target is open, end its quarantine, and let users in."""
+    # Before anything else: whoever has production alone must know that the target may hold what production lacks.
+    open_source.write_file(
+        str(OPENED_ELSEWHERE), f"{now():%Y-%m-%d %H:%M} UTC, {run.records(TargetFacts).public_address}\n"
+    )
     mark_open(run, target, run.records(TargetFacts).instance_id)
     quarantine.lift(target, plan)
     firewall.set_ingress(cloud, plan, ingress.when_open(plan))

@@ -109,7 +109,8 @@ def _judge(site: Site, stop: Stop) -> int:
     stands = standing(site.last_run.entries())
     status = site.gonogo("status", "--json")
     assert status.code == 0, status.out
-    assert json.loads(status.out)["serves_users"] == stands.serves, status.out
+    # What of the environment was not used is said before, on the other stream.
+    assert json.loads(status.out[status.out.index("{") :])["serves_users"] == stands.serves, status.out
     closed = site.last_run.happened(SourceClosed)
     if stop.by is not signal.SIGKILL and closed and not ended(site.last_run, Accepted):
         assert "go back: gonogo back-out" in said, f"nothing was said of production: {said[-300:]}"
@@ -142,6 +143,21 @@ def _kept_by_production(site: Site, requests: list[ledger.Request]) -> int:
     return len(promised)
 
 
+def fence() -> str:
+    """Roles, rules, sessions and subscriptions of real servers, closed and opened as they were; who writes beside them."""
+    return unit(
+        "tests/unit/steps/tools/test_fence.py",
+        "tests/unit/steps/night/test_cutover.py",
+        "tests/unit/checks/test_check_closed.py",
+        "tests/unit/checks/test_check_writers.py",
+    )
+
+
+def from_source() -> str:
+    """Production is opened by what lies there alone."""
+    return unit("tests/unit/steps/back_out/test_from_source.py")
+
+
 def endings() -> str:
     """Signals, a lost terminal, a cut network, and what a run does afterwards."""
     return unit(
@@ -153,6 +169,8 @@ def endings() -> str:
 
 ITEMS = [
     ("stops: with users at work", stops),
+    ("fence: everybody, on real servers", fence),
+    ("from-source: the way back without the run", from_source),
     ("endings: alike, and remedies that are true", endings),
 ]
 

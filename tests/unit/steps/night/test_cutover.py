@@ -100,7 +100,9 @@ def test_production_is_closed_and_opened_as_it_was(server: Server, db: Local, pl
     closure = run.records(SourceClosure)
     assert closure.logins == {"boss": True, "payroll": True, "reporting": True}
     assert closure.hba_file == "/mnt/data/pg_hba.conf"
-    assert closure_on_production(db) == {"run": run.name, **closure.model_dump(mode="json")}
+    proof = {"run": run.name, "machine_id": SURVEY.machine_id, "system_identifier": SURVEY.system_identifier}
+    assert closure_on_production(db) == {**closure.model_dump(mode="json"), **proof}
+    assert Path(moved_to(db, str(cutover.CLOSURE))).stat().st_mode & 0o077 == 0
     (entry,) = [one for one in run.entries() if isinstance(one, SourceClosed)]
     assert entry.roles == ["boss", "payroll", "reporting"]
     assert list(entry.spared) == ["postgres", "standby"]

@@ -1,0 +1,113 @@
+"""The way back from production alone: what closing changed lies there too, where the run's directory is lost or damaged."""
+
+from pydantic import ValidationError
+
+from fixtures.connect.connections import Connections
+from fixtures.errors import CouldNotVerify, GonogoError, Refused
+from fixtures.facts import files
+from fixtures.facts.fact import ask
+from fixtures.run.journal import SourceClosed
+from fixtures.run.records import ClosedBy, SourceClosure
+from fixtures.run.run import Run
+from steps.back_out.back_out import Confirm, reopen
+from steps.engine.executor import over
+from steps.night.cutover import CLOSURE, OPENED_ELSEWHERE
+from steps.night.notices import withdraw
+from steps.rehearse.application import await_site
+
+
+def back_out_from_source(connections: Connections, confirm: Confirm) -> list[str]:
+    """Reopen production by what lies there; what is left for the operator, a line each.
+
+    Raises `Refused` where nothing says that gonogo closed it, where it says so of another host or database, and where
+    `confirm` says no; what connections raise, too. Done again, it finishes what was interrupted.
+    """
+    plan, source = connections.plan, connections.open_source
+    closed = _closed_by(connections)
+    opened = ask(source, files.text(str(OPENED_ELSEWHERE))).strip()
+    price = (
+        f"The target was opened ({opened}). What users wrote there production will lack, and nothing counts or saves it here. "
+        "Close the target first: stop its instance, or take its rules for the web out of its security group."
+        if opened
+        else "The target was not opened: production has every write."
+    )
+    text = f"Production was closed by run {closed.run} at {closed.closed:%Y-%m-%d %H:%M} UTC. {price}"
+    word = plan.web.hostnames[0]
+    if not confirm(text, word):
+        raise Refused(
+            "the back-out from production",
+            expected=f"{word}, typed at the question",
+            found="something else, or nothing",
+            remedy="nothing was changed; run the same command again when you are ready",
+        )
+    reopen(connections, closed)
+    withdrawn = withdraw(source, plan)
+    await_site(plan, str(plan.source.public_address), connections.web)
+    return [*(f"{path}: the notice was taken off production" for path in withdrawn), *_elsewhere(connections)]
+
+
+def refuse_whole_run(run: Run) -> None:
+    """Raise `Refused` where the directory of a run that closed production can be read: its back-out knows and does more."""
+    try:
+        run.records(SourceClosure)
+        whole = any([isinstance(entry, SourceClosed) for entry in run.entries()]) and not over(run)
+    except (GonogoError, OSError):
+        return
+    if whole:
+        raise Refused(
+            f"run {run.directory}",
+            expected="a directory that is lost or damaged",
+            found="one that can be read",
+            remedy="`gonogo back-out` without --from-source: it fences the target and restores DNS too",
+        )
+
+
+def _closed_by(connections: Connections) -> ClosedBy:
+    """What production says of its closing, once the host and its database are proven to be those that it speaks of."""
+    source, db = connections.open_source, connections.open_source_db
+    text = ask(source, files.text(str(CLOSURE)))
+    if not text:
+        raise Refused(
+            f"{CLOSURE} on the source",
+            expected="what closing changed",
+            found="no such file",
+            remedy="gonogo did not close this host, or it is open again; nothing was changed",
+        )
+    try:
+        closed = ClosedBy.model_validate_json(text)
+    except ValidationError as error:
+        raise CouldNotVerify(
+            f"{CLOSURE} on the source",
+            expected="what closing changed, as gonogo wrote it",
+            found=f"{error.error_count()} mistakes, the first at {'.'.join(map(str, error.errors()[0]['loc']))}",
+            remedy="open production by hand: the file's units, cron files, roles and the block in pg_hba.conf; nothing was changed",
+        ) from None
+    found = {
+        "its machine id": (closed.machine_id, source.read_file("/etc/machine-id").strip()),
+        "its PostgreSQL cluster": (closed.system_identifier, db.identity()),
+    }
+    for what, (expected, is_now) in found.items():
+        if expected != is_now:
+            raise Refused(
+                f"the source, {what}",
+                expected=f"{expected}, as {CLOSURE} there says",
+                found=is_now,
+                remedy="nothing was changed; see which host the plan's [source] leads to",
+            )
+    return closed
+
+
+def _elsewhere(connections: Connections) -> list[str]:
+    """What DNS still says of the plan's records, where that is not production."""
+    plan, lines = connections.plan, []
+    for record in plan.dns.records:
+        own = str(plan.source.address_for(record.type))
+        for server in plan.dns.authoritative:
+            try:
+                values = connections.dns.ask(server, record.name, record.type).values
+            except CouldNotVerify as error:
+                lines.append(f"{record} on {server.name}: not known ({error.found}); it must be {own}")
+                continue
+            if values != (own,):
+                lines.append(f"{record} on {server.name}: {', '.join(values) or 'no record'}; change it to {own}")
+    return lines

@@ -1,0 +1,99 @@
+"""Production is opened again by what lies there alone, and only where host and database are those that it speaks of."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fixtures.errors import CouldNotVerify, Refused
+from fixtures.facts.fact import ask
+from fixtures.facts.roles import logins
+from fixtures.plan import Plan
+from fixtures.run.journal import SourceClosed
+from fixtures.run.records import SourceClosure
+from fixtures.run.run import Run
+from steps.back_out import from_source
+from steps.night import cutover
+from tests.servers import Server
+from tests.unit.steps.night import test_cutover as closing
+from tests.unit.steps.target import SURVEY
+
+server, db = closing.server, closing.db
+MACHINE = "a machine id"
+
+
+@pytest.fixture
+def closed(db: Any, plan: Plan, run: Run) -> Any:
+    """A production that a run has closed; what the way back is handed where that run's directory is lost."""
+    run.record(SURVEY.model_copy(update={"machine_id": MACHINE, "system_identifier": db.identity()}))
+    closing.close(plan, run, db)
+    read = db.host.read_file
+    db.host.read_file = lambda path: f"{MACHINE}\n" if path == "/etc/machine-id" else read(path)
+    answer = SimpleNamespace(values=("192.0.2.4",))
+    return SimpleNamespace(
+        plan=plan, open_source=db.host, open_source_db=db, dns=SimpleNamespace(ask=lambda *_: answer),
+        web=SimpleNamespace(get=lambda *_: SimpleNamespace(status_code=200)),
+    )  # fmt: skip
+
+
+def test_production_is_opened_as_it_was_without_its_run(server: Server, db: Any, closed: Any) -> None:
+    said = []
+    rules = server.directory / "data/pg_hba.conf"
+    assert "gonogo" in rules.read_text()
+    left = from_source.back_out_from_source(closed, lambda *words: said.append(words) or True)
+    assert "production has every write" in said[0][0]
+    assert "gonogo" not in rules.read_text()
+    assert ask(db, logins(["payroll", "boss"])) == {"payroll": True, "boss": True}
+    closing.log_in(server, "payroll").close()
+    assert not Path(closing.moved_to(db, str(cutover.CLOSURE))).exists()
+    assert all("change it to" in line for line in left)
+    assert len(left) == len(closed.plan.dns.records) * len(closed.plan.dns.authoritative)
+    with pytest.raises(Refused, match="no such file"):
+        from_source.back_out_from_source(closed, lambda *_: True)
+
+
+def test_what_the_target_may_hold_is_said_before(db: Any, closed: Any) -> None:
+    Path(closing.moved_to(db, str(cutover.OPENED_ELSEWHERE))).write_text("2026-11-29 02:31 UTC, 192.0.2.4")
+    said = []
+    with pytest.raises(Refused, match="typed at the question"):
+        from_source.back_out_from_source(closed, lambda *words: said.append(words))
+    assert "02:31 UTC, 192.0.2.4" in said[0][0]
+    assert "Close the target first" in said[0][0]
+    assert ask(db, logins(["payroll"])) == {"payroll": False}
+    from_source.back_out_from_source(closed, lambda *_: True)
+
+
+@pytest.mark.parametrize(
+    ("word", "named"), [("source machine", "machine id"), ("cluster", "cluster"), ("half", "mistakes")]
+)
+def test_another_host_or_a_damaged_file_is_refused_and_nothing_is_changed(
+    db: Any, closed: Any, plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch, word: str, named: str
+) -> None:
+    place = Path(closing.moved_to(db, str(cutover.CLOSURE)))
+    whole = place.read_text()
+    with monkeypatch.context() as patch:
+        match word:
+            case "source machine":
+                patch.setattr(db.host, "read_file", lambda _: "another\n")
+            case "cluster":
+                patch.setattr(db, "identity", lambda: "1")
+            case "half":
+                place.write_text('{"run": "r"}')
+        with pytest.raises((Refused, CouldNotVerify), match=named):
+            from_source.back_out_from_source(closed, lambda *_: True)
+    assert ask(db, logins(["payroll"])) == {"payroll": False}
+    place.write_text(whole)
+    from_source.back_out_from_source(closed, lambda *_: True)
+
+
+def test_a_run_that_can_be_read_has_a_better_way_back(run: Run) -> None:
+    from_source.refuse_whole_run(run)
+    run.record(SourceClosure(logins={}, stopped_units=[], held_files=[], closed="2026-11-29T02:14:00Z"))
+    from_source.refuse_whole_run(run)
+    run.journal(SourceClosed())
+    with pytest.raises(Refused, match="without --from-source"):
+        from_source.refuse_whole_run(run)
+    with (run.directory / "journal.jsonl").open("a") as file:
+        file.write("one byte changed\n")
+    from_source.refuse_whole_run(run)
