@@ -50,7 +50,8 @@ def refuse_whole_run(run: Run) -> None:
     """Raise `Refused` where the directory of a run that closed production can be read: its back-out knows and does more."""
     try:
         run.records(SourceClosure)
-        whole = any([isinstance(entry, SourceClosed) for entry in run.entries()]) and not over(run)
+        entries = list(run.entries())  # to the end: any line may be the damaged one
+        whole = any(isinstance(entry, SourceClosed) for entry in entries) and not over(run)
     except (GonogoError, OSError):
         return
     if whole:
