@@ -15,7 +15,7 @@ from fixtures.run.standing import standing
 from steps.cli import exits
 from steps.cli.lab import measure_users
 from steps.engine.executor import ended
-from tests.labsite import REHEARSED, TTL, Site, started
+from tests.labsite import REHEARSED, ROOT, TTL, Site, started
 from tests.prove.house import commit, unit
 from tests.prove.proof import MEASURED, main
 
@@ -77,6 +77,8 @@ def _kept() -> list[list[str]]:
 def _stop_once(site: Site, stop: Stop) -> str:
     """Stop one run; what was wrong, "" for nothing. It is one line more of the campaign."""
     site.down()
+    for old in (ROOT / "runs").glob(f"*-smallpayroll-{site.name}"):
+        old.rename(old.with_name(f"{old.name}-stopped"))  # its production is gone with its lab
     site.up(rehearsed=True, ttl=TTL)
     acknowledged, wrong = 0, ""
     try:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import typer
@@ -12,15 +13,24 @@ from steps.cli.clear_errors import clear_errors
 from tests.unit.example import ROOT
 
 
+@pytest.fixture
+def heard():
+    """The signals are not ignored, as they are where the tests run in the background."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_was_begun_is_ended_in_order_and_further_signals_do_not_disturb(capsys, number):
+def test_what_was_begun_is_ended_in_order_and_further_signals_do_not_disturb(capsys, number, heard):
     ended = []
 
     @clear_errors
     def command() -> None:
         try:
             os.kill(os.getpid(), number)
-            signal.pause()
+            time.sleep(60)
         finally:
             os.kill(os.getpid(), number)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -69,6 +79,7 @@ def command():
         progress.say("production is closed")
 command()
 """
+    body = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n{body}"
     process = subprocess.Popen([sys.executable, "-c", body], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdout.close()
     process.communicate(b"\n", timeout=60)
