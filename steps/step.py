@@ -1,13 +1,14 @@
 """What a step is: a small function, the states it needs and gives, and what it declares before it may act."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fixtures import states
 from fixtures.connect.connections import HANDED_OUT, Connections
 from fixtures.errors import GonogoError, nearest
 from fixtures.plan import Plan
+from fixtures.run.journal import Happened
 
 OPEN_SOURCE = frozenset({"open_source", "open_source_db"})
 """The parameters by which a step is handed production writable."""
@@ -22,7 +23,8 @@ class Step:
     needs: tuple[str, ...]
     gives: tuple[str, ...]
     function: Callable[..., None]
-    resumes: tuple[str, ...] | None = None
+    resumes: tuple[str, ...] = ()
+    once: type[Happened] | None = None
     harmless: bool = False
     destroys: str = ""
     only_with: str = ""
@@ -48,7 +50,8 @@ def step(
     *,
     needs: list[str],
     gives: list[str],
-    resumes: list[str] | None = None,
+    resumes: Sequence[str] = (),
+    once: type[Happened] | None = None,
     harmless: bool = False,
     destroys: str = "",
     only_with: str = "",
@@ -58,8 +61,8 @@ def step(
 ) -> Callable[[Callable[..., None]], Step]:
     """Make a step of a function, whose parameters are names of `HANDED_OUT`.
 
-    `resumes`: what it needs, in the place of `needs`, once it has begun to change what those are about; then a step that was
-    stopped on its way goes on.
+    `resumes`: what it needs, in the place of `needs`, once the journal holds `once`: from then on it has changed what its needs
+    are about, and where it was stopped on its way it goes on.
     `harmless`: when its `gives` gate is already go, the step is skipped and recorded as already true.
     `destroys`: what it destroys, shown before it runs; such a step never runs once the target was opened.
     `only_with`: the part of the plan without which there is nothing to do, as in "redis".
@@ -70,14 +73,14 @@ def step(
     Raises KeyError for a state that fixtures/states.py does not list, and `GonogoError` for an unknown parameter, or for
     a parameter and a declaration that do not belong together.
     """
-    for name in (*needs, *gives, *(resumes or ())):
+    for name in (*needs, *gives, *resumes):
         states.expand(name)
 
     def make(function: Callable[..., None]) -> Step:
         meaning = (inspect.getdoc(function) or function.__name__).splitlines()[0]
         made = Step(
             function.__name__, meaning, tuple(needs), tuple(gives), function,
-            None if resumes is None else tuple(resumes), harmless, destroys, only_with, writes_to_source, unproven, changes_checks,
+            tuple(resumes), once, harmless, destroys, only_with, writes_to_source, unproven, changes_checks,
         )  # fmt: skip
         _refuse_misdeclared(made)
         return made

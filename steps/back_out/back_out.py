@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from fixtures.connect.cloud import SCRATCH_TAG
 from fixtures.connect.connections import Connections
 from fixtures.connect.database import SUPERUSER
+from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.facts import files
 from fixtures.facts.fact import ask
@@ -122,6 +123,7 @@ def _open_production(connections: Connections) -> None:
         enabled = [unit for unit, was in run.records(Survey).units.items() if was]
         closure = closure.model_copy(update={"enabled_units": enabled})
     reopen(connections, closure)
+    put_closure_aside(connections.open_source)
     run.journal(journal.SourceReopened())
     await_site(connections.plan, str(connections.plan.source.public_address), connections.web)
 
@@ -137,13 +139,17 @@ def reopen(connections: Connections, closure: SourceClosure) -> None:
         subscriptions=closure.subscriptions,
     )
     cutover.release_units(source, closure)
-    # All are gonogo's own files, but a back-out deletes nothing: they are kept under other names.
-    for path, kept in (
-        (plan.application.maintenance_page, HELD / "maintenance.html"),
-        (cutover.OPENED_ELSEWHERE, HELD / "target-opened"),
-        (cutover.CLOSURE, cutover.CLOSURE.with_name("closure-undone.json")),
-    ):
-        source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", str(path), str(kept)])
+    # It is gonogo's own file, but a back-out deletes nothing: it is kept under another name.
+    page, kept = str(plan.application.maintenance_page), str(HELD / "maintenance.html")
+    source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", page, kept])
+
+
+def put_closure_aside(source: Host) -> None:
+    """Have production say no more that it is closed; both files at once, so that neither speaks without the other."""
+    both = '[ ! -e "$1" ] || mv -fT -- "$1" "$2"; [ ! -e "$3" ] || mv -fT -- "$3" "$4"'
+    undone = cutover.CLOSURE.with_name("closure-undone.json")
+    paths = (cutover.CLOSURE, undone, cutover.OPENED_ELSEWHERE, HELD / "target-opened")
+    source.check(["sh", "-ec", both, "-", *map(str, paths)])
 
 
 # --- the target ---------------------------------------------------------------------------------------------------------

@@ -1,25 +1,28 @@
 """The way back from production alone: what closing changed lies there too, where the run's directory is lost or damaged."""
 
+from collections.abc import Callable
+
 from pydantic import ValidationError
 
 from fixtures.connect.connections import Connections
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.facts import files
 from fixtures.facts.fact import ask
-from fixtures.run.journal import SourceClosed
+from fixtures.run.journal import BackedOut, SourceClosed
 from fixtures.run.records import ClosedBy, SourceClosure
 from fixtures.run.run import Run
-from steps.back_out.back_out import Confirm, reopen
-from steps.engine.executor import over
+from steps.back_out.back_out import put_closure_aside, reopen
+from steps.engine.executor import ended
 from steps.night.cutover import CLOSURE, OPENED_ELSEWHERE
 from steps.night.notices import withdraw
 from steps.rehearse.application import await_site
 
 
-def back_out_from_source(connections: Connections, confirm: Confirm) -> list[str]:
+def back_out_from_source(connections: Connections, confirm: Callable[[str, str, bool], bool]) -> list[str]:
     """Reopen production by what lies there; what is left for the operator, a line each.
 
-    Raises `Refused` where nothing says that gonogo closed it, where it says so of another host or database, and where
+    `confirm` shows a text, asks for the word, and says whether it was typed; the last argument says that nobody may answer for
+    the operator. Raises `Refused` where nothing says that gonogo closed it, where it says so of another host or database, and where
     `confirm` says no; what connections raise, too. Done again, it finishes what was interrupted.
     """
     plan, source = connections.plan, connections.open_source
@@ -31,9 +34,11 @@ def back_out_from_source(connections: Connections, confirm: Confirm) -> list[str
         if opened
         else "The target was not opened: production has every write."
     )
-    text = f"Production was closed by run {closed.run} at {closed.closed:%Y-%m-%d %H:%M} UTC. {price}"
+    holder = source.lock_holder()
+    busy = f" {holder} holds the host's lock: go on only where that is surely dead." if holder else ""
+    text = f"Production was closed by run {closed.run} at {closed.closed:%Y-%m-%d %H:%M} UTC. {price}{busy}"
     word = plan.web.hostnames[0]
-    if not confirm(text, word):
+    if not confirm(text, word, bool(opened or holder)):
         raise Refused(
             "the back-out from production",
             expected=f"{word}, typed at the question",
@@ -43,6 +48,7 @@ def back_out_from_source(connections: Connections, confirm: Confirm) -> list[str
     reopen(connections, closed)
     withdrawn = withdraw(source, plan)
     await_site(plan, str(plan.source.public_address), connections.web)
+    put_closure_aside(source)
     return [*(f"{path}: the notice was taken off production" for path in withdrawn), *_elsewhere(connections)]
 
 
@@ -51,7 +57,7 @@ def refuse_whole_run(run: Run) -> None:
     try:
         run.records(SourceClosure)
         entries = list(run.entries())  # to the end: any line may be the damaged one
-        whole = any(isinstance(entry, SourceClosed) for entry in entries) and not over(run)
+        whole = any(isinstance(entry, SourceClosed) for entry in entries) and not ended(run, BackedOut)
     except (GonogoError, OSError):
         return
     if whole:

@@ -260,9 +260,9 @@ def _back_out_from_source(plan: Plan, host: str, *, yes: bool) -> NoReturn:
         progress = Progress()
         progress.listen()
 
-        def confirm(text: str, word: str) -> bool:
+        def confirm(text: str, word: str, by_hand: bool) -> bool:
             progress.say(text, "bold yellow")
-            return yes or typed(f"Type {word} to reopen production", word)
+            return (yes and not by_hand) or typed(f"Type {word} to reopen production", word)
 
         connections = Connections(plan, Run(RUNS / "none-yet"), may_change=True)
         try:

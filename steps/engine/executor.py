@@ -1,7 +1,6 @@
 """The executor: walks the ordered steps; each begins and ends only when its gates say go, and everything is journalled."""
 
 import shlex
-import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -61,13 +60,13 @@ def void(run: Run, steps: Iterable[Step]) -> None:
     """Have steps run again that were finished."""
     done = finished_steps(run)
     for step in steps:
-        if step.name in done:
+        if step.name in done or was_red(run, step):
             run.journal(journal.Voided(step=step.name))
 
 
-def has_begun(run: Run, step: Step) -> bool:
-    """Whether a step may have changed something in this run."""
-    return any(isinstance(entry, journal.StepStarted) and entry.step == step.name for entry in run.entries())
+def goes_on(run: Run, step: Step) -> bool:
+    """Whether a step has changed what its needs are about, so that it is asked for what it needs to go on."""
+    return step.once is not None and run.happened(step.once)
 
 
 def was_red(run: Run, step: Step) -> bool:
@@ -170,7 +169,7 @@ class Executor:
         `GateClosed` for a gate that is not go, and what a step raises; both are in the journal by then.
         """
         self.gates.collect()
-        if self._walk(until, confirm) or not until:
+        if self._walk(until, confirm) or not until or self._has_ended(until):
             return
         result = self._asked_again(until)
         if result.verdict is Verdict.NO_GO and self._void_red(result):
@@ -186,13 +185,19 @@ class Executor:
         self.after_gate()
         return result
 
+    def _has_ended(self, state: str) -> bool:
+        """Whether a state was reached and is over: a later one has taken its place."""
+        ends = next((one.ends_with for one in states.STATES if one.name == state), None)
+        done = finished_steps(self.run)
+        return ends is not None and any(ends in one.gives and one.name in done for one in self.steps)
+
     def _walk(self, until: str | None, confirm: Callable[[Step], bool]) -> bool:
         """Run the steps that are not finished; whether the last one was run now, and gave no less than was asked for."""
         last = until and (states.expand(until)[-1])
         done = finished_steps(self.run)
         for number, step in enumerate(self.steps, start=1):
             ends_here = last in step.gives
-            if step.name not in done:
+            if step.name not in done and not self._is_too_late(step):
                 left = [] if ends_here else [later for later in self.steps[number:] if later.name not in done]
                 self._take(number, step, confirm, left[0] if left else None)
             if ends_here:
@@ -211,7 +216,6 @@ class Executor:
             self.run.journal(journal.AlreadyTrue(step=step.name))
             self.progress.say(f"{title}  already true ({_counts(gives)})", "dim")
             return
-        asked = time.monotonic()
         if not confirm(step):
             raise Refused(
                 f"the step {step.name}",
@@ -219,7 +223,8 @@ class Executor:
                 found="another answer, or none",
                 remedy="nothing was changed by it; run the same command again when you are ready",
             )
-        if time.monotonic() - asked > STALE_SECONDS:
+        # By the clock: a monotonic one may stand still while the operator's machine sleeps.
+        if (now() - gives.finished).total_seconds() > STALE_SECONDS:
             self._is_ready(step, title)
         if step.destroys:
             self.progress.say(f"      destroys {step.destroys}")
@@ -228,7 +233,7 @@ class Executor:
         with self.progress.working(f"{title}: {step.meaning}"):
             self._call(step, unopened=unopened)
         with self.progress.working(f"{title}: proving"):
-            result = self.gates.after(step, following if following and not has_begun(self.run, following) else None)
+            result = self.gates.after(step, following if following and not goes_on(self.run, following) else None)
         if result.verdict not in PASS:
             closed = GateClosed(result, step.name, "after")
             self.run.journal(journal.StepFailed(step=step.name, problem=Problem.of(closed)))
@@ -245,11 +250,12 @@ class Executor:
 
         What a step has begun to change is not asked for as it was before.
         """
-        resumed = step.resumes is not None and has_begun(self.run, step)
+        resumed = goes_on(self.run, step)
         with self.progress.working(f"{title}: {'can it go on?' if resumed else 'is it ready?'}"):
-            needs, gives = self.gates.before(step, step.resumes if resumed and step.resumes is not None else step.needs)
+            needs, gives = self.gates.before(step, step.resumes if resumed else step.needs)
         self.after_gate()
-        if needs is not None and needs.verdict not in PASS:
+        held_again = was_red(self.run, step) and gives.verdict is Verdict.GO
+        if needs is not None and needs.verdict not in PASS and not held_again:
             again = self._void_red(needs)
             raise GateClosed(needs, step.name, "before", again)
         return gives
@@ -259,20 +265,37 @@ class Executor:
         later = self.steps[self.steps.index(step) + 1 :]
         return bool(step.destroys) or any("target_open" in one.gives for one in later)
 
+    def _is_too_late(self, step: Step) -> bool:
+        """Whether production was closed without this step, which stands before the closing: it is not asked for any more."""
+        return self._before_closing(step) and self.run.happened(journal.SourceClosed)
+
+    def _before_closing(self, step: Step) -> bool:
+        return any("source_closed" in one.gives for one in self.steps[self.steps.index(step) + 1 :])
+
     def _void_red(self, result: GateResult) -> list[str]:
         """Have the steps run again whose states a gate found to hold no more; their names.
 
-        A step whose gate is go by then is not run. What could not be verified says nothing against a step.
+        A step whose gate is go by then is not run. What could not be verified says nothing against a step. What was learned of
+        production is what everything was built and rehearsed by: it is never learned anew on the way. Once production is closed,
+        steps of before cannot run as they did; and what was copied from a production that was not closed is copied again.
         """
         red = {state for one in result.results if one.outcome is Verdict.NO_GO for state in one.states} & set(
             result.covers
         )
-        done, opened = finished_steps(self.run), self.run.happened(journal.TargetOpened)
+        done = finished_steps(self.run)
+        opened, closed = self.run.happened(journal.TargetOpened), self.run.happened(journal.SourceClosed)
         again = [
             one
             for one in self.steps
-            if one.name in done and red & set(one.gives) and not (opened and self._only_unopened(one))
+            if one.name in done
+            and red & set(one.gives)
+            and not one.changes_checks
+            and not (opened and self._only_unopened(one))
+            and not (closed and self._before_closing(one))
         ]
+        for first in [one for one in again if "source_closed" in one.gives]:
+            later = self.steps[self.steps.index(first) + 1 :]
+            again += [one for one in later if one.name in done and one not in again]
         for one in again:
             self.run.journal(journal.Voided(step=one.name, red=True))
         return [one.name for one in again]
@@ -331,7 +354,7 @@ def minutes_left(plan: Plan, run: Run) -> float | None:
 def where_it_stands(plan: Plan, run: Run) -> list[str]:
     """Who serves users and which commands go on and back, a line each; empty while production was never closed and at an end."""
     found = standing(run.entries())
-    if found.closed is None or over(run):
+    if over(run) or (found.closed is None and not going_back(run)):
         return []
     left = minutes_left(plan, run)
     budget = ""

@@ -9,6 +9,7 @@ from fixtures.connect.cloud import Cloud
 from fixtures.connect.database import SUPERUSER, Database
 from fixtures.connect.host import Host
 from fixtures.errors import Refused, StepFailed
+from fixtures.facts import files
 from fixtures.facts.catalogue import SUBSCRIPTIONS
 from fixtures.facts.fact import ask, ask_all
 from fixtures.facts.files import newest
@@ -44,6 +45,7 @@ _ASIDE = 'set -eu; if [ -e "$1" ]; then mkdir -p -- "$(dirname -- "$2")"; mv -nT
     needs=["pre_cutover"],
     gives=["source_closed"],
     resumes=["target_quarantined", "ttl_lowered"],
+    once=SourceClosed,
     writes_to_source="maintenance page, units, cron, roles' logins, a block in pg_hba.conf, subscriptions",
 )
 def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Database) -> None:
@@ -185,10 +187,12 @@ def release_units(host: Host, closure: SourceClosure) -> None:
     needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "smoke_tested"],
     gives=["target_open"],
     resumes=["source_closed"],
+    once=TargetOpened,
     writes_to_source="a note that the target was opened",
 )
 def open_target(plan: Plan, run: Run, target: Host, open_source: Host, cloud: Cloud) -> None:
     """Note that the target is open, end its quarantine, and let users in."""
+    _refuse_reopened_source(open_source, run)
     # Before anything else: whoever has production alone must know that the target may hold what production lacks.
     open_source.write_file(
         str(OPENED_ELSEWHERE), f"{now():%Y-%m-%d %H:%M} UTC, {run.records(TargetFacts).public_address}\n"
@@ -196,6 +200,19 @@ def open_target(plan: Plan, run: Run, target: Host, open_source: Host, cloud: Cl
     mark_open(run, target, run.records(TargetFacts).instance_id)
     quarantine.lift(target, plan)
     firewall.set_ingress(cloud, plan, ingress.when_open(plan))
+
+
+def _refuse_reopened_source(source: Host, run: Run) -> None:
+    """Raise `Refused` where production does not say itself that this run has closed it: somebody may have opened it again."""
+    text = ask(source, files.text(str(CLOSURE)))
+    owner = json.loads(text).get("run", "another run") if text else "nobody"
+    if owner != run.name:
+        raise Refused(
+            f"{CLOSURE} on the source",
+            expected=f"closed by {run.name}",
+            found=f"closed by {owner}",
+            remedy="the target stays closed: find out who opened production (`gonogo back-out --from-source`?), then back this run out",
+        )
 
 
 def mark_open(run: Run, target: Host, instance_id: str) -> None:

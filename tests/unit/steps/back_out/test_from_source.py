@@ -28,6 +28,7 @@ def closed(db: Any, plan: Plan, run: Run) -> Any:
     """A production that a run has closed; what the way back is handed where that run's directory is lost."""
     run.record(SURVEY.model_copy(update={"machine_id": MACHINE, "system_identifier": db.identity()}))
     closing.close(plan, run, db)
+    db.host.lock_holder = lambda: None
     read = db.host.read_file
     db.host.read_file = lambda path: f"{MACHINE}\n" if path == "/etc/machine-id" else read(path)
     answer = SimpleNamespace(values=("192.0.2.4",))
@@ -43,6 +44,7 @@ def test_production_is_opened_as_it_was_without_its_run(server: Server, db: Any,
     assert "gonogo" in rules.read_text()
     left = from_source.back_out_from_source(closed, lambda *words: said.append(words) or True)
     assert "production has every write" in said[0][0]
+    assert said[0][2] is False, "--yes may answer"
     assert "gonogo" not in rules.read_text()
     assert ask(db, logins(["payroll", "boss"])) == {"payroll": True, "boss": True}
     closing.log_in(server, "payroll").close()
@@ -57,9 +59,10 @@ def test_what_the_target_may_hold_is_said_before(db: Any, closed: Any) -> None:
     Path(closing.moved_to(db, str(cutover.OPENED_ELSEWHERE))).write_text("2026-11-29 02:31 UTC, 192.0.2.4")
     said = []
     with pytest.raises(Refused, match="typed at the question"):
-        from_source.back_out_from_source(closed, lambda *words: said.append(words))
+        from_source.back_out_from_source(closed, lambda *words: said.append(words) or False)
     assert "02:31 UTC, 192.0.2.4" in said[0][0]
     assert "Close the target first" in said[0][0]
+    assert said[0][2] is True, "--yes may not"
     assert ask(db, logins(["payroll"])) == {"payroll": False}
     from_source.back_out_from_source(closed, lambda *_: True)
 

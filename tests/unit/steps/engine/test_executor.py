@@ -270,6 +270,39 @@ def test_after_a_gate_that_closes_the_next_step_is_asked_about_anew(project):
     assert code == 0, out
 
 
+def test_once_production_is_closed_nothing_of_before_runs_again_and_what_was_copied_since_does(run, monkeypatch):
+    monkeypatch.setattr(executor, "Gates", lambda *_: None)
+    survey, install, close, copy, late = (
+        Step(name, name, (), (state,), lambda: None, changes_checks=name == "survey")
+        for name, state in (
+            ("survey", "source_surveyed"), ("install", "gems_installed"), ("close", "source_closed"), ("copy", "final_data_copied"),
+            ("late", "smoke_tested"),
+        )
+    )  # fmt: skip
+    unheard = Step("unheard", "of an earlier release", (), ("rights_tried",), lambda: None)
+    taken = Executor(PLAN, run, Progress(), [survey, install, unheard, close, copy, late], after_gate=lambda: None)
+    states = ["source_surveyed", "gems_installed", "source_closed"]
+    result = SimpleNamespace(results=[SimpleNamespace(outcome=Verdict.NO_GO, states=states)], covers=states)
+    for one in (survey, install):
+        run.journal(StepFinished(step=one.name))
+    assert taken._void_red(result) == ["install"], "production is never surveyed anew on the way"
+    assert not taken._is_too_late(unheard)
+    for one in (install, close, copy):
+        run.journal(StepFinished(step=one.name))
+    run.journal(SourceClosed())
+    assert taken._void_red(result) == ["close", "copy"]
+    assert [taken._is_too_late(one) for one in (unheard, close)] == [True, False]
+
+
+def test_a_rehearsal_is_made_anew_though_a_gate_had_voided_it(run):
+    (one,) = (Step(name, name, (), (), lambda: None) for name in ("rehearse",))
+    run.journal(StepFinished(step=one.name))
+    run.journal(Voided(step=one.name, red=True))
+    assert executor.was_red(run, one)
+    void(run, [one])
+    assert not executor.was_red(run, one)
+
+
 def test_it_stops_at_the_state_asked_for(project):
     drive(project, UNTIL="gems_installed")
     assert calls(project) == ["first", "second"]
@@ -318,11 +351,23 @@ def test_reached_means_that_the_gate_says_so_now(project):
 
 
 def test_what_a_step_has_begun_to_change_is_not_asked_for_as_it_was_before(project):
-    body = DRIVER.replace(
-        '@step(needs=["ruby_installed"], gives=["gems_installed"])',
-        '@step(needs=["ruby_installed"], gives=["gems_installed"], resumes=[])',
-    ).replace('call("second")', '(HERE / "first").unlink(missing_ok=True)\n    call("second")')
+    body = (
+        DRIVER.replace(
+            '@step(needs=["ruby_installed"], gives=["gems_installed"])',
+            '@step(needs=["ruby_installed"], gives=["gems_installed"], resumes=[], once=SourceClosed)',
+        )
+        .replace("def second():", "def second(run):")
+        .replace(
+            'call("second")',
+            'os.environ.get("REFUSE") and sys.exit(1)\n    run.journal(SourceClosed())\n    (HERE / "first").unlink(missing_ok=True)\n    call("second")',
+        )
+    )
     (project / "driver.py").write_text(body)
+    drive(project, REFUSE="1")
+    (project / "first").unlink()
+    code, out = drive(project)
+    assert (code, "first is missing" in out) == (10, True), "it has begun, but changed nothing yet"
+    (project / "first").touch()
     assert drive(project, KILL_IN="second")[0] == -signal.SIGKILL
     code, out = drive(project)
     assert code == 0, out
@@ -719,7 +764,7 @@ def order(run, monkeypatch):
 
 def happened_before(order):
     order.append("asked before")
-    return None, SimpleNamespace(verdict=Verdict.NO_GO, results=[])
+    return None, SimpleNamespace(verdict=Verdict.NO_GO, results=[], finished=datetime.now(UTC))
 
 
 @pytest.fixture
