@@ -18,7 +18,7 @@ from fixtures.facts.roles import ENTRANTS, RULES, STALE, WRONG_LINES
 from fixtures.facts.server import Session
 from fixtures.facts.standstill import COUNTERS
 from fixtures.facts.wanted import in_source_db, on_source, on_web
-from fixtures.facts.watches import WRITTEN, MethodFact, Refusal, SqlWatch, Strangers, Written
+from fixtures.facts.watches import UNANSWERED, WRITTEN, MethodFact, Refusal, SqlWatch, Strangers, Written
 from fixtures.plan import Plan
 from fixtures.policy import notices
 from fixtures.policy.entrants import Entrant, held_roles, spared
@@ -72,6 +72,8 @@ def check_page_says_when_and_whom(
 
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
+REFUSED = (403, 405, 501, UNANSWERED)
+"""How a web server refuses a method by itself; the pack is stopped by then, which other checks prove."""
 
 
 def _sent(plan: Plan, run: Run, hostname: str, page: PageAnswer) -> dict[str, MethodFact]:
@@ -94,11 +96,11 @@ def check_no_method_reaches_the_application(
             found=f"status {page.status}: it was not asked",
             remedy=CLOSE,
         )
-    # 405 is the web server's word that it does nothing but show; another name of the site is asked by itself.
+    # These are the web server's words for a method that it does not take; another name of the site is asked by itself.
     reached = [
         f"{method}: status {status}"
         for method, (status, location) in answers.items()
-        if status not in (503, 405) and not (300 <= status < 400 and _is_other_name(location, hostname, plan))
+        if status not in (503, *REFUSED) and not (300 <= status < 400 and _is_other_name(location, hostname, plan))
     ]
     must_be_none(
         f"requests to {hostname} at {plan.source.public_address}",

@@ -5,7 +5,7 @@ import pytest
 from checks.equality import must_be_none
 from fixtures.connect.database import SUPERUSER
 from fixtures.facts import server
-from fixtures.facts.roles import ENTRANTS, STALE, WRONG_LINES
+from fixtures.facts.roles import ENTRANTS, STALE, WRONG_LINES, WRONG_SETTINGS
 from fixtures.facts.wanted import in_source_db
 from fixtures.plan import Plan
 from fixtures.policy.entrants import Entrant, spared
@@ -13,12 +13,16 @@ from fixtures.policy.entrants import Entrant, spared
 pytestmark = pytest.mark.source_surveyed
 
 
-def check_rules_can_be_changed(wrong: list[str] = in_source_db(WRONG_LINES), stale: bool = in_source_db(STALE)) -> None:
+def check_rules_can_be_changed(
+    wrong: list[str] = in_source_db(WRONG_LINES),
+    settings: list[str] = in_source_db(WRONG_SETTINGS),
+    stale: bool = in_source_db(STALE),
+) -> None:
     """Production's pg_hba.conf holds no wrong line, and the server has loaded it: closing puts rules at its top."""
     must_be_none(
-        "pg_hba.conf on production",
+        "pg_hba.conf and postgresql.conf on production",
         expected="no wrong line, and no change that is not loaded",
-        found=[*wrong, *(["changed since the server loaded it"] if stale else [])],
+        found=[*wrong, *settings, *(["changed since the server loaded it"] if stale else [])],
         remedy="mend or undo what is named; SELECT pg_reload_conf() loads the file",
     )
 

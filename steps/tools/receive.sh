@@ -8,5 +8,7 @@ if ! [[ $1 =~ $form ]]; then
   echo "refused: $1" >&2
   exit 1
 fi
-read -r -a more <<<"${BASH_REMATCH[2]}"
-exec rsync --server "${BASH_REMATCH[1]}" "${more[@]}" --chmod=Fug-s --filter='-x! user.*' . ./
+set -f # a here-string would need a temporary file, and nothing else can be written here
+# shellcheck disable=SC2206 # it is to be divided at its spaces
+more=(${BASH_REMATCH[2]})
+exec rsync --server "${BASH_REMATCH[1]}" ${more[@]+"${more[@]}"} --chmod=Fug-s --filter='-x! user.*' . ./

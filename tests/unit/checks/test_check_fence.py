@@ -10,9 +10,11 @@ from tests.unit.example import PLAN
 
 
 def test_rules_that_could_not_be_changed_are_no_go_before_the_night():
-    check_fence.check_rules_can_be_changed([], stale=False)
+    check_fence.check_rules_can_be_changed([], [], stale=False)
     with pytest.raises(NoGo, match="line 4: bad, changed since"):
-        check_fence.check_rules_can_be_changed(["line 4: bad"], stale=True)
+        check_fence.check_rules_can_be_changed(["line 4: bad"], [], stale=True)
+    with pytest.raises(NoGo, match="syntax error"):
+        check_fence.check_rules_can_be_changed([], ["/etc/postgresql/x.conf, line 3: syntax error"], stale=False)
 
 
 def test_roles_that_work_elsewhere_are_no_go_until_they_are_spared():
