@@ -54,8 +54,10 @@ def test_a_key_that_the_name_server_no_longer_takes_is_named_while_production_is
 
 def test_lowering_the_ttl_and_waiting_makes_it_go_with_and_without_workers(site):
     site.up(rehearsed=True)
-    done = site.gonogo("run", "--yes", "--until", "window_open")
-    assert done.code == 0, done.out
+    # Where the TTL was lowered before, and is long again, the same command lowers it again: reached means that it is short now.
+    for state in ("ttl_lowered", "window_open"):
+        done = site.gonogo("run", "--yes", "--until", state)
+        assert done.code == 0, done.out
     for extra in ((), ("-n", "4")):
         done = site.checks("pre_cutover", *extra)
         assert done.code == 0, done.out
