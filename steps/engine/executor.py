@@ -197,11 +197,12 @@ class Executor:
         done = finished_steps(self.run)
         for number, step in enumerate(self.steps, start=1):
             ends_here = last in step.gives
-            if step.name not in done and not self._is_too_late(step):
+            runs = step.name not in done and not self._is_too_late(step)
+            if runs:
                 left = [] if ends_here else [later for later in self.steps[number:] if later.name not in done]
                 self._take(number, step, confirm, left[0] if left else None)
             if ends_here:
-                return step.name not in done and until == last
+                return runs and until == last
         return False
 
     def _take(self, number: int, step: Step, confirm: Callable[[Step], bool], following: Step | None) -> None:

@@ -70,7 +70,7 @@ KNOWS = {
     "lab": RUN | {"connect"},
     "checks": FACTS | {"sameness"},
     "reports": PLAIN | {"run"},
-    "step": PLAIN | {"plan", "connect"},
+    "step": RUN | {"connect"},
     "engine": RUN | {"connect", "policy", "step"},
     "tools": FACTS,
     "phases": FACTS | {"sameness", "step", "engine", "tools"},
