@@ -115,7 +115,7 @@ class Site:
 
     def killed_when(
         self, moment: Callable[[list[Entry]], bool], *, after: float = 0, limit: float = 600,
-        by: signal.Signals = signal.SIGKILL, command: str = "run",
+        by: signal.Signals = signal.SIGKILL,
     ) -> str:  # fmt: skip
         """Send `gonogo run --yes` (and its gate) a signal once the journal satisfies `moment`, `after` s later: what it printed.
 
@@ -123,7 +123,7 @@ class Site:
         """
         before = len(runs_of(load_plan(self.plan_path), ROOT / "runs"))
         process = subprocess.Popen(
-            [sys.executable, "-m", "steps", command, "--yes", "--plan", str(self.plan_path)], cwd=ROOT, env=environment(),
+            [sys.executable, "-m", "steps", "run", "--yes", "--plan", str(self.plan_path)], cwd=ROOT, env=environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
             preexec_fn=_as_from_a_terminal,  # noqa: PLW1509 - nothing here has threads yet
         )  # fmt: skip

@@ -263,15 +263,15 @@ class Executor:
 
     def _only_unopened(self, step: Step) -> bool:
         """Whether a step must not run once the target was opened: one before the opening, and one that destroys."""
-        later = self.steps[self.steps.index(step) + 1 :]
-        return bool(step.destroys) or any("target_open" in one.gives for one in later)
+        return bool(step.destroys) or self._stands_before(step, "target_open")
 
     def _is_too_late(self, step: Step) -> bool:
         """Whether production was closed without this step, which stands before the closing: it is not asked for any more."""
-        return self._before_closing(step) and self.run.happened(journal.SourceClosed)
+        return self._stands_before(step, "source_closed") and self.run.happened(journal.SourceClosed)
 
-    def _before_closing(self, step: Step) -> bool:
-        return any("source_closed" in one.gives for one in self.steps[self.steps.index(step) + 1 :])
+    def _stands_before(self, step: Step, state: str) -> bool:
+        """Whether a later step gives this state."""
+        return any(state in one.gives for one in self.steps[self.steps.index(step) + 1 :])
 
     def _void_red(self, result: GateResult) -> list[str]:
         """Have the steps run again whose states a gate found to hold no more; their names.
@@ -292,7 +292,7 @@ class Executor:
             and red & set(one.gives)
             and not one.changes_checks
             and not (opened and self._only_unopened(one))
-            and not (closed and self._before_closing(one))
+            and not (closed and self._stands_before(one, "source_closed"))
         ]
         for first in [one for one in again if "source_closed" in one.gives]:
             later = self.steps[self.steps.index(first) + 1 :]
