@@ -81,7 +81,8 @@ def up(
 def _make_snapshot(name: str, variant: str, to: Path) -> None:
     """Run everything before the cutover once, and keep the lab and the run as they then are."""
     Progress().say("there is no rehearsed lab yet: everything before the cutover is run once and kept", "bold")
-    status = control.lab_up(name, progress=_say, variant=variant)
+    # A restored lab has the number it had: those of a rehearsed one and of one that comes up meanwhile must differ.
+    status = control.lab_up(name, snapshots.number(name), progress=_say, variant=variant)
     done = subprocess.run(
         cli_lab_drill.gonogo(status.plan, "run", "--yes", "--new", "--until", "night_prepared"), check=False
     )
