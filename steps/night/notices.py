@@ -44,6 +44,14 @@ def publish_notice(plan: Plan, run: Run, open_source: Host) -> None:
             remedy="correct [notice] in the plan; nothing was published",
         )
     deliveries = Deliveries(run, plan)
+    told = [deliveries.find(channel, notices.render(plan, channel.audience)) for channel in plan.notice.channels]
+    if late := notices.too_late(plan, now(), unpublished=any(one.published is None for one in told)):
+        raise Refused(
+            "the notice",
+            expected="a window that can still be announced",
+            found=f"{late}; it is {wording.moment(now(), plan.notice.zone)}",
+            remedy="move notice.starts in the plan to a later time, and begin anew: `gonogo run --new`; nothing was published",
+        )
     for channel in plan.notice.channels:
         text = notices.render(plan, channel.audience)
         delivery = deliveries.find(channel, text)
