@@ -27,6 +27,9 @@ PASSWORDS = "passwords required"
 
 log = logging.getLogger(__name__)
 
+# $1 the unit.
+_START_AGAIN = 'systemctl reset-failed -- "$1" 2>/dev/null || :; systemctl start -- "$1"'
+_LAST_LINE = script(__file__, "last_line.sh")
 _MOVE = text(__file__, "move_data.sh")
 REFUSE_WRONG_RULES = script(__file__, "refuse_wrong_rules.sh")
 """The command that fails, with the server's words, when pg_hba.conf as it stands on disk holds a wrong line."""
@@ -64,7 +67,8 @@ def start_again(plan: Plan, run: Run, target: Host) -> bool:
     unit = server_unit(plan)
     if target.succeeds(["systemctl", "is-active", "--quiet", "--", unit]):
         return False
-    log.info("PostgreSQL of the target (%s) is down: it is started once again. Its log ends: %s", unit, _last_words(plan, target))
+    last = _last_words(plan, target)
+    log.info("PostgreSQL of the target (%s) is down: it is started once again. Its log ends: %s", unit, last)
     run.journal(TargetDatabaseStarted(unit=unit))
     if not target.succeeds(["sh", "-c", _START_AGAIN, "start", unit], timeout=120):
         raise died(plan, target)
@@ -81,16 +85,10 @@ def died(plan: Plan, target: Host) -> StepFailed:
     )
 
 
-# $1 the unit.
-_START_AGAIN = 'systemctl reset-failed -- "$1" 2>/dev/null || :; systemctl start -- "$1"'
-# $1 the log, $2 the unit.
-_LAST_LINE = '{ [ -s "$1" ] && tail -n 1 -- "$1"; } || journalctl --output=cat --no-pager --quiet --lines=1 --unit="$2"'
-
-
 def _last_words(plan: Plan, target: Host) -> str:
     """The last line of the server's log."""
     file = f"/var/log/postgresql/postgresql-{plan.postgresql.version}-{plan.postgresql.cluster}.log"
-    return target.check(["sh", "-c", _LAST_LINE, "log", file, server_unit(plan)]).strip() or "nothing"
+    return target.check([*_LAST_LINE, file, server_unit(plan)]).strip() or "nothing"
 
 
 def waits_for(path: PurePosixPath) -> str:

@@ -23,7 +23,12 @@ def _readings(here: Session, there: Session) -> Iterator[list[Reading]]:
         yield [
             stack.enter_context(
                 closing(
-                    Reading(name, lambda dsn=side.dsn: psycopg2.connect(dsn, connection_factory=Session), connections=CONNECTIONS, method=method)
+                    Reading(
+                        name,
+                        lambda dsn=side.dsn: psycopg2.connect(dsn, connection_factory=Session),
+                        connections=CONNECTIONS,
+                        method=method,
+                    )
                 )
             )
             for name, side in (("source", here), ("target", there))

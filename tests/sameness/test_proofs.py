@@ -45,9 +45,13 @@ class Direct:
         options = f"-c statement_timeout={round(statement_timeout * 1000)} -c default_transaction_read_only=on"
         self.sessions.append(
             psycopg2.connect(
-                host=self.server.sockets, port=self.server.port, user="postgres", dbname=self.dbname, options=options,
+                host=self.server.sockets,
+                port=self.server.port,
+                user="postgres",
+                dbname=self.dbname,
+                options=options,
                 connection_factory=Session,
-            )  # fmt: skip
+            )
         )
         return self.sessions[-1]
 

@@ -30,11 +30,16 @@ def drip(send: Any, text: bytes, ended: threading.Event) -> None:
 class Peer:
     """A listener: each connection is sent `says` after its first bytes (or at once), and then `drips`."""
 
-    def __init__(self, listener: socket.socket, says: bytes = b"", drips: bytes = b"", *, at_once: bool = False) -> None:
-        self.port = listener.getsockname()[1]
+    def __init__(
+        self, listener: socket.socket, says: bytes = b"", drips: bytes = b"", *, at_once: bool = False
+    ) -> None:
         self._listener, self._says, self._drips, self._at_once = listener, says, drips, at_once
         self._ended = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -106,11 +111,7 @@ def database_peer(directory: Path, says: bytes = b"", drips: bytes = b"") -> Ite
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(directory / ".s.PGSQL.5432"))
     listener.listen()
-    made = Peer.__new__(Peer)
-    listener_of_tcp = SimpleNamespace(
-        getsockname=lambda: ("", 5432), accept=listener.accept, shutdown=listener.shutdown, close=listener.close
-    )
-    made.__init__(listener_of_tcp, says, drips)  # type: ignore[misc, arg-type]
+    made = Peer(listener, says, drips)
     try:
         yield SimpleNamespace(directory=directory, failure=None, errors="")
     finally:
@@ -127,18 +128,18 @@ class _Server(paramiko.ServerInterface):
         if self._silent_at == moment:
             self._ended.wait()
 
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002 - paramiko's
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         self._at("login")
         return paramiko.common.AUTH_SUCCESSFUL
 
-    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002 - paramiko's
+    def get_allowed_auths(self, username: str) -> str:
         return "publickey"
 
-    def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002 - paramiko's
+    def check_channel_request(self, kind: str, chanid: int) -> int:
         self._at("session")
         return paramiko.common.OPEN_SUCCEEDED
 
-    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:  # noqa: ARG002 - paramiko's
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self._at("command")
         threading.Thread(target=self._say, args=(channel,), daemon=True).start()
         return True

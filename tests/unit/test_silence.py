@@ -20,7 +20,7 @@ from botocore.config import Config
 from fixtures import secrets
 from fixtures.connect import cloud, nameservers, pipeline, redis, runner, sessions, shell, web
 from fixtures.connect.database import Database
-from fixtures.connect.host import Host, UnitResult, open_host
+from fixtures.connect.host import Host, UnitResult
 from fixtures.connect.ssh import connect
 from fixtures.connect.tls import shown, trust
 from fixtures.connect.web import Web
@@ -401,7 +401,14 @@ def _(lab, way):
     lab.short(notices, "SECONDS")
     peer = lab.enter(silence.peer(b"", b"" if way == "silent" else b"220-", at_once=True))
     mail = Mail.model_validate(
-        {"kind": "mail", "audience": "users", "server": "127.0.0.1", "port": peer.port, "sender": "a@b.test", "to": ["c@d.test"]}
+        {
+            "kind": "mail",
+            "audience": "users",
+            "server": "127.0.0.1",
+            "port": peer.port,
+            "sender": "a@b.test",
+            "to": ["c@d.test"],
+        }
     )
     delivery = Delivery(channel=mail.name, audience="users", text="a notice")
     notices._mail(PLAN, mail, delivery, SimpleNamespace(keep=lambda: None))
@@ -449,4 +456,3 @@ def test_each_kind_of_wait_ends_with_a_clear_error(name, lab):
     assert isinstance(error, GonogoError), f"{name}: {error!r}"
     assert all((error.subject, error.expected, error.found, error.remedy))
     assert "Traceback" not in str(error)
-    print(f"{name}: {error.subject}: {error.found}")
