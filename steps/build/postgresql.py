@@ -1,5 +1,6 @@
 """PostgreSQL on the target: the server, its data on the data mount, its passwords, the role and the database."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ from fixtures.errors import StepFailed
 from fixtures.facts.fact import ask
 from fixtures.facts.roles import roles_named
 from fixtures.plan import Plan
+from fixtures.run.journal import TargetDatabaseStarted
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from fixtures.scripts import script, text, with_arguments
@@ -23,6 +25,11 @@ from steps.tools.units import run_unit
 PASSWORDS = "passwords required"
 """Names our block in pg_hba.conf."""
 
+log = logging.getLogger(__name__)
+
+# $1 the unit.
+_START_AGAIN = 'systemctl reset-failed -- "$1" 2>/dev/null || :; systemctl start -- "$1"'
+_LAST_LINE = script(__file__, "last_line.sh")
 _MOVE = text(__file__, "move_data.sh")
 REFUSE_WRONG_RULES = script(__file__, "refuse_wrong_rules.sh")
 """The command that fails, with the server's words, when pg_hba.conf as it stands on disk holds a wrong line."""
@@ -53,6 +60,35 @@ def move_data_to_mount(plan: Plan, run: Run, target: Host) -> None:
 def server_unit(plan: Plan) -> str:
     """The unit of the plan's cluster."""
     return f"postgresql@{plan.postgresql.version}-{plan.postgresql.cluster}.service"
+
+
+def start_again(plan: Plan, run: Run, target: Host) -> bool:
+    """Start PostgreSQL of the target where it is down, and say so in the journal; whether it was. Raises `StepFailed`, by its log."""
+    unit = server_unit(plan)
+    if target.succeeds(["systemctl", "is-active", "--quiet", "--", unit]):
+        return False
+    last = _last_words(plan, target)
+    log.info("PostgreSQL of the target (%s) is down: it is started once again. Its log ends: %s", unit, last)
+    run.journal(TargetDatabaseStarted(unit=unit))
+    if not target.succeeds(["sh", "-c", _START_AGAIN, "start", unit], timeout=120):
+        raise died(plan, target)
+    return True
+
+
+def died(plan: Plan, target: Host) -> StepFailed:
+    """The error for a target whose PostgreSQL does not stay up."""
+    return StepFailed(
+        f"PostgreSQL of the target ({server_unit(plan)})",
+        expected="to run, after it was started once again",
+        found=f"it is down; its log ends: {_last_words(plan, target)}",
+        remedy="mend on the target what its log names (is its disk full?), then run the same command again, which starts it",
+    )
+
+
+def _last_words(plan: Plan, target: Host) -> str:
+    """The last line of the server's log."""
+    file = f"/var/log/postgresql/postgresql-{plan.postgresql.version}-{plan.postgresql.cluster}.log"
+    return target.check([*_LAST_LINE, file, server_unit(plan)]).strip() or "nothing"
 
 
 def waits_for(path: PurePosixPath) -> str:

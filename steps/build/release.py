@@ -8,7 +8,9 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
+from fixtures.connect.deadline import within
 from fixtures.connect.host import Host
+from fixtures.connect.shell import exit_status
 from fixtures.errors import Refused, StepFailed
 from fixtures.facts.release import left_out
 from fixtures.plan import Plan
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 
 _ROOT = PurePosixPath("/")
 _CHUNK = 1 << 16
+SILENCE = 120.0
+"""Seconds for which a copy between the hosts may stand still."""
+LIMIT = 2 * 3600.0
+"""Seconds that it may take."""
 _USER = script(__file__, "create_user.sh")
 # $1 directory, $2 mode, $3 owner, $4 group. tar would leave the directory that it begins in as it is.
 _DIRECTORY = '[ -d "$1" ] || { mkdir -p -- "$(dirname -- "$1")" && install -d -m "$2" -o "$3" -g "$4" -- "$1"; }'
@@ -107,35 +113,46 @@ def stream(
     Neither touches this machine's disk. Raises `StepFailed` with what the failed command printed.
     """
     outward, inward = source.shell.channel(reader), target.shell.channel(writer)
-    try:
-        members = [path.relative_to(_ROOT) for path in asked]
-        archive = cast("IO[bytes]", outward.makefile("rb", _CHUNK))
-        try:
-            left = passed_on(archive, cast("IO[bytes]", _Onward(inward)), below.relative_to(_ROOT), members)
-        except BrokenArchive:
-            if not archive.read(1):
-                _refuse_failed(source, reader, outward)  # what it printed tells more
-            raise
-        inward.shutdown_write()
-        _refuse_failed(source, reader, outward)
-        _refuse_failed(target, writer, inward)
-        return left
-    except OSError as error:
-        raise StepFailed(
-            "copying the release",
-            expected="both connections to hold",
-            found=str(error) or type(error).__name__,
-            remedy="run the same command again, which copies anew",
-        ) from None
-    finally:
+    for channel in (outward, inward):
+        channel.settimeout(SILENCE)
+
+    def break_off() -> None:
         outward.close()
         inward.close()
+
+    with within(LIMIT, break_off) as limit:
+        try:
+            members = [path.relative_to(_ROOT) for path in asked]
+            archive = cast("IO[bytes]", outward.makefile("rb", _CHUNK))
+            try:
+                left = passed_on(archive, cast("IO[bytes]", _Onward(inward)), below.relative_to(_ROOT), members)
+            except BrokenArchive:
+                if not archive.read(1):
+                    _refuse_failed(source, reader, outward)  # what it printed tells more
+                raise
+            inward.shutdown_write()
+            _refuse_failed(source, reader, outward)
+            _refuse_failed(target, writer, inward)
+            return left
+        except (OSError, StepFailed) as error:
+            if isinstance(error, StepFailed) and not limit.passed:
+                raise
+            late = f"no end within {LIMIT:g} seconds" if limit.passed else ""
+            silent = f"nothing for {SILENCE:g} seconds" if isinstance(error, TimeoutError) else ""
+            raise StepFailed(
+                "copying the release",
+                expected="both hosts to go on, to the end",
+                found=late or silent or str(error) or type(error).__name__,
+                remedy="see that both hosts are up, then run the same command again, which copies anew",
+            ) from None
+        finally:
+            break_off()
 
 
 def _refuse_failed(host: Host, command: Sequence[str], channel: Any) -> None:
     """Wait for a command's end; raise `StepFailed` with what it printed when it failed."""
     printed = channel.makefile_stderr().read().decode(errors="replace").strip()
-    if (code := channel.recv_exit_status()) != 0:
+    if (code := exit_status(channel, SILENCE)) != 0:
         raise StepFailed(
             f"`{shlex.join(command)}` on the {host.name}",
             expected="exit code 0",

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,7 +10,7 @@ import typer
 
 from fixtures import states
 from fixtures.connect.connections import Connections
-from fixtures.errors import GonogoError, Refused
+from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.plan import Plan, load_plan
 from fixtures.plan.references import poor_secrets, refuse_poor_secrets
 from fixtures.run.evidence import PASS
@@ -20,6 +20,7 @@ from fixtures.run.run import Run, runs_of
 from steps import REHEARSE, STEPS
 from steps.back_out import back_out as way_back
 from steps.back_out.from_source import back_out_from_source, refuse_whole_run
+from steps.build.postgresql import start_again
 from steps.cli import exits
 from steps.cli.clear_errors import clear_errors, stop
 from steps.engine.executor import (
@@ -32,6 +33,7 @@ from steps.engine.executor import (
     where_it_stands,
 )
 from steps.engine.gate import Gates
+from steps.engine.guards import prove_target
 from steps.engine.lock import plan_lock
 from steps.engine.pages import Pages
 from steps.engine.progress import Progress
@@ -128,15 +130,30 @@ def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Cal
                 preflight(connections)
             finally:
                 connections.close()
+    else:
+        with progress.working("looking whether the target's PostgreSQL still runs"):
+            _start_target_database(plan, current)
     pages = Pages(current)
     try:
         Executor(plan, current, progress, STEPS, after_gate=pages.refresh).go(until or None, confirm)
     finally:
-        pages.finish()
+        with progress.working("making the run's pages"):
+            pages.finish()
     if current.happened(Accepted):
         progress.say(f"accepted; the sign-off: {current.directory / 'signoff.html'}", "bold green")
     else:
         progress.say(f"reached {until}; `gonogo run` goes on", "bold")
+
+
+def _start_target_database(plan: Plan, current: Run) -> None:
+    """Start PostgreSQL of the target again where it died while production is closed: gates and guards could only say so."""
+    connections = Connections(plan, current, may_change=True)
+    try:
+        with suppress(CouldNotVerify, Refused):  # the gates say it better
+            prove_target(connections)
+            start_again(plan, current, connections.target)
+    finally:
+        connections.close()
 
 
 def after_closing(plan: Plan, current: Run, progress: Progress) -> None:
@@ -208,6 +225,7 @@ def back_out(
             )
         current = runs[-1]
         progress = Progress(current.directory / "run.log")
+        progress.listen()
         # Production must be opened whatever its secrets are like: then they may be seen.
         for poor in poor_secrets(plan):
             progress.say(f"  {poor}: what this run writes may show it", "yellow")
@@ -235,9 +253,10 @@ def back_out(
             connections.close()
             Pages(current).finish()
         gates = Gates(plan, current)
-        gates.collect()
-        result = gates.ask(["backed_out"])
-        Pages(current).finish()
+        with progress.working("back-out: proving"):
+            gates.collect()
+            result = gates.ask(["backed_out"])
+            Pages(current).finish()
         if result.verdict not in PASS:
             stop(GateClosed(result, "back-out", "after"), progress)
         progress.say("backed out: production is open again with its data", "bold green")
@@ -262,11 +281,13 @@ def _back_out_from_source(plan: Plan, host: str, *, yes: bool) -> NoReturn:
 
         def confirm(text: str, word: str, by_hand: bool) -> bool:
             progress.say(text, "bold yellow")
-            return (yes and not by_hand) or typed(f"Type {word} to reopen production", word)
+            with progress.asking():
+                return (yes and not by_hand) or typed(f"Type {word} to reopen production", word)
 
         connections = Connections(plan, Run(RUNS / "none-yet"), may_change=True)
         try:
-            left = back_out_from_source(connections, confirm)
+            with progress.working("reopening production by what lies there"):
+                left = back_out_from_source(connections, confirm)
         finally:
             connections.close()
         progress.say("production is open again", "bold green")

@@ -168,7 +168,8 @@ class Executor:
         Reached means that the gate of `until` says so now: a step that was finished runs again where it is no-go. Raises
         `GateClosed` for a gate that is not go, and what a step raises; both are in the journal by then.
         """
-        self.gates.collect()
+        with self.progress.working("collecting the checks"):
+            self.gates.collect()
         if self._walk(until, confirm) or not until or self._has_ended(until):
             return
         result = self._asked_again(until)
@@ -329,7 +330,8 @@ class Executor:
         finally:
             connections.close()
         if step.changes_checks:
-            self.gates.collect()
+            with self.progress.working("collecting the checks anew"):
+                self.gates.collect()
 
 
 def _counts(result: GateResult) -> str:

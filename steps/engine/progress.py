@@ -17,7 +17,7 @@ from rich.status import Status
 from fixtures.redaction import Redacting, redact
 
 QUIET_SECONDS = 8
-"""On a plain output, how many seconds a step may print nothing before its running time is shown."""
+"""How often, in seconds, the running time of what is under way is printed where there is no spinner, and kept in the log."""
 
 
 class Progress:
@@ -31,11 +31,14 @@ class Progress:
     def say(self, text: str, style: str = "") -> None:
         """Keep a line and print it: whatever the terminal does, it is in the log."""
         text = redact(text)
+        self._keep(text)
+        self.console.print(escape(text), style=style or None)
+
+    def _keep(self, text: str) -> None:
         if self.log:
             with self.log.open("a", encoding="utf-8") as file:
                 for line in text.splitlines() or [""]:
                     file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
-        self.console.print(escape(text), style=style or None)
 
     def listen(self) -> None:
         """Show what steps log while they work, such as a fingerprint, or what they wait for."""
@@ -48,7 +51,11 @@ class Progress:
         """Show that something is under way, and for how long."""
         text = redact(text)
         if self.console.is_terminal:
-            with self.console.status(escape(text)) as status, _ticking(lambda s: _update(status, text, s), 1):
+            with (
+                self.console.status(escape(text)) as status,
+                _ticking(lambda s: _update(status, text, s), 1),
+                _ticking(lambda s: self._keep(f"      ... {text} ({s:.0f} s)"), QUIET_SECONDS),
+            ):
                 self._status = status
                 try:
                     yield

@@ -1,6 +1,7 @@
 """The cutover: production is closed, and the target is opened."""
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -28,6 +29,8 @@ from steps.rehearse import redis
 from steps.rehearse.application import stop_pack
 from steps.step import step
 from steps.tools import fence
+
+log = logging.getLogger(__name__)
 
 CLOSURE = STATE_DIRECTORY / "closure.json"
 """What closing changed, on the source itself: whoever finds production closed finds how to reopen it."""
@@ -74,10 +77,14 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
             )
         )
     open_source.write_file(str(plan.application.maintenance_page), notices.outage_page(plan, closure.closed))
+    log.info("production shows the maintenance page; waiting until the requests that had begun are answered")
     drain(open_source, plan)
     redis.await_drained(plan, open_source)
+    log.info("stopping workers, cron and the application on production")
     hold_units(open_source, plan)
+    log.info("fencing everybody but gonogo off production's database")
     fence.fence(open_source, open_source_db, closure.logins, file=closure.hba_file, subscriptions=closure.subscriptions)
+    log.info("looking whether production's database stands still")
     run.record(_standstill(plan, open_source, open_source_db))
 
 

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from fixtures import environment, wording
+from fixtures.connect.deadline import shut, within
 from fixtures.connect.host import Host
 from fixtures.errors import GonogoError, Refused, StepFailed
 from fixtures.facts import notice
@@ -43,6 +44,14 @@ def publish_notice(plan: Plan, run: Run, open_source: Host) -> None:
             remedy="correct [notice] in the plan; nothing was published",
         )
     deliveries = Deliveries(run, plan)
+    told = [deliveries.find(channel, notices.render(plan, channel.audience)) for channel in plan.notice.channels]
+    if late := notices.too_late(plan, now(), unpublished=any(one.published is None for one in told)):
+        raise Refused(
+            "the notice",
+            expected="a window that can still be announced",
+            found=f"{late}; it is {wording.moment(now(), plan.notice.zone)}",
+            remedy="move notice.starts in the plan to a later time, and begin anew: `gonogo run --new`; nothing was published",
+        )
     for channel in plan.notice.channels:
         text = notices.render(plan, channel.audience)
         delivery = deliveries.find(channel, text)
@@ -174,6 +183,23 @@ def _mail(plan: Plan, channel: Mail, delivery: Delivery, deliveries: Deliveries)
         raise _undelivered(what, "; ".join(f"{address}: {answer}" for address, answer in refused.items()))
 
 
+class _Server(smtplib.SMTP):
+    """A session whose answers come whole and in time; smtplib's own limit is one for each part that arrives."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        with within(SECONDS, lambda: shut(self.sock)) as limit:
+            try:
+                return super().getreply()
+            except smtplib.SMTPException:
+                if limit.passed:
+                    raise TimeoutError(f"no whole answer within {SECONDS:g} seconds") from None
+                raise
+
+
+class _TlsServer(_Server, smtplib.SMTP_SSL):
+    pass
+
+
 def _message_id(channel: Mail, delivery: Delivery) -> str:
     return f"<gonogo-{notices.delivery_key(channel, delivery.text)}@{channel.sender.rpartition('@')[2]}>"
 
@@ -185,9 +211,9 @@ def _connect(channel: Mail) -> smtplib.SMTP:
         # Without a password to lose, any encryption is better than none: many relays carry a certificate of their own.
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if channel.port == smtplib.SMTP_SSL_PORT:
-        server: smtplib.SMTP = smtplib.SMTP_SSL(channel.server, channel.port, timeout=SECONDS, context=context)
+        server: smtplib.SMTP = _TlsServer(channel.server, channel.port, timeout=SECONDS, context=context)
     else:
-        server = smtplib.SMTP(channel.server, channel.port, timeout=SECONDS)
+        server = _Server(channel.server, channel.port, timeout=SECONDS)
     try:
         server.ehlo()
         encrypted = channel.port == smtplib.SMTP_SSL_PORT

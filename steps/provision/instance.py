@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+NEWS_SECONDS = 8.0
+"""Between two lines about what is waited for."""
 
 
 @step(needs=["key_pair_present", "firewall_ready", "ami_inspected"], gives=["instance_running"], harmless=True)
@@ -168,7 +170,8 @@ def _fixed_address(plan: Plan, run: Run, cloud: Cloud, instance: str) -> tuple[s
 
 def wait_for(probe: Callable[[], T | None], limit: float, subject: str, expected: str) -> T:
     """Ask until the answer is not None; raises `StepFailed` after `limit` seconds."""
-    deadline = time.monotonic() + limit
+    begun = said = time.monotonic()
+    deadline = begun + limit
     while True:
         answer = probe()
         if answer is not None:
@@ -180,4 +183,7 @@ def wait_for(probe: Callable[[], T | None], limit: float, subject: str, expected
                 found="not yet",
                 remedy="look at it in the EC2 console, then run the same command again, which waits again",
             )
+        if time.monotonic() - said > NEWS_SECONDS:
+            said = time.monotonic()
+            log.info("waiting for %s: %s, %.0f s of %.0f s at most", subject, expected, said - begun, limit)
         time.sleep(1)

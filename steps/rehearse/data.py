@@ -24,13 +24,13 @@ from fixtures.sameness.comparisons import read_comparisons
 from fixtures.sameness.digest import Digest, choose_method, keep_digest
 from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
-from steps.build.postgresql import create_database, verifier
+from steps.build.postgresql import create_database, died, server_unit, start_again, verifier
 from steps.rehearse.application import stop_pack_if_there
 from steps.step import step
 from steps.tools.copying import channel
 from steps.tools.grants import about_database, carry_public_schema
 from steps.tools.indexes import verify_indexes
-from steps.tools.units import unit_name
+from steps.tools.units import Arriving, unit_name
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,21 @@ class _Copy:
     target_db: Database
 
     def go(self, *, final: bool) -> None:
+        """Copy; once more where PostgreSQL of the target died meanwhile. Production's is never touched."""
+        try:
+            self._go(final=final)
+        except (StepFailed, CouldNotVerify):
+            if not start_again(self.plan, self.run, self.target):
+                raise
+            self.target_db.close()
+            try:
+                self._go(final=final)
+            except (StepFailed, CouldNotVerify) as error:
+                if self.target.succeeds(["systemctl", "is-active", "--quiet", "--", server_unit(self.plan)]):
+                    raise
+                raise died(self.plan, self.target) from error
+
+    def _go(self, *, final: bool) -> None:
         """Copy, or wait for the copy that an earlier process began."""
         begun = time.monotonic()
         forced = restore_command(self.plan)
@@ -109,7 +124,7 @@ class _Copy:
                 self._prepare()
                 copied = self._stream(ssh, final)
             else:
-                self.open_source.wait_unit(self._unit(copied.snapshot), LIMIT)
+                self._wait(self._unit(copied.snapshot))
         verified = self._finish(final=final)
         with closing(self.source_db.connect(read_only=True)) as session:
             after = catalog.read_sequences(session)
@@ -232,8 +247,12 @@ class _Copy:
             )
             self.run.record(copied)
             # The session stays until the end: were the dump slow to begin, it would find no snapshot any more.
-            self.open_source.wait_unit(unit, LIMIT)
+            self._wait(unit)
         return copied
+
+    def _wait(self, unit: str) -> None:
+        arriving = Arriving(self.target, str(self.plan.data_directory), "the database")
+        self.open_source.wait_unit(unit, LIMIT, each_look=arriving)
 
     def _finish(self, *, final: bool) -> IndexesVerified:
         """What a dump of one database does not carry: its grants, comment, settings and statistics. Then its indexes."""

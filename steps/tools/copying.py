@@ -16,7 +16,7 @@ from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from fixtures.scripts import script, text
 from steps.tools import packages
-from steps.tools.units import run_unit, unit_name
+from steps.tools.units import Arriving, run_unit, unit_name
 
 _MAKE_KEY = script(__file__, "make_key.sh")
 _ALONE = ("unshare", "--mount", "--propagation", "private")
@@ -193,7 +193,8 @@ def rsync_push(
             rehearsed = rsync_command(ssh, source_dir, delete=True, dry_run=True)
             _refuse_many(deletions(open_source.check(rehearsed, timeout=timeout)), max_delete, target_dir)
         command = rsync_command(ssh, source_dir, delete=delete, max_delete=max_delete)
-        run_unit(open_source, run, purpose, rsync_script(command), timeout)
+        arriving = Arriving(target, target_dir, source_dir)
+        run_unit(open_source, run, purpose, rsync_script(command), timeout, arriving)
 
 
 def refuse_empty(source: Host, directory: str) -> None:

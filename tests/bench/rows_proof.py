@@ -9,6 +9,7 @@ from contextlib import closing
 
 import psycopg2
 
+from fixtures.connect.sessions import Session
 from fixtures.sameness.reading import Reading
 from fixtures.sameness.side import Side
 
@@ -19,7 +20,9 @@ def prove(table: str, connections: int, places: list[tuple[str, str]]) -> float:
         Side(
             Reading(
                 name,
-                lambda host=host, port=port: psycopg2.connect(host=host, port=port, user="postgres", dbname="postgres"),
+                lambda host=host, port=port: psycopg2.connect(
+                    host=host, port=port, user="postgres", dbname="postgres", connection_factory=Session
+                ),
                 connections=connections,
             )
         )

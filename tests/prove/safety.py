@@ -18,6 +18,7 @@ from steps.engine.executor import ended
 from tests.labsite import REHEARSED, ROOT, TTL, Site, started
 from tests.prove.house import commit, unit
 from tests.prove.proof import MEASURED, main
+from tests.unit.test_silence import KINDS
 
 CAMPAIGN = MEASURED / "stops.md"
 STOPS = 100
@@ -169,11 +170,22 @@ def endings() -> str:
     )
 
 
+def silence() -> str:
+    """Every kind of wait against a peer that says nothing, or a byte now and then; what is shown while something takes long."""
+    shown = unit(
+        "tests/unit/test_silence.py",
+        "tests/unit/steps/engine/test_progress.py",
+        "tests/unit/fixtures/plugin/test_gathering.py",
+    )
+    return f"{len(KINDS)} kinds of wait, each ends; {shown}"
+
+
 ITEMS = [
     ("stops: with users at work", stops),
     ("fence: everybody, on real servers", fence),
     ("from-source: the way back without the run", from_source),
     ("endings: alike, and remedies that are true", endings),
+    ("silence: every kind of wait ends", silence),
 ]
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psycopg2 import sql
+from psycopg2 import extensions, sql
 from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
 Fields = tuple[bytes | None, ...]
@@ -31,6 +31,8 @@ def read(session: Session, schema: str, name: str) -> "Rows":
         key = [column for (column,) in cursor.fetchall()]
         texts = [sql.SQL("format('%s', {})").format(sql.Identifier(column)) for column in key]
         file = io.BytesIO()
+        ours = extensions.get_wait_callback()
+        extensions.set_wait_callback(None)  # psycopg2 copies only where it waits by itself
         cursor.copy_expert(
             sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)").format(
                 sql.SQL(", ").join([*map(sql.Identifier, columns), *texts]),
@@ -39,6 +41,7 @@ def read(session: Session, schema: str, name: str) -> "Rows":
             ),
             file,
         )
+        extensions.set_wait_callback(ours)
     rows = _tuples(file.getvalue())
     width = len(columns)
     return Rows(tuple(columns), tuple(key), [row[:width] for row in rows], [_named(key, row[width:]) for row in rows])

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 import psycopg2
-from psycopg2.extensions import connection as Session  # noqa: N812 - its one name elsewhere is too broad here
 
+from fixtures.connect.sessions import Session
 from fixtures.errors import CouldNotVerify
 from fixtures.sameness.digest import choose_method, differing
 from fixtures.sameness.localise import Difference, locate
@@ -23,7 +23,12 @@ def _readings(here: Session, there: Session) -> Iterator[list[Reading]]:
         yield [
             stack.enter_context(
                 closing(
-                    Reading(name, lambda dsn=side.dsn: psycopg2.connect(dsn), connections=CONNECTIONS, method=method)
+                    Reading(
+                        name,
+                        lambda dsn=side.dsn: psycopg2.connect(dsn, connection_factory=Session),
+                        connections=CONNECTIONS,
+                        method=method,
+                    )
                 )
             )
             for name, side in (("source", here), ("target", there))

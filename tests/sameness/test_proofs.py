@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 
 from checks import check_comparisons, check_data, check_final_copy, check_sequences
+from fixtures.connect.sessions import Session
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Comparison, load_plan
 from fixtures.plugin.gathering import Gathering
@@ -44,7 +45,12 @@ class Direct:
         options = f"-c statement_timeout={round(statement_timeout * 1000)} -c default_transaction_read_only=on"
         self.sessions.append(
             psycopg2.connect(
-                host=self.server.sockets, port=self.server.port, user="postgres", dbname=self.dbname, options=options
+                host=self.server.sockets,
+                port=self.server.port,
+                user="postgres",
+                dbname=self.dbname,
+                options=options,
+                connection_factory=Session,
             )
         )
         return self.sessions[-1]

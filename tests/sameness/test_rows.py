@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 
 from checks import check_data
+from fixtures.connect.sessions import Session
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.catalogue import TABLES
 from fixtures.plan import Proof
@@ -78,7 +79,8 @@ PAIRS = {
 
 
 def connect(server, dbname="sameness", **options):
-    return psycopg2.connect(host=server.sockets, port=server.port, user="postgres", dbname=dbname, **options)
+    place = {"host": server.sockets, "port": server.port, "user": "postgres", "dbname": dbname}
+    return psycopg2.connect(connection_factory=Session, **place, **options)
 
 
 @contextmanager
@@ -282,7 +284,8 @@ def test_what_cannot_be_proven_is_named_and_the_others_are_proven(databases):
         "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reader') THEN CREATE ROLE reader LOGIN; END IF; END $$;"))  # fmt: skip
 
     def as_reader():
-        return psycopg2.connect(host=databases.sockets, port=databases.port, user="reader", dbname="sameness")
+        place = {"host": databases.sockets, "port": databases.port, "user": "reader", "dbname": "sameness"}
+        return psycopg2.connect(connection_factory=Session, **place)
 
     with closing(Reading("production", as_reader, connections=2)) as side:
         found = side.digests()

@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,8 @@ from aiosmtpd.smtp import AuthResult
 from checks import check_notice
 from fixtures.errors import CouldNotVerify, NoGo, Refused, StepFailed
 from fixtures.plan import parse_plan
-from fixtures.policy import notices
+from fixtures.policy import notices, window
+from fixtures.run.evidence import now
 from fixtures.run.records import Delivery, Notices
 from fixtures.run.run import Run
 from steps.back_out.back_out import plan_back_out
@@ -22,6 +24,20 @@ from tests.unit.example import EXAMPLE_TEXT
 from tests.unit.loopback import free_port
 
 page_plan = announcements.page_plan
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    """Have the step see a clock that goes on from a day before the notice is due; call it to set another moment."""
+
+    with pytest.MonkeyPatch.context() as patch:
+
+        def at(moment):
+            ahead = moment - now()
+            patch.setattr(publishing, "now", lambda: now() + ahead)
+
+        at(notices.due(plan_with()) - timedelta(days=1))
+        yield at
 
 
 # --- publishing: mail -------------------------------------------------------------------------------------------------
@@ -237,6 +253,31 @@ def test_a_page_is_written_once_and_again_when_it_was_taken_down(page_plan, run)
     source.files.clear()
     publish(page_plan, run, source)
     assert delivery(run).published > first
+
+
+def test_nobody_is_told_of_a_window_that_is_past(page_plan, run, clock):
+    source = Source()
+    publish(page_plan, run, source)
+    source.files.clear()
+    clock(window.last_moment(page_plan) + timedelta(seconds=1))
+    with pytest.raises(Refused, match="nothing was published"):
+        publish(page_plan, run, source)
+    assert not source.files
+
+
+def test_nobody_is_told_later_than_the_plan_promises_but_a_page_that_was_there_is_put_back(page_plan, run, clock):
+    source, late = Source(), notices.due(page_plan) + timedelta(seconds=1)
+    clock(late)
+    with pytest.raises(Refused, match="it had to be out by"):
+        publish(page_plan, run, source)
+    assert not source.files
+    assert not run.has(Notices)
+    clock(late - timedelta(seconds=2))
+    publish(page_plan, run, source)
+    source.files.clear()
+    clock(late)
+    publish(page_plan, run, source)
+    assert source.files
 
 
 def test_a_page_whose_writer_died_is_known_to_the_back_out(page_plan, run):
