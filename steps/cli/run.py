@@ -265,7 +265,8 @@ def _back_out_from_source(plan: Plan, host: str, *, yes: bool) -> NoReturn:
 
         def confirm(text: str, word: str, by_hand: bool) -> bool:
             progress.say(text, "bold yellow")
-            return (yes and not by_hand) or typed(f"Type {word} to reopen production", word)
+            who = "--yes does not answer this one" if by_hand else "--yes answers it"
+            return (yes and not by_hand) or typed(f"Type {word} to reopen production", word, who)
 
         connections = Connections(plan, Run(RUNS / "none-yet"), may_change=True)
         try:
