@@ -25,7 +25,7 @@ from fixtures.run.records import (
 )
 from fixtures.run.sums import changed
 from reports.models import PlanFacts
-from reports.words import utc
+from reports.words import CHANGED, utc
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=Record)
@@ -66,7 +66,7 @@ def read(directory: Path) -> Stored:
     """Read everything in a run's directory that reports speak of; raises `Refused` for a run of another format."""
     refuse_other_format(directory)
     wrong = changed(directory)
-    unreadable = [f"{name}: not as it was written" for name in wrong]
+    unreadable = [f"{name}: {CHANGED}" for name in wrong]
     plan = _plan(directory / "plan.toml", unreadable)
     entries = _journal(directory / "journal.jsonl", wrong, unreadable)
     return Stored(
