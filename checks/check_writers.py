@@ -9,7 +9,7 @@ from fixtures.facts.server import Session, staying
 from fixtures.facts.wanted import in_source_db, on_source
 from fixtures.facts.writers import jobs, jobs_of, processes
 from fixtures.plan import Plan
-from fixtures.policy.writers import Writer, beside_the_plan
+from fixtures.policy.writers import Writer, beside_the_plan, beside_the_server
 
 
 @pytest.mark.source_surveyed
@@ -43,7 +43,7 @@ def check_nobody_else_works_as_its_superuser(
         f"sessions of {SUPERUSER} in {plan.database.name} on production",
         expected="none but gonogo's, which last seconds",
         found=[one for one in found if one.pid not in streams],
-        remedy=f"see SELECT * FROM pg_stat_activity WHERE pid = PID; {BY_NIGHT}",
+        remedy=f"see pg_stat_activity there, by the process: application_name, query; {BY_NIGHT}",
     )
 
 
@@ -53,7 +53,7 @@ def check_no_job_runs_as_its_superuser(found: list[Writer] = on_source(jobs_of(S
     must_be_none(
         f"what starts by itself on production as {SUPERUSER}",
         expected="PostgreSQL alone",
-        found=[str(one) for one in found],
+        found=beside_the_server(found),
         remedy=f"systemctl disable --now UNIT, crontab -u {SUPERUSER} -e; {BY_NIGHT}",
     )
 

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
+
 from fixtures.errors import CouldNotVerify, Refused
 from fixtures.plan import Plan, load_plan
 from fixtures.redaction import from_state
@@ -85,15 +86,18 @@ def kept_gate(run: Run, number: int) -> tuple[list[GateResult], Path]:
     """What a gate said, for each occasion that it was asked for at once, and the file of its readings."""
     results, wrong = [], changed(run.directory)
     for path in sorted(run.gates.glob(f"{number:04d}-*.json")):
+        damaged = CouldNotVerify(
+            str(path),
+            expected="the result of a gate, as it was written",
+            found="something else",
+            remedy="restore it from a backup, or name another gate",
+        )
+        if f"gates/{path.name}" in wrong:
+            raise damaged
         try:
-            if f"gates/{path.name}" in wrong:
-                raise ValueError
             results.append(GateResult.model_validate_json(from_state(path.read_text(encoding="utf-8"))))
         except (OSError, ValueError):
-            raise CouldNotVerify(
-                str(path), expected="the result of a gate, as it was written", found="something else",
-                remedy="restore it from a backup, or name another gate",
-            ) from None  # fmt: skip
+            raise damaged from None
     readings = next(run.gates.glob(f"{number:04d}-*.readings"), None)
     if readings is None and (forgotten := [entry for entry in run.entries() if isinstance(entry, Forgotten)]):
         raise Refused(

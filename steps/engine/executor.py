@@ -110,7 +110,9 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                 )
             kept = run.directory / "plan.toml"
             if not kept.is_file() or digest(kept) != digest(plan.path):
-                if any(isinstance(entry, journal.RunStarted) and entry.plan == digest(plan.path) for entry in run.entries()):
+                if any(
+                    isinstance(entry, journal.RunStarted) and entry.plan == digest(plan.path) for entry in run.entries()
+                ):
                     raise CouldNotVerify(
                         str(kept),
                         expected=f"a copy of {plan.path}, which the run began with",

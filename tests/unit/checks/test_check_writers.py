@@ -32,6 +32,7 @@ def test_who_stays_as_the_superuser_is_no_go():
 
 
 def test_a_job_of_the_superuser_is_no_go():
-    check_writers.check_no_job_runs_as_its_superuser([])
+    servers = ["postgresql.service", "postgresql@15-main.service", "postgresql-15.service"]
+    check_writers.check_no_job_runs_as_its_superuser([Writer("unit", name, "runs as postgres") for name in servers])
     with pytest.raises(NoGo, match=r"the unit exporter\.service"):
         check_writers.check_no_job_runs_as_its_superuser([Writer("unit", "exporter.service", "runs as postgres")])

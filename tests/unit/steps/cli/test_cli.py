@@ -85,6 +85,7 @@ def test_a_source_that_was_not_surveyed_keeps_its_lock(hosts):
     assert done.exit_code != 0
     assert hosts.source.held
 
+
 # --- a run's directory that was lost or changed -------------------------------------------------------------------------
 
 KINDS = {
@@ -117,10 +118,16 @@ def closed(plan, tmp_path, monkeypatch):
         outcome=Verdict.GO,
     )  # fmt: skip
     result = GateResult(
-        **judged.model_dump(exclude={"kind", "at"}), covers=["source_closed"], started=now(), finished=now(), results=[check]
+        **judged.model_dump(exclude={"kind", "at"}),
+        covers=["source_closed"],
+        started=now(),
+        finished=now(),
+        results=[check],
     )
     made.keep("gates/0001-source_closed.json", result.model_dump_json())
-    write_readings(made.gates / "0001-source_closed.readings", [Reading(connection="source", question="q", answer="a" * 99)])
+    write_readings(
+        made.gates / "0001-source_closed.readings", [Reading(connection="source", question="q", answer="a" * 99)]
+    )
     made.journal(judged)
     return made
 

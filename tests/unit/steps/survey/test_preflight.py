@@ -59,7 +59,9 @@ def test_a_target_at_productions_ipv6_address_is_refused(ipv6_plan):
         preflight(asked_of(ipv6_plan, ipv6_instance(OLD_IPV6), A=[OLD], AAAA=[OLD_IPV6]))
 
 
-@pytest.mark.parametrize(("closure", "named"), [('{"run": "that run"}', "that run"), ("{", "damaged"), ("[]", "damaged")])
+@pytest.mark.parametrize(
+    ("closure", "named"), [('{"run": "that run"}', "that run"), ("{", "damaged"), ("[]", "damaged")]
+)
 def test_production_that_another_run_has_closed_is_named_with_the_way_back(ipv6_plan, closure, named):
     with pytest.raises(Refused, match="gonogo back-out --from-source production") as caught:
         preflight(asked_of(ipv6_plan, closure=closure, A=[OLD], AAAA=[OLD_IPV6]))

@@ -281,7 +281,9 @@ def test_what_keeps_a_file_from_being_replaced_is_seen_without_writing(tmp_path,
         (place / one).touch()
     (tmp_path / "bin/lsattr").write_text(LSATTR)
     (tmp_path / "bin/lsattr").chmod(0o755)
-    (tmp_path / "mounts").write_text("".join(f"{line.format(str(place).replace(' ', chr(92) + '040'))}\n" for line in mounts))
+    (tmp_path / "mounts").write_text(
+        "".join(f"{line.format(str(place).replace(' ', chr(92) + '040'))}\n" for line in mounts)
+    )
     command = [*fence._LOOKS_EDITABLE, place / name, tmp_path / "mounts"]
     env = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
