@@ -57,7 +57,7 @@ def _password_is_productions(connections: Connections) -> None:
     refused = connections.source_db.password_login(database.role, database.password.reveal(), database.name)
     if refused is not None:
         raise Refused(
-            f"the login of {database.role} to the database {database.name} on the source, over TCP",
+            f"the login of {database.role} to the database {database.name} on the source",
             expected=f"accepted with the plan's password ({database.password})",
             found=f"refused (SQLSTATE {refused})",
             remedy="mend database.password in the plan: it must be the one that production's application uses",

@@ -21,7 +21,7 @@ sql "SELECT subname, subenabled FROM pg_subscription ORDER BY 1"
 sql "SELECT rule.* FROM pg_hba_file_rules rule ORDER BY line_number"
 rules=$(sql "SHOW hba_file")
 # nginx, pg_hba.conf, units with what enables them, crontabs: whatever is configured, with owners and modes.
-find /etc "$rules" /var/spool/cron \( -type f -o -type l \) ! -name '.*.gonogo-backup' -printf '%m %u %g %p %l\n' | sort -u
+find /etc "$rules" /var/spool/cron \( -type f -o -type l \) ! -name '.*.gonogo-backup' -printf '%m %u %g %p\n' | sort -u
 find /etc "$rules" /var/spool/cron -type f ! -name '.*.gonogo-backup' -exec sha256sum {} + | sort -u
 systemctl list-units --all --plain --no-legend 'smallpayroll*' 'cron*' 'nginx*' 'postgresql*' '*.timer' | awk '{print $1, $3}' | sort
 systemctl list-unit-files --no-legend | grep -v gonogo | sort

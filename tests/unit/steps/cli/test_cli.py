@@ -160,6 +160,14 @@ def test_nothing_is_said_or_done_by_a_run_that_was_changed(closed, kind, command
         assert claim not in done.output
 
 
+@pytest.mark.parametrize("byte", [b"3", b"\xb2"])
+@pytest.mark.parametrize("command", [["status"], ["run", "--yes"], ["back-out", "--yes"]])
+def test_a_format_that_was_changed_is_no_reason_to_begin_anew_alone(closed, byte, command):
+    (closed.directory / "format").write_bytes(byte + b"\n")
+    done = gonogo(closed, *command)
+    assert (done.exit_code, "gonogo back-out --from-source" in done.output) == (exits.FAILED, True), done.output
+
+
 @pytest.mark.parametrize("lost", ["emptied", "deleted"])
 @pytest.mark.parametrize("command", [["status"], ["back-out", "--yes"]])
 def test_a_run_that_is_lost_is_no_open_production(closed, lost, command):
