@@ -5,9 +5,11 @@ from datetime import datetime
 
 from fixtures.run import journal
 from fixtures.run.evidence import PASS, CheckResult, GateResult, Occasion, Problem, Verdict
+from fixtures.run.sums import REOPEN
 from reports import models
 from reports.models import Outcome, Status
 from reports.stored import Stored
+from reports.words import changed_lines
 
 WORST = (Verdict.NO_GO, Verdict.COULD_NOT_VERIFY, Verdict.WAIVED, Verdict.GO)
 """Verdicts, what is known to be wrong first."""
@@ -215,6 +217,12 @@ Stop = tuple[Status, list[models.Trouble]]
 
 def standing(stored: Stored, *, live: bool) -> Stop:
     """How the run stands, and what stopped it. Accepted and backed out need the word of a gate beside the journal's."""
+    if lines := changed_lines(stored.unreadable):
+        changed = Problem(
+            subject="the journal", expected="as it was written", found="; ".join(lines),
+            remedy=f"restore the run's directory from a backup; {REOPEN}",
+        )  # fmt: skip
+        return Status.COULD_NOT_VERIFY, [trouble("journal", "The journal was changed", changed)]
     if not stored.entries:
         return Status.NOT_BEGUN, []
     claimed, stopped = _claimed_and_stopped(stored)

@@ -3,7 +3,7 @@
 from fixtures.run.evidence import PASS, Verdict
 from fixtures.run.standing import standing as stands
 from reports.models import Data, Figure, Files, SignOff, Status, Trouble
-from reports.words import counted, duration, minute, number
+from reports.words import changed_lines, counted, duration, minute, number
 
 MILESTONES = (
     ("source_surveyed", "survey production"),
@@ -109,6 +109,8 @@ def standing(sign: SignOff) -> str:
     """Who serves users now, as far as the journal knows; empty once the run is over."""
     if sign.status in (Status.ACCEPTED, Status.BACKED_OUT, Status.NOT_BEGUN):
         return ""
+    if changed_lines(sign.unreadable):
+        return "Who serves users is not known: the journal was changed."
     said = stands(sign.events).sentence(minute)
     return f"{said[0].upper()}{said[1:]}."
 
@@ -127,6 +129,8 @@ def what_next(sign: SignOff) -> list[str]:
         ]
     if sign.status is Status.NOT_BEGUN:
         return ["Begin: gonogo run, with the same plan."]
+    if changed_lines(sign.unreadable):
+        return ["Do what is named above; the commands act by the journal, and do nothing until then."]
     mend = "Mend what is named above, then go on" if sign.troubles else "Go on"
     lines = [f"{mend}: gonogo run, with the same plan. It begins where this run stopped."]
     if sign.outage and sign.outage.ended is None:

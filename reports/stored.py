@@ -23,8 +23,9 @@ from fixtures.run.records import (
     TargetFacts,
     Users,
 )
+from fixtures.run.sums import changed
 from reports.models import PlanFacts
-from reports.words import utc
+from reports.words import CHANGED, utc
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=Record)
@@ -64,16 +65,17 @@ class Stored:
 def read(directory: Path) -> Stored:
     """Read everything in a run's directory that reports speak of; raises `Refused` for a run of another format."""
     refuse_other_format(directory)
-    unreadable: list[str] = []
+    wrong = changed(directory)
+    unreadable = [f"{name}: {CHANGED}" for name in wrong]
     plan = _plan(directory / "plan.toml", unreadable)
-    entries = _journal(directory / "journal.jsonl", unreadable)
+    entries = _journal(directory / "journal.jsonl", wrong, unreadable)
     return Stored(
         directory,
         plan=plan,
         entries=[entry for entry in entries if not isinstance(entry, Forgotten)],
         forgotten=[entry for entry in entries if isinstance(entry, Forgotten)],
-        gates=_gates(directory / "gates", unreadable),
-        records=_records(directory / "records", unreadable),
+        gates=_gates(directory / "gates", wrong, unreadable),
+        records=_records(directory / "records", wrong, unreadable),
         unreadable=unreadable,
     )
 
@@ -97,9 +99,11 @@ def _model(kind: type[M], text: str, name: str, unreadable: list[str]) -> M | No
         return None
 
 
-def _journal(path: Path, unreadable: list[str]) -> list[Entry]:
+def _journal(path: Path, wrong: list[str], unreadable: list[str]) -> list[Entry]:
     entries = []
     for number, line in enumerate((_text(path, unreadable) or "").split("\n"), start=1):
+        if f"{path.name}, line {number}" in wrong:
+            continue
         try:
             entry = parse(line) if line else None
         except ValueError:
@@ -110,10 +114,11 @@ def _journal(path: Path, unreadable: list[str]) -> list[Entry]:
     return entries
 
 
-def _gates(directory: Path, unreadable: list[str]) -> list[GateResult]:
+def _gates(directory: Path, wrong: list[str], unreadable: list[str]) -> list[GateResult]:
     found = []
     for path in sorted(directory.glob("[0-9]*.json")):
-        text = None if path.name.endswith(".receipt.json") else _text(path, unreadable)
+        left_out = path.name.endswith(".receipt.json") or f"gates/{path.name}" in wrong
+        text = None if left_out else _text(path, unreadable)
         result = _model(GateResult, text, f"gates/{path.name}", unreadable) if text is not None else None
         if result:
             times = {"started": utc(result.started), "finished": utc(result.finished)}
@@ -121,8 +126,9 @@ def _gates(directory: Path, unreadable: list[str]) -> list[GateResult]:
     return sorted(found, key=lambda gate: (gate.number, gate.finished))
 
 
-def _records(directory: Path, unreadable: list[str]) -> list[Record]:
-    texts = [(kind, _text(directory / kind.file, unreadable)) for kind in KINDS]
+def _records(directory: Path, wrong: list[str], unreadable: list[str]) -> list[Record]:
+    kinds = [kind for kind in KINDS if f"records/{kind.file}" not in wrong]
+    texts = [(kind, _text(directory / kind.file, unreadable)) for kind in kinds]
     read = [_model(kind, text, f"records/{kind.file}", unreadable) for kind, text in texts if text is not None]
     return [record for record in read if record is not None]
 

@@ -1,5 +1,6 @@
 """How numbers, times and foreign text are put into words. Pure."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,3 +78,12 @@ def size(count: int) -> str:
             return f"{amount:.0f}{_NBSP}{unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f}{_NBSP}{unit}"
         amount /= 1000
     return f"{amount:.1f}{_NBSP}TB"
+
+
+CHANGED = "not as it was written"
+"""What is said of a file, or a line of the journal, that was changed since: it is left out."""
+
+
+def changed_lines(unreadable: Iterable[str]) -> list[str]:
+    """The lines of the journal that were changed: without them nobody can say where a run stands."""
+    return [one for one in unreadable if one.startswith("journal.jsonl, line ") and one.endswith(CHANGED)]

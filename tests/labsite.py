@@ -48,10 +48,10 @@ class Done:
     seconds: float
 
 
-def run(command: list[str], timeout: float = 1500, **extra: str) -> Done:
+def run(command: list[str], timeout: float = 1500, stdin: int = subprocess.DEVNULL, **extra: str) -> Done:
     begun = time.monotonic()
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(**extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command, cwd=ROOT, env=environment(**extra), stdin=stdin, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
     )  # fmt: skip
     return Done(done.returncode, done.stdout, time.monotonic() - begun)
@@ -72,6 +72,17 @@ class Site:
         if arguments[0] != "lab":
             command += ["--plan", str(plan or self.plan_path)]
         return run([*command, *arguments[1:]], **extra)
+
+    def answering(self, word: str, *arguments: str) -> Done:
+        """A command in a terminal in which the answer to its question was typed ahead."""
+        ours, theirs = os.openpty()
+        try:
+            os.write(ours, f"{word}\n".encode())
+            command = [sys.executable, "-m", "steps", arguments[0], "--plan", str(self.plan_path), *arguments[1:]]
+            return run(command, stdin=theirs)
+        finally:
+            os.close(ours)
+            os.close(theirs)
 
     def checks(self, expression: str, *arguments: str, plan: Path | None = None, **extra: str) -> Done:
         command = [sys.executable, "-m", "pytest", "checks/", "-m", expression, "--plan", str(plan or self.plan_path)]

@@ -18,7 +18,7 @@ from fixtures.plan import Plan
 from fixtures.policy import entrants, ingress, notices
 from fixtures.policy.ingress import Ingress
 from fixtures.run import journal
-from fixtures.run.places import HELD, STATE_DIRECTORY
+from fixtures.run.places import CLOSURE, HELD, STATE_DIRECTORY
 from fixtures.run.records import (
     DataCopy,
     DnsBefore,
@@ -32,6 +32,7 @@ from fixtures.run.records import (
     TargetFacts,
 )
 from fixtures.run.run import Run
+from fixtures.run.standing import standing
 from fixtures.sameness.digest import Digest, method_of
 from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
@@ -44,7 +45,7 @@ from steps.night.notices import withdraw
 from steps.provision import firewall
 from steps.rehearse.application import await_site, start_pack, stop_pack, stop_pack_if_there
 from steps.tools import fence
-from steps.tools.units import run_unit
+from steps.tools.units import run_unit, running_units
 
 Confirm = Callable[[str, str], bool]
 """Shows a text, asks for the word that must be typed, and says whether it was."""
@@ -98,9 +99,15 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     target then serves again as before. Raises what connections raise; what was reached by then is in the journal.
     """
     run, plan = connections.run, connections.plan
-    if not run.happened(journal.BackOutStarted):
+    away = _unproven_target(connections, confirm) if run.has(TargetFacts) else None
+    # Not before somebody who was asked has said yes.
+    if standing(run.entries()).going_back is None:
         run.journal(journal.BackOutStarted())
-    if run.has(TargetFacts):
+    if away:
+        if run.happened(journal.TargetOpened):
+            firewall.set_ingress(connections.cloud, plan, operator_alone(plan))
+        run.journal(away)
+    elif run.has(TargetFacts):
         _leave_target(connections, confirm)
     if run.has(SourceClosure):
         with guards.guarded(connections, {"open_source", "open_source_db"}, WORK, lock=False):
@@ -122,15 +129,17 @@ def _open_production(connections: Connections) -> None:
     if closure.enabled_units is None:  # an earlier release closed it
         enabled = [unit for unit, was in run.records(Survey).units.items() if was]
         closure = closure.model_copy(update={"enabled_units": enabled})
-    reopen(connections, closure)
+    reopen(connections, closure, run.name)
     put_closure_aside(connections.open_source)
     run.journal(journal.SourceReopened())
     await_site(connections.plan, str(connections.plan.source.public_address), connections.web)
 
 
-def reopen(connections: Connections, closure: SourceClosure) -> None:
-    """Undo on production what closing it changed."""
+def reopen(connections: Connections, closure: SourceClosure, run: str) -> None:
+    """Undo on production what closing it changed, once nothing of the run is at work there any more."""
     plan, source = connections.plan, connections.open_source
+    for unit in running_units(source, run):
+        source.stop_unit(unit)
     fence.unfence(
         source,
         connections.open_source_db,
@@ -147,29 +156,35 @@ def reopen(connections: Connections, closure: SourceClosure) -> None:
 def put_closure_aside(source: Host) -> None:
     """Have production say no more that it is closed; both files at once, so that neither speaks without the other."""
     both = '[ ! -e "$1" ] || mv -fT -- "$1" "$2"; [ ! -e "$3" ] || mv -fT -- "$3" "$4"'
-    undone = cutover.CLOSURE.with_name("closure-undone.json")
-    paths = (cutover.CLOSURE, undone, cutover.OPENED_ELSEWHERE, HELD / "target-opened")
+    undone = CLOSURE.with_name("closure-undone.json")
+    paths = (CLOSURE, undone, cutover.OPENED_ELSEWHERE, HELD / "target-opened")
     source.check(["sh", "-ec", both, "-", *map(str, paths)])
 
 
 # --- the target ---------------------------------------------------------------------------------------------------------
 
 
-def _leave_target(connections: Connections, confirm: Confirm) -> None:
-    """Fence the target, and where it was open save it and have its writes given up by word."""
-    run, plan = connections.run, connections.plan
-    opened = run.happened(journal.TargetOpened)
+def _unproven_target(connections: Connections, confirm: Confirm) -> journal.TargetAway | journal.TargetUnknown | None:
+    """Why the target is left as it is, None where it is proven; where it was open, that is accepted by word."""
+    opened = connections.run.happened(journal.TargetOpened)
     try:
         guards.prove_target(connections)
     except CouldNotVerify as error:
         if opened:
             _accept_unknown_loss(connections, confirm, error)
-        return run.journal(journal.TargetAway(reason=error.found))
+        return journal.TargetAway(reason=error.found)
     except Refused as error:
         # The host belongs to another run or to none, so this run does not fence it. Only an opened target had users.
         if opened:
             raise
-        return run.journal(journal.TargetUnknown(reason=error.found))
+        return journal.TargetUnknown(reason=error.found)
+    return None
+
+
+def _leave_target(connections: Connections, confirm: Confirm) -> None:
+    """Fence the target, and where it was open save it and have its writes given up by word."""
+    run, plan = connections.run, connections.plan
+    opened = run.happened(journal.TargetOpened)
     with guards.locked(connections.target, run, WORK):
         if not opened:
             if stop_pack_if_there(connections.target, plan):
@@ -323,4 +338,3 @@ def _accept_unknown_loss(connections: Connections, confirm: Confirm, error: Coul
             remedy="nothing was changed; mend the target, or run `gonogo back-out` again",
         )
     connections.cloud.verify_account()
-    firewall.set_ingress(connections.cloud, plan, operator_alone(plan))

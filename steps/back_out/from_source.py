@@ -9,13 +9,16 @@ from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.facts import files
 from fixtures.facts.fact import ask
 from fixtures.run.journal import BackedOut, SourceClosed
-from fixtures.run.records import ClosedBy, SourceClosure
+from fixtures.run.places import CLOSURE
+from fixtures.run.records import ClosedBy
 from fixtures.run.run import Run
+from fixtures.run.sums import refuse_damaged
 from steps.back_out.back_out import put_closure_aside, reopen
-from steps.engine.executor import ended
-from steps.night.cutover import CLOSURE, OPENED_ELSEWHERE
+from steps.engine.executor import ended, over
+from steps.night.cutover import OPENED_ELSEWHERE
 from steps.night.notices import withdraw
 from steps.rehearse.application import await_site
+from steps.tools.units import running_units
 
 
 def back_out_from_source(connections: Connections, confirm: Callable[[str, str, bool], bool]) -> list[str]:
@@ -34,8 +37,10 @@ def back_out_from_source(connections: Connections, confirm: Callable[[str, str, 
         if opened
         else "The target was not opened: production has every write."
     )
-    holder = source.lock_holder()
+    holder, work = source.lock_holder(), running_units(source, closed.run)
     busy = f" {holder} holds the host's lock: go on only where that is surely dead." if holder else ""
+    if work:
+        busy += f" {', '.join(work)} is still at work there, and is ended first."
     text = f"Production was closed by run {closed.run} at {closed.closed:%Y-%m-%d %H:%M} UTC. {price}{busy}"
     word = plan.web.hostnames[0]
     if not confirm(text, word, bool(opened or holder)):
@@ -45,28 +50,40 @@ def back_out_from_source(connections: Connections, confirm: Callable[[str, str, 
             found="something else, or nothing",
             remedy="nothing was changed; run the same command again when you are ready",
         )
-    reopen(connections, closed)
+    reopen(connections, closed, closed.run)
     withdrawn = withdraw(source, plan)
     await_site(plan, str(plan.source.public_address), connections.web)
     put_closure_aside(source)
-    return [*(f"{path}: the notice was taken off production" for path in withdrawn), *_elsewhere(connections)]
+    left = [f"{unit} was ended: nothing is copied from production any more" for unit in work]
+    left += [f"{path}: the notice was taken off production" for path in withdrawn]
+    if holder := source.lock_holder():
+        left.append(f"the host's lock is held by {holder}; where that is surely dead: gonogo lock --free source")
+    return [*left, *_elsewhere(connections)]
 
 
 def refuse_whole_run(run: Run) -> None:
     """Raise `Refused` where the directory of a run that closed production can be read: its back-out knows and does more."""
     try:
-        run.records(SourceClosure)
-        entries = list(run.entries())  # to the end: any line may be the damaged one
-        whole = any(isinstance(entry, SourceClosed) for entry in entries) and not ended(run, BackedOut)
+        refuse_damaged(run)
+        closed_it = run.happened(SourceClosed) and not ended(run, BackedOut)
     except (GonogoError, OSError):
         return
-    if whole:
+    if closed_it:
         raise Refused(
             f"run {run.directory}",
             expected="a directory that is lost or damaged",
             found="one that can be read",
             remedy="`gonogo back-out` without --from-source: it fences the target and restores DNS too",
         )
+
+
+def stands_in_the_way(run: Run) -> bool:
+    """Whether the directory of a run keeps another one from beginning: it is damaged, or it says that production is closed."""
+    try:
+        refuse_damaged(run)
+        return run.happened(SourceClosed) and not over(run)
+    except (GonogoError, OSError):
+        return True
 
 
 def _closed_by(connections: Connections) -> ClosedBy:

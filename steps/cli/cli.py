@@ -18,6 +18,7 @@ from fixtures.run.journal import Accepted, BackedOut, Forgotten, SourceClosed
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run, runs_of
 from fixtures.run.standing import clock, standing
+from fixtures.run.sums import REOPEN, refuse_damaged
 from steps import PHASES, STEPS
 from steps.cli import checklist as cli_checklist
 from steps.cli import run as cli_run
@@ -77,6 +78,8 @@ def status(
     plan = load_plan(plan_file)
     runs = runs_of(plan, RUNS)
     current = runs[-1] if runs else None
+    if current:
+        refuse_damaged(current)
     done = finished_steps(current) if current else {}
     steps = [step for step in STEPS if step.concerns(plan)]
     back = current is not None and going_back(current)
@@ -108,7 +111,8 @@ def status(
             say(stands.sentence(clock))
         after_closing(plan, current, Progress())
     else:
-        say("no run yet; `gonogo plan` shows what one would do, `gonogo run` begins")
+        say("no run is on this machine; `gonogo plan` shows what one would do, `gonogo run` begins")
+        say(f"if one was, and is lost: {REOPEN}")
 
 
 def _situation(current: Run | None, done: Mapping[str, object]) -> str:

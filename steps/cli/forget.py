@@ -14,6 +14,7 @@ from fixtures.run.evidence import FORGOTTEN, FORMAT_FILE, refuse_other_format
 from fixtures.run.journal import SourceClosed
 from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run
+from fixtures.run.sums import refuse_damaged
 from steps.cli.clear_errors import clear_errors
 from steps.cli.run import RUNS, Yes, typed
 from steps.engine.executor import going_back, over
@@ -33,6 +34,7 @@ def forget(
     with plan_lock(RUNS, plan, who, f"gonogo forget {run.name}"):
         _refuse_needed(run)
         found = forgetting.holdings(run.directory)
+        refuse_damaged(run)
         if found.left:
             _show(run, found)
             _require_consent(run, yes=yes)

@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from fixtures.errors import CouldNotVerify, Refused
 from fixtures.plan import Plan, load_plan
@@ -16,6 +15,7 @@ from fixtures.run.evidence import PASS, CheckResult, GateResult
 from fixtures.run.journal import Forgotten
 from fixtures.run.readings import NOT_KEPT, read_readings, restore
 from fixtures.run.run import MANIFESTS, Run
+from fixtures.run.sums import changed
 from steps.cli.clear_errors import clear_errors
 from steps.cli.exits import COULD_NOT_VERIFY, NO_GO
 from steps.cli.run import PlanFile
@@ -84,14 +84,20 @@ def judge_again(plan: Plan, run: Run, then: Sequence[GateResult], readings: Path
 
 def kept_gate(run: Run, number: int) -> tuple[list[GateResult], Path]:
     """What a gate said, for each occasion that it was asked for at once, and the file of its readings."""
-    results = []
+    results, wrong = [], changed(run.directory)
     for path in sorted(run.gates.glob(f"{number:04d}-*.json")):
+        damaged = CouldNotVerify(
+            str(path),
+            expected="the result of a gate, as it was written",
+            found="something else",
+            remedy="restore it from a backup, or name another gate",
+        )
+        if f"gates/{path.name}" in wrong:
+            raise damaged
         try:
             results.append(GateResult.model_validate_json(from_state(path.read_text(encoding="utf-8"))))
-        except ValidationError:
-            raise CouldNotVerify(
-                str(path), expected="the result of a gate", found="something else", remedy="restore it from a backup"
-            ) from None
+        except (OSError, ValueError):
+            raise damaged from None
     readings = next(run.gates.glob(f"{number:04d}-*.readings"), None)
     if readings is None and (forgotten := [entry for entry in run.entries() if isinstance(entry, Forgotten)]):
         raise Refused(

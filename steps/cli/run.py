@@ -17,9 +17,10 @@ from fixtures.run.evidence import PASS
 from fixtures.run.journal import Accepted, BackedOut, Resumed, SourceClosed
 from fixtures.run.records import Opening
 from fixtures.run.run import Run, runs_of
+from fixtures.run.sums import REOPEN, refuse_damaged
 from steps import REHEARSE, STEPS
 from steps.back_out import back_out as way_back
-from steps.back_out.from_source import back_out_from_source, refuse_whole_run
+from steps.back_out.from_source import back_out_from_source, refuse_whole_run, stands_in_the_way
 from steps.build.postgresql import start_again
 from steps.cli import exits
 from steps.cli.clear_errors import clear_errors, stop
@@ -216,12 +217,14 @@ def back_out(
         _back_out_from_source(plan, from_source, yes=yes)
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo back-out"):
         runs = runs_of(plan, RUNS)
+        if runs:
+            refuse_damaged(runs[-1])
         if not runs or ended(runs[-1], BackedOut):
             raise Refused(
                 f"the plan {plan.name}",
                 expected="a run to back out of",
-                found="none" if not runs else f"run {runs[-1].name} is backed out already",
-                remedy="`gonogo status` shows where things stand",
+                found="none on this machine" if not runs else f"run {runs[-1].name} is backed out already",
+                remedy=f"`gonogo status` shows where things stand; {REOPEN}",
             )
         current = runs[-1]
         progress = Progress(current.directory / "run.log")
@@ -281,8 +284,9 @@ def _back_out_from_source(plan: Plan, host: str, *, yes: bool) -> NoReturn:
 
         def confirm(text: str, word: str, by_hand: bool) -> bool:
             progress.say(text, "bold yellow")
+            who = "--yes does not answer this one" if by_hand else "--yes answers it"
             with progress.asking():
-                return (yes and not by_hand) or typed(f"Type {word} to reopen production", word)
+                return (yes and not by_hand) or typed(f"Type {word} to reopen production", word, who)
 
         connections = Connections(plan, Run(RUNS / "none-yet"), may_change=True)
         try:
@@ -293,6 +297,6 @@ def _back_out_from_source(plan: Plan, host: str, *, yes: bool) -> NoReturn:
         progress.say("production is open again", "bold green")
         for line in left:
             progress.say(f"  {line}", "yellow")
-        if runs:
+        if runs and stands_in_the_way(runs[-1]):
             progress.say(f"  before another run begins, move {runs[-1].directory} away", "yellow")
         raise typer.Exit(exits.BACKED_OUT)

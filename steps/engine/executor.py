@@ -8,12 +8,13 @@ from pathlib import Path
 
 from fixtures import states
 from fixtures.connect.connections import Connections
-from fixtures.errors import GonogoError, Refused, StepFailed
+from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
 from fixtures.plan import Plan, digest
 from fixtures.run import journal
 from fixtures.run.evidence import PASS, CheckResult, GateResult, Problem, Verdict, now
 from fixtures.run.run import Run, new_run, runs_of
 from fixtures.run.standing import clock, standing
+from fixtures.run.sums import refuse_damaged
 from steps.engine import guards
 from steps.engine.gate import Gates
 from steps.engine.progress import Progress
@@ -78,11 +79,13 @@ def was_red(run: Run, step: Step) -> bool:
 def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bool]:
     """The run to go on with, or a new one; and whether it is resumed.
 
-    Raises `PlanChanged` when the plan was edited under a run, `Refused` when the latest run is over or was forgotten.
+    Raises `PlanChanged` when the plan was edited under a run, `Refused` when the latest run is over or was forgotten, and
+    `CouldNotVerify` when its directory is damaged.
     """
     runs = runs_of(plan, parent)
     if runs and not anew:
         run = runs[-1]
+        refuse_damaged(run)
         if ended(run, journal.Accepted):
             raise Refused(
                 f"the plan {plan.name}",
@@ -105,10 +108,20 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                     found="it was forgotten before it was over: `gonogo forget` erased what it had read",
                     remedy="begin anew: `gonogo run --new`; `gonogo back-out` takes back what this run changed",
                 )
-            if digest(run.directory / "plan.toml") != digest(plan.path):
+            kept = run.directory / "plan.toml"
+            if not kept.is_file() or digest(kept) != digest(plan.path):
+                if any(
+                    isinstance(entry, journal.RunStarted) and entry.plan == digest(plan.path) for entry in run.entries()
+                ):
+                    raise CouldNotVerify(
+                        str(kept),
+                        expected=f"a copy of {plan.path}, which the run began with",
+                        found="it was changed or lost",
+                        remedy=f"`{shlex.join(['cp', '--', str(plan.path), str(kept)])}`, then run the same command again",
+                    )
                 raise PlanChanged(
                     f"the plan {plan.path}",
-                    expected=f"the plan that run {run.name} began with (kept in {run.directory / 'plan.toml'})",
+                    expected=f"the plan that run {run.name} began with (kept in {kept})",
                     found="it was edited since",
                     remedy="undo the edit, or go back with `gonogo back-out` and begin anew with `gonogo run --new`",
                 )

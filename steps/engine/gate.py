@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from fixtures.errors import CouldNotVerify, GonogoError
 from fixtures.plan import Plan
@@ -174,8 +174,8 @@ class Gates:
             catalogue=self.catalogue_hash,
         )
         # Gates that come from one process bear one number.
-        path = self.run.gates / f"{asked.number:04d}-{_label(states)}{_BEFORE.get(occasion, '')}.json"
-        write_whole(path, as_state(result, indent=1) + "\n")
+        name = f"{asked.number:04d}-{_label(states)}{_BEFORE.get(occasion, '')}.json"
+        self.run.keep(f"gates/{name}", as_state(result, indent=1) + "\n")
         self.run.journal(judged)
         # Ahead of its step a claim need not hold: there no waiver lets anything pass.
         for used in results if occasion is not Occasion.GIVEN_BEFORE else []:
@@ -192,7 +192,7 @@ def read_catalogue(run: Run) -> dict[str, Check]:
     path = run.directory / CATALOGUE
     try:
         return _CATALOGUE.validate_json(from_state(path.read_text(encoding="utf-8")))
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise CouldNotVerify(
             str(path),
             expected="the checks, as they were collected",
@@ -218,6 +218,6 @@ def read_receipt(path: Path, nonce: str) -> Receipt | None:
     """The receipt of this very gate, or None: absent, malformed, or another gate's."""
     try:
         receipt = Receipt.model_validate_json(from_state(path.read_text(encoding="utf-8")))
-    except (OSError, ValidationError):
+    except (OSError, ValueError):
         return None
     return receipt if receipt.nonce == nonce else None

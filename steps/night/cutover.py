@@ -20,7 +20,7 @@ from fixtures.plan import Plan
 from fixtures.policy import entrants, ingress, notices, standstill
 from fixtures.run.evidence import now
 from fixtures.run.journal import SourceClosed, TargetOpened
-from fixtures.run.places import HELD, OPENED, STATE_DIRECTORY, held
+from fixtures.run.places import CLOSURE, HELD, OPENED, STATE_DIRECTORY, held
 from fixtures.run.records import ClosedBy, Counters, Opening, SourceClosure, Standstill, Survey, TargetFacts
 from fixtures.run.run import Run
 from steps.build import quarantine
@@ -32,8 +32,6 @@ from steps.tools import fence
 
 log = logging.getLogger(__name__)
 
-CLOSURE = STATE_DIRECTORY / "closure.json"
-"""What closing changed, on the source itself: whoever finds production closed finds how to reopen it."""
 OPENED_ELSEWHERE = STATE_DIRECTORY / "target-opened"
 """On the source: when the target was opened, and its address."""
 
@@ -97,7 +95,7 @@ def _closure(plan: Plan, run: Run, source: Host, db: Database, held_roles: Seque
     subscriptions = [name for name, enabled in ask(db, SUBSCRIPTIONS).items() if enabled]
     rules = fence.rules_file(source, db)
     if not run.has(SourceClosure):
-        _refuse_foreign_closure(source, run)
+        refuse_foreign_closure(source, run)
         return SourceClosure(
             logins=logins, stopped_units=running, held_files=files, closed=now(), hba_file=rules,
             subscriptions=subscriptions, enabled_units=_enabled(run),
@@ -144,17 +142,26 @@ def _later(db: Database) -> Counters:
     return ask(db, COUNTERS)
 
 
-def _refuse_foreign_closure(source: Host, run: Run) -> None:
-    if not source.file(str(CLOSURE)).exists:
-        return
-    owner = json.loads(source.read_file(str(CLOSURE))).get("run", "another run")
-    if owner != run.name:
+def refuse_foreign_closure(source: Host, run: Run) -> None:
+    """Raise `Refused` where another run has closed production, and it was not opened again."""
+    owner = closed_by(source)
+    if owner not in ("", run.name):
         raise Refused(
             f"{CLOSURE} on the source",
             expected="production that no run has closed",
             found=f"closed by {owner}",
-            remedy=f"back that run out first: `gonogo back-out` with its plan; nothing was changed by {run.name}",
+            remedy="back that run out first: `gonogo back-out` with its plan, or `gonogo back-out --from-source "
+            f"{source.address}` where its directory is lost; nothing was changed by {run.name}",
         )
+
+
+def closed_by(source: Host) -> str:
+    """The run that has closed production, as production says itself; "" where it is open, or says nothing."""
+    text = ask(source, files.text(str(CLOSURE)))
+    try:
+        return str(json.loads(text).get("run", "another run")) if text else ""
+    except (ValueError, AttributeError):
+        return "a run that the damaged file does not name"
 
 
 def connections_command(plan: Plan) -> list[str]:
@@ -211,13 +218,12 @@ def open_target(plan: Plan, run: Run, target: Host, open_source: Host, cloud: Cl
 
 def _refuse_reopened_source(source: Host, run: Run) -> None:
     """Raise `Refused` where production does not say itself that this run has closed it: somebody may have opened it again."""
-    text = ask(source, files.text(str(CLOSURE)))
-    owner = json.loads(text).get("run", "another run") if text else "nobody"
+    owner = closed_by(source)
     if owner != run.name:
         raise Refused(
             f"{CLOSURE} on the source",
             expected=f"closed by {run.name}",
-            found=f"closed by {owner}",
+            found=f"closed by {owner or 'nobody'}",
             remedy="the target stays closed: find out who opened production (`gonogo back-out --from-source`?), then back this run out",
         )
 

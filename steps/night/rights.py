@@ -17,6 +17,7 @@ from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
 from fixtures.facts import machine, server
 from fixtures.facts.backups import CONFIGURATION, JOB
 from fixtures.facts.fact import ask
+from fixtures.facts.logins import as_superuser, with_own_password
 from fixtures.facts.network import BrowseFact
 from fixtures.plan import DnsRecord, Plan
 from fixtures.plan.rights import OPEN, Right, needed_rights
@@ -29,6 +30,7 @@ from steps.night.dns import provider_of
 from steps.night.providers import Change
 from steps.provision.firewall import permission
 from steps.step import step
+from steps.tools import fence
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +117,24 @@ class _Trials:
                 _must_be_root(self.target)
             case "database.name":
                 _must_be_superuser(self.databases[right.of])
+                if right.of == "source":
+                    self._could_shut()
             case _:
                 raise KeyError(f"there is no trial of {right.key}")
         return ""
+
+    def _could_shut(self) -> None:
+        """See that pg_hba.conf could be replaced, and try the logins by which the closing is proven."""
+        db = self.databases["source"]
+        fence.rules_file(self.source, db)
+        ask(db, as_superuser(self.plan))  # whatever it says: by night it must say no, and here that it says anything
+        if code := ask(db, with_own_password(self.plan)):
+            raise Refused(
+                f"logging in to {db.dbname} on the source as {self.plan.database.role}",
+                expected="accepted, while production is open",
+                found=f"SQLSTATE {code}",
+                remedy="mend database.password in the plan: it must be the one that production's application uses",
+            )
 
     def _put_back(self, records: Sequence[DnsRecord]) -> None:
         """Have records hold what they hold, on the condition that they still do."""

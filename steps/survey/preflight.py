@@ -3,6 +3,7 @@
 from fixtures.connect.connections import Connections
 from fixtures.errors import Refused
 from fixtures.run.places import MARKER, OPENED
+from steps.night.cutover import refuse_foreign_closure
 from steps.tools.copying import refuse_empty
 from steps.tools.records import read_before
 
@@ -10,12 +11,13 @@ from steps.tools.records import read_before
 def preflight(connections: Connections) -> None:
     """Refuse a plan that would hurt the wrong machine; read-only.
 
-    Raises `Refused` for another AWS account, a source that is a target, a target at the source's address, a name that
+    Raises `Refused` for another AWS account, a source that is a target or that another run has closed, a target at the source's address, a name that
     does not point at the source, a wrong database password, and an upload directory that is absent, empty or not mounted.
     """
     plan = connections.plan
     connections.cloud.verify_account()
     _source_is_no_target(connections)
+    refuse_foreign_closure(connections.source, connections.run)
     _target_is_not_the_source(connections)
     read_before(plan, connections.dns)
     _password_is_productions(connections)
@@ -55,7 +57,7 @@ def _password_is_productions(connections: Connections) -> None:
     refused = connections.source_db.password_login(database.role, database.password.reveal(), database.name)
     if refused is not None:
         raise Refused(
-            f"the login of {database.role} to the database {database.name} on the source, over TCP",
+            f"the login of {database.role} to the database {database.name} on the source",
             expected=f"accepted with the plan's password ({database.password})",
             found=f"refused (SQLSTATE {refused})",
             remedy="mend database.password in the plan: it must be the one that production's application uses",

@@ -22,6 +22,8 @@ BLOCK = "closed database"
 """Names our block in pg_hba.conf."""
 
 _EDITABLE = script(__file__, "editable.sh")
+_LOOKS_EDITABLE = script(__file__, "looks_editable.sh")
+"""What can be seen without writing: on a read-only host nothing can be written, whatever the file is like."""
 
 
 def refuse_prepared(db: Database) -> None:
@@ -39,7 +41,8 @@ def refuse_prepared(db: Database) -> None:
 def rules_file(host: Host, db: Database) -> str:
     """The server's pg_hba.conf; raises `Refused` where our rules could not be put into it, and nothing was changed."""
     path = str(ask(db, server.setting("hba_file")))
-    hindrances = [*ask(db, WRONG_LINES), *ask(db, WRONG_SETTINGS), *host.check([*_EDITABLE, path]).splitlines()]
+    hindrances = [*ask(db, WRONG_LINES), *ask(db, WRONG_SETTINGS)]
+    hindrances += host.check([*(_LOOKS_EDITABLE if host.read_only else _EDITABLE), path]).splitlines()
     # Loading it would put into force what somebody else has changed and not loaded; an attempt of ours may have died there.
     if ask(db, STALE) and BLOCK not in blocks.markers(host.read_file(path)):
         hindrances.append("it was changed since the server loaded it")

@@ -20,7 +20,23 @@ _FREE = 'df --block-size=1 --output=avail -- "$1"'
 
 def unit_name(run: Run, work: str) -> str:
     """The unit's name: run and step."""
-    return f"{UNITS}{re.sub('[^A-Za-z0-9_.-]', '-', f'{run.name}-{work}')}.service"
+    return f"{_prefix(run.name)}-{_plain(work)}.service"
+
+
+def _prefix(run: str) -> str:
+    return f"{UNITS}{_plain(run)}"
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^A-Za-z0-9_.-]", "-", name)
+
+
+def running_units(host: Host, run: str) -> list[str]:
+    """Units of a run, by its name, that are still at work on a host."""
+    shown = host.check(["systemctl", "list-units", "--all", "--plain", "--no-legend", f"{_prefix(run)}-*.service"])
+    found = [line.split() for line in shown.splitlines() if line.strip()]
+    # Those that ended stay known: see `Host.start_unit`.
+    return [unit for unit, _, active, state, *_ in found if active not in ("inactive", "failed") and state != "exited"]
 
 
 class Arriving:

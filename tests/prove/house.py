@@ -95,8 +95,8 @@ def demo() -> str:
     return f"{figures}; {signed_off.count(directory)} sentences of the sign-off hold"
 
 
-def unit(*paths: str) -> str:
-    done = run([sys.executable, "-m", "pytest", "-q", *paths], timeout=900)
+def unit(*paths: str, timeout: float = 900) -> str:
+    done = run([sys.executable, "-m", "pytest", "-q", *paths], timeout=timeout)
     assert done.code == 0, done.out[-3000:]
     return done.out.strip().splitlines()[-1]
 

@@ -157,8 +157,17 @@ def fence() -> str:
 
 
 def from_source() -> str:
-    """Production is opened by what lies there alone."""
-    return unit("tests/unit/steps/back_out/test_from_source.py")
+    """Production is opened by what lies there alone; a run that was lost or changed makes no claims."""
+    return unit(
+        "tests/unit/steps/back_out/test_from_source.py",
+        "tests/unit/fixtures/run/test_sums.py",
+        "tests/unit/steps/cli/test_cli.py",
+    )
+
+
+def damaged() -> str:
+    """In a lab, at five points after the closing: the run's directory is deleted, emptied, or changed in one byte."""
+    return unit("tests/night/test_from_source.py", timeout=3600)
 
 
 def endings() -> str:
@@ -184,6 +193,7 @@ ITEMS = [
     ("stops: with users at work", stops),
     ("fence: everybody, on real servers", fence),
     ("from-source: the way back without the run", from_source),
+    ("damaged: runs, at five points in a lab", damaged),
     ("endings: alike, and remedies that are true", endings),
     ("silence: every kind of wait ends", silence),
 ]

@@ -179,5 +179,5 @@ def test_reports_import_nothing_but_the_evidence() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     rooms = ["fixtures", "fixtures.errors", "fixtures.redaction", "fixtures.run"]
     assert done.stdout.strip() == str(
-        [*rooms, *(f"fixtures.run.{name}" for name in ("evidence", "journal", "records", "standing"))]
+        [*rooms, *(f"fixtures.run.{name}" for name in ("evidence", "journal", "records", "standing", "sums"))]
     )

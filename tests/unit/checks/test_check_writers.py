@@ -4,6 +4,7 @@ import pytest
 
 from checks import check_writers
 from fixtures.errors import NoGo
+from fixtures.facts.server import Session
 from fixtures.policy.writers import Writer
 from tests.unit.example import PLAN
 
@@ -21,3 +22,17 @@ def test_a_process_that_is_left_is_no_go():
     check_writers.check_no_process_of_the_application_is_left([])
     with pytest.raises(NoGo, match="the process 4711 irb"):
         check_writers.check_no_process_of_the_application_is_left([Writer("process", "4711 irb", "runs as payroll")])
+
+
+def test_who_stays_as_the_superuser_is_no_go():
+    exporter = Session(41, "postgres", "postgres_exporter", "client backend", "")
+    check_writers.check_nobody_else_works_as_its_superuser(PLAN, (41,), [exporter])
+    with pytest.raises(NoGo, match=r"postgres \(postgres_exporter\), process 41"):
+        check_writers.check_nobody_else_works_as_its_superuser(PLAN, (), [exporter])
+
+
+def test_a_job_of_the_superuser_is_no_go():
+    servers = ["postgresql.service", "postgresql@15-main.service", "postgresql-15.service"]
+    check_writers.check_no_job_runs_as_its_superuser([Writer("unit", name, "runs as postgres") for name in servers])
+    with pytest.raises(NoGo, match=r"the unit exporter\.service"):
+        check_writers.check_no_job_runs_as_its_superuser([Writer("unit", "exporter.service", "runs as postgres")])

@@ -10,9 +10,10 @@ import pytest
 
 from fixtures.errors import CouldNotVerify, Refused
 from fixtures.plan import Plan, Redis
-from fixtures.run.journal import SourceReopened, TargetOpened
+from fixtures.run.journal import BackOutStarted, SourceClosed, SourceReopened, TargetOpened, TargetUnfenced
 from fixtures.run.records import DataCopy, DnsBefore, FileCount, MadeImage, SourceClosure, TableCopy, TargetFacts
 from fixtures.run.run import Run
+from fixtures.run.standing import standing
 from fixtures.sameness.digest import Digest, Method
 from fixtures.sameness.tables import LARGE_OBJECTS
 from steps.back_out import back_out
@@ -172,3 +173,42 @@ def test_no_way_back_deletes_anything_of_the_users() -> None:
 def test_the_fenced_target_lets_in_the_operator_alone(plan: Plan) -> None:
     rules = back_out.operator_alone(plan)
     assert {rule.source for rule in rules} == {str(ip_network(str(plan.operator.address)))}
+
+
+@pytest.mark.parametrize("agreed", [False, True])
+def test_a_back_out_begins_once_the_loss_of_an_unreachable_target_is_accepted(
+    plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch, agreed: bool
+) -> None:
+    run.record(_facts())
+    run.record(SURVEY)
+    run.journal(SourceClosed())
+    run.journal(TargetOpened())
+    shut: list[bool] = []
+
+    def away(_: Any) -> bool:
+        raise CouldNotVerify("the target", expected="an answer", found="no route", remedy="see that it runs")
+
+    def set_ingress(*_: Any) -> None:
+        shut.append(run.happened(BackOutStarted))
+
+    monkeypatch.setattr(back_out.guards, "prove_target", away)
+    monkeypatch.setattr(back_out.firewall, "set_ingress", set_ingress)
+    connections: Any = SimpleNamespace(plan=plan, run=run, cloud=SimpleNamespace(verify_account=lambda: None))
+    if not agreed:
+        with pytest.raises(Refused, match="nothing was changed"):
+            back_out.back_out(connections, lambda *_: False)
+        assert "a back-out was begun" not in standing(run.entries()).sentence(str)
+        assert not run.happened(BackOutStarted)
+        assert shut == []
+    else:
+        back_out.back_out(connections, lambda *_: True)
+        assert shut == [True], "the firewall is changed once the journal says so"
+        assert [e.kind for e in run.entries()][-3:] == ["back_out_started", "target_away", "backed_out"]
+
+
+def test_a_back_out_that_was_called_off_begins_anew(plan: Plan, run: Run) -> None:
+    for kind in (BackOutStarted, TargetUnfenced):
+        run.journal(kind())
+    connections: Any = SimpleNamespace(plan=plan, run=run)
+    back_out.back_out(connections, lambda *_: True)
+    assert [e.kind for e in run.entries()].count("back_out_started") == 2

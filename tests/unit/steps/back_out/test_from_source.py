@@ -1,5 +1,6 @@
 """Production is opened again by what lies there alone, and only where host and database are those that it speaks of."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +11,13 @@ from fixtures.errors import CouldNotVerify, Refused
 from fixtures.facts.fact import ask
 from fixtures.facts.roles import logins
 from fixtures.plan import Plan
-from fixtures.run.journal import SourceClosed
+from fixtures.run.journal import BackedOut, SourceClosed
 from fixtures.run.records import SourceClosure
-from fixtures.run.run import Run
-from steps.back_out import from_source
+from fixtures.run.run import Run, new_run
+from steps.back_out import back_out, from_source
 from steps.night import cutover
 from tests.servers import Server
+from tests.unit.begun import gate_entry
 from tests.unit.steps.night import test_cutover as closing
 from tests.unit.steps.target import SURVEY
 
@@ -24,11 +26,12 @@ MACHINE = "a machine id"
 
 
 @pytest.fixture
-def closed(db: Any, plan: Plan, run: Run) -> Any:
+def closed(db: Any, plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A production that a run has closed; what the way back is handed where that run's directory is lost."""
     run.record(SURVEY.model_copy(update={"machine_id": MACHINE, "system_identifier": db.identity()}))
     closing.close(plan, run, db)
     db.host.lock_holder = lambda: None
+    monkeypatch.setattr(from_source, "running_units", lambda *_: [])
     read = db.host.read_file
     db.host.read_file = lambda path: f"{MACHINE}\n" if path == "/etc/machine-id" else read(path)
     answer = SimpleNamespace(values=("192.0.2.4",))
@@ -88,6 +91,45 @@ def test_another_host_or_a_damaged_file_is_refused_and_nothing_is_changed(
     assert ask(db, logins(["payroll"])) == {"payroll": False}
     place.write_text(whole)
     from_source.back_out_from_source(closed, lambda *_: True)
+
+
+def test_work_that_goes_on_there_is_named_and_ended_before_production_is_opened(
+    db: Any, closed: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit, said, ended = f"gonogo-{run.name}-copy_database-1.service", [], []
+
+    def stop(name: str) -> None:
+        ended.append((name, ask(db, logins(["payroll"]))))
+
+    for module in (from_source, back_out):
+        monkeypatch.setattr(module, "running_units", lambda _, name: [unit] if name == run.name and not ended else [])
+    db.host.stop_unit = stop
+    left = from_source.back_out_from_source(closed, lambda *words: said.append(words) or True)
+    assert f"{unit} is still at work" in said[0][0]
+    assert ended == [(unit, {"payroll": False})], "before anybody may log in"
+    assert f"{unit} was ended" in left[0]
+
+
+def test_a_lock_that_stays_is_named_with_what_frees_it(closed: Any) -> None:
+    closed.open_source.lock_holder = lambda: "another run since 02:00"
+    said = []
+    left = from_source.back_out_from_source(closed, lambda *words: said.append(words) or True)
+    assert said[0][2] is True, "--yes may not answer"
+    assert "gonogo lock --free source" in left[0]
+
+
+def test_only_what_keeps_another_run_from_beginning_is_to_be_moved(plan: Plan, tmp_path: Path) -> None:
+    run = new_run(plan, tmp_path / "runs")
+    assert not from_source.stands_in_the_way(run)
+    run.record(SourceClosure(logins={}, stopped_units=[], held_files=[], closed="2026-11-29T02:14:00Z"))
+    run.journal(SourceClosed())
+    assert from_source.stands_in_the_way(run)
+    run.journal(BackedOut())
+    run.journal(gate_entry("backed_out", "go"))
+    assert not from_source.stands_in_the_way(run)
+    for path in run.directory.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert from_source.stands_in_the_way(run), "emptied"
 
 
 def test_a_run_that_can_be_read_has_a_better_way_back(run: Run) -> None:

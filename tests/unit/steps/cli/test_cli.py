@@ -1,13 +1,25 @@
-"""The lock of a host is freed only where the host is proven to be the one that is meant."""
+"""The lock of a host is freed only where the host is proven to be the one that is meant; a damaged run makes no claims."""
 
+import json
+import re
+import shutil
+import subprocess
 from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from fixtures.errors import Refused
-from steps.cli import cli
+from fixtures.plan import digest
+from fixtures.run.evidence import CheckResult, GateResult, Verdict, now
+from fixtures.run.journal import RunStarted, SourceClosed
+from fixtures.run.readings import Reading, write_readings
+from fixtures.run.records import SourceClosure
+from fixtures.run.run import new_run
+from steps.cli import cli, exits
+from steps.cli import run as cli_run
 from steps.engine import guards
+from tests.unit.begun import gate_entry
 from tests.unit.example import EXAMPLE
 from tests.unit.steps import target as targets
 from tests.unit.steps.target import SURVEY
@@ -72,3 +84,127 @@ def test_a_source_that_was_not_surveyed_keeps_its_lock(hosts):
     done = gonogo_lock("--free", "source")
     assert done.exit_code != 0
     assert hosts.source.held
+
+
+# --- a run's directory that was lost or changed -------------------------------------------------------------------------
+
+KINDS = {
+    "a line of the journal": ("journal.jsonl", b'"source_closed"'),
+    "what closing changed": ("records/source_closure.json", b'"payroll"'),
+    "the survey": ("records/survey.json", b"source-machine"),
+    "the plan": ("plan.toml", b"outage_minutes"),
+    "a gate": ("gates/0001-source_closed.json", b"a_check"),
+    "readings": ("gates/0001-source_closed.readings", b""),
+}
+"""What it is -> its file, and the word in the middle of which one byte is changed."""
+ACTED_BY = ("a line of the journal", "what closing changed", "the survey")
+
+
+@pytest.fixture
+def closed(plan, tmp_path, monkeypatch):
+    """A run that has closed production, as it lies on this machine."""
+    monkeypatch.setattr(cli, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(cli_run, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(cli_run, "refuse_poor_secrets", lambda _: None)
+    monkeypatch.setattr(cli_run, "poor_secrets", lambda _: [])
+    made = new_run(plan, tmp_path / "runs")
+    made.journal(RunStarted(plan=digest(plan.path)))
+    made.record(SURVEY)
+    made.record(SourceClosure(logins={"payroll": True}, stopped_units=[], held_files=[], closed=now()))
+    made.journal(SourceClosed(roles=["payroll"]))
+    judged = gate_entry("source_closed", "go")
+    check = CheckResult(
+        id="checks/check_a.py::a_check", claim="c", states=["source_closed"], function="a_check", file="checks/check_a.py", line=1,
+        outcome=Verdict.GO,
+    )  # fmt: skip
+    result = GateResult(
+        **judged.model_dump(exclude={"kind", "at"}),
+        covers=["source_closed"],
+        started=now(),
+        finished=now(),
+        results=[check],
+    )
+    made.keep("gates/0001-source_closed.json", result.model_dump_json())
+    write_readings(
+        made.gates / "0001-source_closed.readings", [Reading(connection="source", question="q", answer="a" * 99)]
+    )
+    made.journal(judged)
+    return made
+
+
+def gonogo(closed, command, *more):
+    plan = closed.directory.parents[1] / "plan.toml"
+    done = CliRunner().invoke(cli.app, [command, *map(str, more), *([] if "--run" in more else ["--plan", str(plan)])])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    assert "Traceback" not in done.output
+    return done
+
+
+def change(closed, kind):
+    name, word = KINDS[kind]
+    path = closed.directory / name
+    content = bytearray(path.read_bytes())
+    content[content.index(word) + len(word) // 2 if word else len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ACTED_BY)
+@pytest.mark.parametrize("command", [["status"], ["run", "--yes"], ["rehearse", "--yes"], ["back-out", "--yes"]])
+def test_nothing_is_said_or_done_by_a_run_that_was_changed(closed, kind, command):
+    change(closed, kind)
+    done = gonogo(closed, *command)
+    assert done.exit_code == exits.COULD_NOT_VERIFY, done.output
+    assert KINDS[kind][0] in done.output
+    assert "gonogo back-out --from-source" in done.output
+    for claim in ("production is closed", "production serves", "production is open", "next:"):
+        assert claim not in done.output
+
+
+@pytest.mark.parametrize("byte", [b"3", b"\xb2"])
+@pytest.mark.parametrize("command", [["status"], ["run", "--yes"], ["back-out", "--yes"]])
+def test_a_format_that_was_changed_is_no_reason_to_begin_anew_alone(closed, byte, command):
+    (closed.directory / "format").write_bytes(byte + b"\n")
+    done = gonogo(closed, *command)
+    assert (done.exit_code, "gonogo back-out --from-source" in done.output) == (exits.FAILED, True), done.output
+
+
+@pytest.mark.parametrize("lost", ["emptied", "deleted"])
+@pytest.mark.parametrize("command", [["status"], ["back-out", "--yes"]])
+def test_a_run_that_is_lost_is_no_open_production(closed, lost, command):
+    shutil.rmtree(closed.directory)
+    if lost == "emptied":
+        closed.directory.mkdir()
+    done = gonogo(closed, *command)
+    assert "gonogo back-out --from-source" in done.output
+    assert "production serves" not in done.output
+
+
+def test_a_copy_of_the_plan_that_was_changed_is_put_back_by_what_is_printed(closed, monkeypatch):
+    change(closed, "the plan")
+    assert "production is closed" in gonogo(closed, "status").output, "journal and records say so, and are whole"
+    done = gonogo(closed, "run", "--yes")
+    assert done.exit_code == exits.COULD_NOT_VERIFY, done.output
+    subprocess.run(re.search(r"`(cp [^`]+)`", done.output)[1], shell=True, check=True)
+    monkeypatch.setattr(cli_run, "_advance", lambda *_, **__: None)
+    assert gonogo(closed, "run", "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize("kind", [None, *KINDS])
+def test_a_report_names_what_was_changed_and_does_not_show_it(closed, kind):
+    if kind:
+        change(closed, kind)
+    assert gonogo(closed, "report", "--run", closed.directory).exit_code == 0
+    sign = json.loads((closed.directory / "signoff.json").read_text())
+    named = [one for one in sign["unreadable"] if kind and one.startswith(KINDS[kind][0])]
+    assert bool(named) == (kind not in (None, "readings")), sign["unreadable"]
+    changed = kind == "a line of the journal"
+    assert ("is closed since" in sign["standing"]) != changed, sign["standing"]
+    assert (sign["status"] == "could-not-verify") == changed
+
+
+@pytest.mark.parametrize("kind", ["a gate", "readings"])
+def test_a_gate_that_was_changed_is_not_judged_again(closed, kind):
+    change(closed, kind)
+    done = gonogo(closed, "replay", closed.directory, "1")
+    assert done.exit_code == exits.COULD_NOT_VERIFY, done.output
+    assert KINDS[kind][0] in done.output

@@ -110,7 +110,7 @@ def plant(made: Made) -> None:
     for name in (
         "run.log", "report.log", "gates/catalogue.log", "gates/catalogue.receipt.json", "gates/0007-x.receipt.json",
         "proof/source/ab.json", "scratch/key", "scratch/format", "scratch/records/survey.json", "scratch/gates/0001-x.log",
-        "manifests/.scratch-ab/source-1", ".journal.jsonl.4711", "records/.survey.json.17", "gates/.0001-x.json.99",
+        "manifests/.scratch-ab/source-1", "sums", ".journal.jsonl.4711", "records/.survey.json.17", "gates/.0001-x.json.99",
         ".signoff.html.12", "signoff.html", "signoff.md", "signoff.json", "junit.xml",
     ):  # fmt: skip
         (directory / name).parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ from fixtures.run.journal import (
     Voided,
 )
 from fixtures.run.run import Run
+from fixtures.run.sums import note
 from steps.engine import executor, guards
 from steps.engine.executor import (
     Executor,
@@ -536,8 +537,10 @@ def test_two_executors_never_work_on_one_plan(project):
 def test_a_journal_cut_short_by_a_crash_is_read(project):
     drive(project, UNTIL="gems_installed")
     (run,) = [p for p in (project / "runs").iterdir() if p.is_dir()]
+    whole = '{"at": "2026-01-01T00:00:00Z", "kind": "resumed"}'
+    note(run, "journal.jsonl", whole.encode())
     with (run / "journal.jsonl").open("a") as file:
-        file.write('{"at": "2026-01-01T00:')
+        file.write(whole[:22])
     assert drive(project)[0] == 0
     assert calls(project) == ["first", "second", "third", "fourth"]
     assert drive(project)[0] == 0, "and read again"
@@ -644,6 +647,7 @@ HERE = Path"""
                 print(poor_secrets(plan))
                 connections = Mock(plan=plan, run=run)
                 connections.open_source.read_file.return_value = "m"  # its machine id, as it was surveyed
+                connections.open_source.check.return_value = ""  # nothing is at work there
                 connections.open_source_db.identity.return_value = "1"
                 connections.open_source_db.rows = lambda query, given=(), **_: [(name,) for name in (given or [[]])[0]]
                 back_out(connections, lambda text, word: True)

@@ -50,9 +50,11 @@ def db(server, tmp_path, plan, monkeypatch):
         made.host.places |= {"/var/lib/gonogo": f"{tmp_path}/gonogo", "/home/payroll": f"{tmp_path}/home"}
         made.host.service = lambda _: SimpleNamespace(is_running=False)
         made.host.file = lambda path: SimpleNamespace(exists=Path(moved_to(made, path)).exists())
+        made.host.address = "production.example.test"
         (tmp_path / "home/shared/uploads").mkdir(parents=True)
         for module, name in ((cutover, "hold_units"), (cutover, "drain"), (redis, "await_drained")):
             monkeypatch.setattr(module, name, lambda *_: None)
+        monkeypatch.setattr(back_out, "running_units", lambda *_: [])
         yield made
 
 

@@ -221,10 +221,31 @@ class Db:
 
 
 def test_the_database_must_be_changed_by_a_superuser():
-    right = Right("database.name", "", "source")
-    assert trials(databases={"source": Db(True)}).of(right) == ""
+    right = Right("database.name", "", "target")
+    assert trials(databases={"target": Db(True)}).of(right) == ""
     with pytest.raises(Refused, match="superuser"):
-        trials(databases={"source": Db(False)}).of(right)
+        trials(databases={"target": Db(False)}).of(right)
+
+
+def test_on_production_rules_and_logins_are_tried_by_day(monkeypatch):
+    right, seen, codes = Right("database.name", "", "source"), [], {}
+    monkeypatch.setattr(rights.fence, "rules_file", lambda host, _: seen.append(host))
+    monkeypatch.setattr(rights, "ask", lambda _, fact: codes.get(fact.role) if hasattr(fact, "role") else True)
+    database = SimpleNamespace(dbname="payroll_prod", host=SimpleNamespace(name="source"))
+    of = trials(plan=PLAN, databases={"source": database}, source="production").of
+    codes["postgres"] = "28P01"
+    assert of(right) == ""
+    assert seen == ["production"]
+    codes[PLAN.database.role] = "28000"
+    with pytest.raises(Refused, match=r"database\.password"):
+        of(right)
+
+    def silent(*_):
+        raise CouldNotVerify("the login", expected="a session", found="refused", remedy="see the server")
+
+    monkeypatch.setattr(rights, "ask", silent)
+    with pytest.raises(CouldNotVerify, match="the login"):
+        of(right)
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------

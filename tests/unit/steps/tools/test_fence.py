@@ -254,6 +254,58 @@ def test_rules_that_cannot_be_put_in_are_refused_before_anything(server, db, rul
         subprocess.run(["umount", rules], check=True)
 
 
+LSATTR = """#!/bin/sh
+case "$3" in */fixed) echo "----i---------e------- $3" ;; */log) echo "-----a--------e------- $3" ;; *) echo "--------------e------- $3" ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "mounts", "found"),
+    [
+        ("pg_hba.conf", ["1 0 8:1 / / rw - ext4 /dev/a rw"], []),
+        ("fixed", ["1 0 8:1 / / rw - ext4 /dev/a rw"], ["{}/fixed is made immutable (chattr +i)"]),
+        ("log", ["1 0 8:1 / / rw - ext4 /dev/a rw"], ["{}/log can only be appended to (chattr +a)"]),
+        ("pg_hba.conf", ["1 0 8:1 / / ro - ext4 /dev/a rw", "2 1 8:2 / {} rw - ext4 /dev/b rw"], []),
+        ("pg_hba.conf", ["1 0 8:1 / / rw - ext4 /dev/a rw", "2 1 8:2 / {} rw - ext4 /dev/b ro"], ["{} is mounted read-only"]),
+        ("pg_hba.conf", ["1 0 8:1 / / rw - ext4 /dev/a rw", "2 1 8:2 / {}/pg_hba.conf rw - ext4 /dev/b rw"],
+         ["{}/pg_hba.conf is mounted by itself"]),
+        ("pg_hba.conf", ["1 0 8:1 / / rw - ext4 /dev/a rw", "2 1 8:2 / {}/pg ro - ext4 /dev/b ro"], []),
+        ("absent", [], ["there is no such file"]),
+    ],
+)  # fmt: skip
+def test_what_keeps_a_file_from_being_replaced_is_seen_without_writing(tmp_path, name, mounts, found):
+    place = tmp_path.resolve() / "a b"
+    (tmp_path / "bin").mkdir()
+    place.mkdir()
+    for one in ("pg_hba.conf", "fixed", "log"):
+        (place / one).touch()
+    (tmp_path / "bin/lsattr").write_text(LSATTR)
+    (tmp_path / "bin/lsattr").chmod(0o755)
+    (tmp_path / "mounts").write_text(
+        "".join(f"{line.format(str(place).replace(' ', chr(92) + '040'))}\n" for line in mounts)
+    )
+    command = [*fence._LOOKS_EDITABLE, place / name, tmp_path / "mounts"]
+    env = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [line.format(place) for line in found]
+
+
+def test_on_a_host_where_nothing_may_be_written_the_rules_are_looked_at(db, rules):
+    db.host.read_only = True
+    try:
+        assert fence.rules_file(db.host, db) == "/mnt/data/pg_hba.conf"
+    finally:
+        db.host.read_only = False
+
+
+def test_who_stays_as_the_superuser_is_found(server, db, monkeypatch):
+    with closing(server.connect("app")) as exporter, closing(log_in(server, "boss")):
+        assert ask(db, facts.staying("app", "postgres")) == [], "nobody has stayed for long yet"
+        monkeypatch.setattr(facts, "_AS_SUPERUSER", facts._AS_SUPERUSER.replace("30 s", "0 s"))
+        assert exporter.info.backend_pid in [one.pid for one in ask(db, facts.staying("app", "postgres"))]
+        assert {one.role for one in ask(db, facts.staying("app", "postgres"))} == {"postgres"}
+
+
 def test_a_prepared_transaction_is_refused(server, db):
     session = server.connect("app")
     session.autocommit = True

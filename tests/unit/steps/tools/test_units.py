@@ -1,10 +1,13 @@
-"""What is said while long work on a host goes on."""
+"""Transient units: their names, which of a run are still at work, and what is said while they work."""
 
 import pytest
 
 from fixtures.errors import StepFailed
 from steps.tools import units
 from steps.tools.units import Arriving
+from tests.unit.steps import target as targets
+
+run = targets.run
 
 
 class Target:
@@ -38,3 +41,19 @@ def test_between_two_lines_nothing_is_asked(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level("INFO"):
         Arriving(Target(), "/srv", "the database")()  # type: ignore[arg-type]
     assert not caplog.messages
+
+
+def test_a_units_name_is_run_and_step(run):
+    assert units.unit_name(run, "install_gems") == "gonogo-20260101T000000Z-smallpayroll-install_gems.service"
+
+
+def test_units_of_a_run_that_are_still_at_work_are_known(run):
+    shown = """gonogo-20260101T000000Z-smallpayroll-a.service loaded active running /usr/bin/bash
+gonogo-20260101T000000Z-smallpayroll-b.service loaded active exited /usr/bin/bash x
+gonogo-20260101T000000Z-smallpayroll-c.service loaded failed failed /usr/bin/bash
+gonogo-20260101T000000Z-smallpayroll-d.service loaded deactivating stop-sigterm /usr/bin/bash
+"""
+    host = targets.Target(answers=[shown, ""])
+    assert [unit[-9] for unit in units.running_units(host, run.name)] == ["a", "d"]
+    assert host.asked[0][-1] == "gonogo-20260101T000000Z-smallpayroll-*.service"
+    assert units.running_units(host, run.name) == []
