@@ -17,6 +17,7 @@ from fixtures.run.standing import clock, standing
 from steps.engine import guards
 from steps.engine.gate import Gates
 from steps.engine.progress import Progress
+from steps.engine.replan import must_run, take_up
 from steps.step import Step
 
 STALE_SECONDS = 60.0
@@ -39,10 +40,6 @@ class GateClosed(GonogoError):
         )
         self.result = result
         self.bad = bad
-
-
-class PlanChanged(Refused):
-    """The plan is no longer the one that the run began with."""
 
 
 def finished_steps(run: Run) -> dict[str, datetime]:
@@ -75,10 +72,10 @@ def was_red(run: Run, step: Step) -> bool:
     return bool(mine) and isinstance(mine[-1], journal.Voided) and mine[-1].red
 
 
-def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bool]:
+def choose_run(plan: Plan, parent: Path, steps: Sequence[Step], *, anew: bool = False) -> tuple[Run, bool]:
     """The run to go on with, or a new one; and whether it is resumed.
 
-    Raises `PlanChanged` when the plan was edited under a run, `Refused` when the latest run is over or was forgotten.
+    Raises `PlanChanged` where the plan was edited under a run and may not be, `Refused` when the latest run is over or was forgotten.
     """
     runs = runs_of(plan, parent)
     if runs and not anew:
@@ -105,13 +102,7 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                     found="it was forgotten before it was over: `gonogo forget` erased what it had read",
                     remedy="begin anew: `gonogo run --new`; `gonogo back-out` takes back what this run changed",
                 )
-            if digest(run.directory / "plan.toml") != digest(plan.path):
-                raise PlanChanged(
-                    f"the plan {plan.path}",
-                    expected=f"the plan that run {run.name} began with (kept in {run.directory / 'plan.toml'})",
-                    found="it was edited since",
-                    remedy="undo the edit, or go back with `gonogo back-out` and begin anew with `gonogo run --new`",
-                )
+            take_up(plan, run, steps)
             return run, True
     # Whether a run of another format closed production is not known here; its mark on production refuses another closing.
     if runs and anew and runs[-1].readable and runs[-1].happened(journal.SourceClosed) and not over(runs[-1]):
@@ -213,7 +204,8 @@ class Executor:
         title = f"{number:2d}/{len(self.steps)} {step.name}"
         gives = self._is_ready(step, title)
         # Go, not waived: a waiver accepts what a step could not reach, never that it did not run.
-        if (step.harmless or was_red(self.run, step)) and gives.verdict is Verdict.GO:
+        skips = (step.harmless or was_red(self.run, step)) and not must_run(self.run, step)
+        if skips and gives.verdict is Verdict.GO:
             self.run.journal(journal.AlreadyTrue(step=step.name))
             self.progress.say(f"{title}  already true ({_counts(gives)})", "dim")
             return
