@@ -18,6 +18,7 @@ from steps.engine.executor import ended
 from tests.labsite import REHEARSED, ROOT, TTL, Site, started
 from tests.prove.house import commit, unit
 from tests.prove.proof import MEASURED, main
+from tests.unit.remedies import summary
 
 CAMPAIGN = MEASURED / "stops.md"
 STOPS = 100
@@ -169,11 +170,18 @@ def endings() -> str:
     )
 
 
+def remedies() -> str:
+    """Each message that names a command, with the test that ran it; those that nothing has tried are counted."""
+    unit("tests/unit/test_remedies.py")
+    return summary()
+
+
 ITEMS = [
     ("stops: with users at work", stops),
     ("fence: everybody, on real servers", fence),
     ("from-source: the way back without the run", from_source),
     ("endings: alike, and remedies that are true", endings),
+    ("remedies: messages that name a command", remedies),
 ]
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from fixtures.run.journal import (
     Accepted,
     BackedOut,
     BackOutStarted,
+    Forgotten,
     SourceClosed,
     SourceReopened,
     StepFinished,
@@ -578,6 +579,41 @@ def test_a_run_whose_last_gate_is_missing_goes_on(plan: Plan, run: Run) -> None:
         choose_run(plan, run.directory.parent, [])
 
 
+def older(run: Run) -> Run:
+    """The run as if it had begun earlier: of one second there is one run."""
+    return Run(run.directory.rename(run.directory.with_name(f"20260101T000000Z-{run.name.partition('-')[2]}")))
+
+
+@pytest.mark.parametrize("end", [Accepted, Forgotten])
+def test_what_is_over_or_forgotten_has_another_run_begin_by_the_command_that_is_named(
+    plan: Plan, run: Run, end
+) -> None:
+    run.journal(Accepted() if end is Accepted else Forgotten(who="a", erased=1, bytes=1, rewritten=0))
+    run.journal(gate_entry("accepted", "go" if end is Accepted else "no-go"))
+    old = older(run)
+    with pytest.raises(Refused, match="gonogo run --new"):
+        choose_run(plan, old.directory.parent, [])
+    again, resumed = choose_run(plan, old.directory.parent, [], anew=True)
+    assert (again.directory == old.directory, resumed) == (False, False)
+
+
+def test_where_production_is_closed_both_commands_that_are_named_lead_on(plan: Plan, run: Run) -> None:
+    run.journal(SourceClosed())
+    run = older(run)
+    with pytest.raises(Refused, match="go on with `gonogo run`, or reopen production with `gonogo back-out`"):
+        choose_run(plan, run.directory.parent, [], anew=True)
+    chosen, resumed = choose_run(plan, run.directory.parent, [])
+    assert (chosen.directory, resumed) == (run.directory, True)
+    run.journal(TargetFenced())
+    with pytest.raises(Refused, match="finish it: `gonogo back-out`; then `gonogo run` begins anew"):
+        choose_run(plan, run.directory.parent, [])
+    run.journal(SourceReopened())
+    run.journal(BackedOut())
+    run.journal(gate_entry("backed_out", "go"))
+    again, resumed = choose_run(plan, run.directory.parent, [])
+    assert (again.directory == run.directory, resumed) == (False, False)
+
+
 def test_a_run_of_another_format_is_refused_and_keeps_no_new_run_from_beginning(plan: Plan, run: Run) -> None:
     run.journal(SourceClosed())
     old = run.directory.rename(run.directory.with_name(f"20260101T000000Z-{plan.name}"))
@@ -617,6 +653,8 @@ def test_another_plan_of_the_same_name_is_no_plan_of_this_run(project):
     code, out = drive(project)
     assert (code, "source.address: it says who production is" in out) == (12, True), out
     assert (run / "journal.jsonl").read_text() == before
+    code, out = drive(project, "--new", UNTIL="gems_installed")
+    assert code == 0, out
 
 
 def test_gates_judge_by_the_plan_that_the_run_goes_by(project):
