@@ -3,7 +3,7 @@
 import pytest
 
 from checks.equality import must_equal
-from fixtures.connect.cloud import kernel_name
+from fixtures.connect.cloud import RUN_TAG, UNTAG, kernel_name
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.instance import Described, addresses, described
 from fixtures.facts.wanted import in_cloud
@@ -13,10 +13,8 @@ from fixtures.run.run import Run
 
 pytestmark = pytest.mark.instance_running
 
-AGAIN = (
-    "never terminate it once the target was opened: it holds users' data. Before that: if nobody needs it, terminate it in the EC2"
-    " console and run `gonogo run`; otherwise correct [target] in the plan"
-)
+KEEP = "terminate nothing: an instance of this plan may hold users' data. "
+ANOTHER = f"have another one launched: set this one aside ({UNTAG}), then `gonogo run --new`"
 
 
 def _present(ours: Described | None, plan: Plan) -> Described:
@@ -36,20 +34,40 @@ def check_instance_is_this_runs(plan: Plan, run: Run, ours: Described | None = i
     instance = _present(ours, plan).instance
     expected = run.records(TargetFacts).instance_id
     if (instance.id, instance.state) != (expected, "running"):
+        start = "Start it in the EC2 console, if this run's data are on its volume still"
+        other = (
+            f"See in the EC2 console (tag {RUN_TAG}) which run launched it, and go on with that one (`gonogo status`)"
+        )
         raise NoGo(
             "the instance of the plan",
             expected=f"{expected}, running",
             found=f"{instance.id}, {instance.state}",
-            remedy=AGAIN,
+            remedy=KEEP + (start if instance.id == expected else other),
         )
 
 
 def check_instance_is_as_planned(plan: Plan, ours: Described | None = in_cloud(described)) -> None:
-    """Image, type, key, subnet and security group are the plan's."""
+    """Image, type, key and subnet are the plan's."""
     instance, target = _present(ours, plan).instance, plan.target
-    expected = (target.image, target.instance_type, target.key_name, target.subnet, [target.security_group])
-    found = (instance.image, instance.type, instance.key_name, instance.subnet, [*instance.security_groups.values()])
-    must_equal(f"{instance.id} (image, type, key, subnet, groups)", expected=expected, found=found, remedy=AGAIN)
+    expected = (target.image, target.instance_type, target.key_name, target.subnet)
+    found = (instance.image, instance.type, instance.key_name, instance.subnet)
+    must_equal(
+        f"{instance.id} (image, type, key, subnet)",
+        expected=expected,
+        found=found,
+        remedy=f"{KEEP}Change a type back in the EC2 console while nobody uses it; where image, key or subnet differ, {ANOTHER}",
+    )
+
+
+def check_security_group_is_the_plans(plan: Plan, ours: Described | None = in_cloud(described)) -> None:
+    """The instance is in the plan's security group and in no other: rules of all of them add up."""
+    instance = _present(ours, plan).instance
+    must_equal(
+        f"the security groups of {instance.id}",
+        expected=[plan.target.security_group],
+        found=sorted(instance.security_groups.values()),
+        remedy=f"{KEEP}Give it the group {plan.target.security_group} alone (EC2 console: Actions, Security, Change security groups)",
+    )
 
 
 def check_address_is_fixed(
@@ -107,7 +125,10 @@ def check_instance_store_is_no_volume(
     found = attached or [run.records(TargetFacts).volume_id]
     if found != [""]:
         raise NoGo(
-            f"{store_device} of {shown.instance.id}", expected="no EBS volume", found=", ".join(found), remedy=AGAIN
+            f"{store_device} of {shown.instance.id}",
+            expected="no EBS volume",
+            found=", ".join(found),
+            remedy=f"{KEEP}See who attached it and what it holds, then detach it; or {ANOTHER}",
         )
 
 

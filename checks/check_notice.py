@@ -69,9 +69,7 @@ def check_notice_was_in_time(channel: Channel, plan: Plan, run: Run) -> None:
             f"the notice by {channel.name}",
             expected=f"out by {wording.moment(notices.due(plan), plan.notice.zone)}: notice.lead before notice.starts",
             found=f"out since {wording.moment(out, plan.notice.zone)}" if out else "not out yet",
-            remedy="move notice.starts in the plan to a later time, and begin anew: `gonogo run --new`"
-            if out
-            else PUBLISH,
+            remedy="move notice.starts in the plan to a later time; `gonogo run` then publishes it" if out else PUBLISH,
         )
 
 

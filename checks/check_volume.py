@@ -53,5 +53,6 @@ def check_data_mount_has_room(
             f"{mount} on the target",
             expected="at most 90 % used",
             found=f"{space} % of space, {inodes} % of inodes",
-            remedy=f"delete what nobody needs under {mount}, or enlarge the volume (target.volume.size_gib in the plan)",
+            remedy=f"delete what nobody needs under {mount}; or enlarge the volume in the EC2 console, its file system on the target, and "
+            "target.volume.size_gib in the plan",
         )

@@ -33,7 +33,7 @@ def back_out_from_source(connections: Connections, confirm: Callable[[str, str, 
     opened = ask(source, files.text(str(OPENED_ELSEWHERE))).strip()
     price = (
         f"The target was opened ({opened}). What users wrote there production will lack, and nothing counts or saves it here. "
-        "Close the target first: stop its instance, or take its rules for the web out of its security group."
+        "Close the target first: take its rules for the web out of its security group. Do not stop it: an instance store would lose them."
         if opened
         else "The target was not opened: production has every write."
     )

@@ -1,6 +1,6 @@
 """The data disk, an EBS volume or the instance's own store: formatted only when it is blank, and mounted for good."""
 
-from fixtures.connect.cloud import Cloud, kernel_name
+from fixtures.connect.cloud import UNTAG, Cloud, kernel_name
 from fixtures.connect.host import Host
 from fixtures.errors import Refused, StepFailed
 from fixtures.facts import mounts
@@ -62,8 +62,8 @@ def _device(target: Host, volume: Volume, facts: TargetFacts, cloud: Cloud) -> s
             f"the data volume of {facts.instance_id}",
             expected=f"a volume attached as {volume.device}",
             found="none when the instance was launched",
-            remedy="see that target.volume.device is a free device name, terminate this new instance in the EC2 console, and begin "
-            "anew with `gonogo run --new`",
+            remedy=f"see that target.volume.device is a free device name, set this new instance aside ({UNTAG}), and begin anew "
+            "with `gonogo run --new`",
         )
     return target.check([*_FIND, volume.device, facts.volume_id]).strip()
 

@@ -2,8 +2,9 @@
 
 from fixtures.errors import CouldNotVerify, GonogoError, PlanError
 from fixtures.run.evidence import Verdict
-from steps.engine.executor import GateClosed, PlanChanged
+from steps.engine.executor import GateClosed
 from steps.engine.lock import Locked
+from steps.engine.replan import PlanChanged
 
 DONE, FAILED, USAGE, NO_GO, LOCKED, PLAN_CHANGED, BACKED_OUT, COULD_NOT_VERIFY, INTERRUPTED = (
     0, 1, 2, 10, 11, 12, 13, 14, 130,

@@ -16,7 +16,7 @@ from fixtures.plan.references import poor_secrets, refuse_poor_secrets
 from fixtures.run.evidence import PASS
 from fixtures.run.journal import Accepted, BackedOut, Resumed, SourceClosed
 from fixtures.run.records import Opening
-from fixtures.run.run import Run, runs_of
+from fixtures.run.run import PLAN, Run, runs_of
 from fixtures.run.sums import REOPEN, refuse_damaged
 from steps import REHEARSE, STEPS
 from steps.back_out import back_out as way_back
@@ -38,6 +38,7 @@ from steps.engine.guards import prove_target
 from steps.engine.lock import plan_lock
 from steps.engine.pages import Pages
 from steps.engine.progress import Progress
+from steps.engine.replan import PlanChanged, edits, take_up
 from steps.engine.suite import ROOT
 from steps.step import Step
 from steps.survey.preflight import preflight
@@ -65,7 +66,7 @@ def run(
             f"{until} is no state that a step gives; `gonogo plan` and `pytest --markers` list them"
         )
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo run"):
-        current, resumed = choose_run(plan, RUNS, anew=new)
+        current, resumed = choose_run(plan, RUNS, STEPS, anew=new)
         _advance(plan, current, until, resumed=resumed, each=each, yes=yes)
 
 
@@ -75,7 +76,7 @@ def rehearse(plan_file: PlanFile = Path("plan.toml"), yes: Yes = False) -> None:
     plan = load_plan(plan_file)
     refuse_poor_secrets(plan)
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo rehearse"):
-        current, resumed = choose_run(plan, RUNS)
+        current, resumed = choose_run(plan, RUNS, STEPS)
         if current.happened(SourceClosed):
             raise Refused(
                 f"run {current.name}",
@@ -91,9 +92,12 @@ def _advance(plan: Plan, current: Run, until: str, *, resumed: bool, each: bool,
     """Take a run forward, and say where it stands when that fails."""
     progress = Progress(current.directory / "run.log")
     progress.listen()
+    edited = edits(current)
     if resumed:
         current.journal(Resumed())
     progress.say(f"{'resuming' if resumed else 'run'} {current.directory.relative_to(ROOT)}", "bold")
+    for line in edited:
+        progress.say(f"  {line}", "yellow")
     with _advice_when_stopped(plan, current, progress):
         if not yes:
             _require_answers(current, until, each=each)
@@ -229,6 +233,12 @@ def back_out(
         current = runs[-1]
         progress = Progress(current.directory / "run.log")
         progress.listen()
+        # Another plan is never applied to a run; what of an edit does no harm is, and the way back stays open in any case.
+        try:
+            take_up(plan, current, STEPS)
+        except PlanChanged as error:
+            progress.say(f"  {error.found}; the run's own plan is used: {current.directory / PLAN}", "yellow")
+            plan = current.own_plan(plan.path)
         # Production must be opened whatever its secrets are like: then they may be seen.
         for poor in poor_secrets(plan):
             progress.say(f"  {poor}: what this run writes may show it", "yellow")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fixtures import states
 from fixtures.connect.connections import Connections
-from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
+from fixtures.errors import GonogoError, Refused, StepFailed
 from fixtures.plan import Plan, digest
 from fixtures.run import journal
 from fixtures.run.evidence import PASS, CheckResult, GateResult, Problem, Verdict, now
@@ -18,6 +18,7 @@ from fixtures.run.sums import refuse_damaged
 from steps.engine import guards
 from steps.engine.gate import Gates
 from steps.engine.progress import Progress
+from steps.engine.replan import must_run, take_up
 from steps.step import Step
 
 STALE_SECONDS = 60.0
@@ -40,10 +41,6 @@ class GateClosed(GonogoError):
         )
         self.result = result
         self.bad = bad
-
-
-class PlanChanged(Refused):
-    """The plan is no longer the one that the run began with."""
 
 
 def finished_steps(run: Run) -> dict[str, datetime]:
@@ -76,11 +73,11 @@ def was_red(run: Run, step: Step) -> bool:
     return bool(mine) and isinstance(mine[-1], journal.Voided) and mine[-1].red
 
 
-def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bool]:
+def choose_run(plan: Plan, parent: Path, steps: Sequence[Step], *, anew: bool = False) -> tuple[Run, bool]:
     """The run to go on with, or a new one; and whether it is resumed.
 
-    Raises `PlanChanged` when the plan was edited under a run, `Refused` when the latest run is over or was forgotten, and
-    `CouldNotVerify` when its directory is damaged.
+    Raises `PlanChanged` where the plan was edited under a run and may not be, `Refused` when the latest run is over or was
+    forgotten, and `CouldNotVerify` when its directory is damaged.
     """
     runs = runs_of(plan, parent)
     if runs and not anew:
@@ -108,23 +105,7 @@ def choose_run(plan: Plan, parent: Path, *, anew: bool = False) -> tuple[Run, bo
                     found="it was forgotten before it was over: `gonogo forget` erased what it had read",
                     remedy="begin anew: `gonogo run --new`; `gonogo back-out` takes back what this run changed",
                 )
-            kept = run.directory / "plan.toml"
-            if not kept.is_file() or digest(kept) != digest(plan.path):
-                if any(
-                    isinstance(entry, journal.RunStarted) and entry.plan == digest(plan.path) for entry in run.entries()
-                ):
-                    raise CouldNotVerify(
-                        str(kept),
-                        expected=f"a copy of {plan.path}, which the run began with",
-                        found="it was changed or lost",
-                        remedy=f"`{shlex.join(['cp', '--', str(plan.path), str(kept)])}`, then run the same command again",
-                    )
-                raise PlanChanged(
-                    f"the plan {plan.path}",
-                    expected=f"the plan that run {run.name} began with (kept in {kept})",
-                    found="it was edited since",
-                    remedy="undo the edit, or go back with `gonogo back-out` and begin anew with `gonogo run --new`",
-                )
+            take_up(plan, run, steps)
             return run, True
     # Whether a run of another format closed production is not known here; its mark on production refuses another closing.
     if runs and anew and runs[-1].readable and runs[-1].happened(journal.SourceClosed) and not over(runs[-1]):
@@ -227,7 +208,8 @@ class Executor:
         title = f"{number:2d}/{len(self.steps)} {step.name}"
         gives = self._is_ready(step, title)
         # Go, not waived: a waiver accepts what a step could not reach, never that it did not run.
-        if (step.harmless or was_red(self.run, step)) and gives.verdict is Verdict.GO:
+        skips = (step.harmless or was_red(self.run, step)) and not must_run(self.run, step)
+        if skips and gives.verdict is Verdict.GO:
             self.run.journal(journal.AlreadyTrue(step=step.name))
             self.progress.say(f"{title}  already true ({_counts(gives)})", "dim")
             return

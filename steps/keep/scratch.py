@@ -19,7 +19,7 @@ from fixtures.policy.ingress import before_opening
 from fixtures.run import places
 from fixtures.run.evidence import PASS, GateResult
 from fixtures.run.records import MadeImage, ScratchBoot, TargetFacts
-from fixtures.run.run import Run, make_run
+from fixtures.run.run import PLAN, Run, make_run
 from fixtures.scripts import script
 from steps.engine.gate import Gates
 from steps.provision.firewall import create_group, permission
@@ -192,6 +192,7 @@ def inspect_command(plan: Plan, image: MadeImage, key: str) -> list[str]:
 def _gate(plan: Plan, run: Run, directory: Path, facts: TargetFacts, image: MadeImage) -> GateResult:
     """The build's own checks, on the scratch instance in the target's place: a run within the run."""
     shutil.copytree(run.directory / "records", directory / "records", dirs_exist_ok=True)
+    shutil.copy(run.directory / PLAN, directory / PLAN)
     trial = Run(directory)
     trial.record(facts)
     gates = Gates(plan, trial)

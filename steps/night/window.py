@@ -48,7 +48,7 @@ def await_window(plan: Plan, run: Run, dns: Dns) -> None:
             "the announced window",
             expected=f"production closed by {window.in_words(plan, window.last_moment(plan))}",
             found=f"it is {window.in_words(plan, now())}",
-            remedy="announce another window: edit [notice] in the plan, and begin anew with `gonogo run --new`",
+            remedy="announce another window: edit [notice] in the plan; the same command then publishes it",
         )
 
 

@@ -5,7 +5,7 @@ import socket
 import time
 from contextlib import suppress
 
-from fixtures.connect.cloud import Cloud
+from fixtures.connect.cloud import UNTAG, Cloud
 from fixtures.connect.host import Host, open_host
 from fixtures.connect.ssh import target_login
 from fixtures.errors import CouldNotVerify, Refused
@@ -54,8 +54,8 @@ def _mark(target: Host, run: Run, target_facts: TargetFacts) -> None:
             f"{path} on the target",
             expected="no marker, or this run's",
             found=present,
-            remedy="go on with that run (`gonogo status`). Only if nobody uses this host, terminate its instance in the EC2 "
-            "console, then run the same command again",
+            remedy="go on with that run (`gonogo status`). To have another host launched, set this one aside "
+            f"as it is: {UNTAG}; then begin anew with `gonogo run --new`",
         )
     target.check(["install", "-d", "-m", "0755", str(places.STATE_DIRECTORY)])
     target.write_file(path, own)

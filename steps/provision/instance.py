@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from fixtures.connect.cloud import GONE, PLAN_TAG, RUN_TAG, Cloud, Instance, aws_errors
+from fixtures.connect.cloud import GONE, PLAN_TAG, RUN_TAG, UNTAG, Cloud, Instance, aws_errors
 from fixtures.errors import Refused, StepFailed
 from fixtures.facts.security_group import security_group
 from fixtures.plan import Plan
@@ -65,7 +65,7 @@ def ipv6_address(plan: Plan, instance: Instance) -> str:
             f"the instance {instance.id}",
             expected="an IPv6 address: dns.records moves AAAA records",
             found="none",
-            remedy=f"give the subnet {plan.target.subnet} an IPv6 range, terminate the instance, and run the same command again",
+            remedy=f"give the subnet {plan.target.subnet} an IPv6 range and the instance an address of it, and run the same command again",
         )
     return instance.ipv6_address
 
@@ -126,8 +126,8 @@ def _wait_until_running(plan: Plan, run: Run, cloud: Cloud) -> Instance:
                 f"the instance {instance.id}",
                 expected=f"the one that run {run.name} launched",
                 found=f"it belongs to run {instance.tags.get(RUN_TAG, '(none)')}",
-                remedy="go on with that run (`gonogo status`); if it was accepted, this instance is production. Only if nobody "
-                "uses it, terminate it in the EC2 console, then run the same command again",
+                remedy="go on with that run (`gonogo status`); if it was accepted, this instance is production. To have "
+                f"another one launched, set it aside as it is: {UNTAG}; then run the same command again",
             )
         if instance.state != logged:
             log.info("instance %s: %s", instance.id, instance.state)
@@ -137,7 +137,7 @@ def _wait_until_running(plan: Plan, run: Run, cloud: Cloud) -> Instance:
                 f"the instance {instance.id}",
                 expected="running",
                 found=instance.state,
-                remedy="read its state transition reason in the EC2 console; start or terminate it, then run again",
+                remedy="read its state transition reason in the EC2 console and start it there, then run the same command again",
             )
         return instance if instance.state == "running" else None
 

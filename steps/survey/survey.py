@@ -9,12 +9,15 @@ from fixtures.facts.fact import ask
 from fixtures.plan import Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
+from steps.engine import guards
 from steps.step import step
 
 
 @step(needs=[], gives=["source_surveyed"], harmless=True, changes_checks=True)
 def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> None:
     """Record what production is: its database, Ruby, gems, release, settings, files and units."""
+    if run.has(Survey):  # an edited plan has it made anew, and may lead elsewhere
+        guards.prove_source(source, run, source_db)
     bundle = ask(source, bundles.bundle(plan))
     if bundle.bundle is not None:
         raise StepFailed(

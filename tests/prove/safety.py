@@ -18,6 +18,7 @@ from steps.engine.executor import ended
 from tests.labsite import REHEARSED, ROOT, TTL, Site, started
 from tests.prove.house import commit, unit
 from tests.prove.proof import MEASURED, main
+from tests.unit.remedies import summary
 from tests.unit.test_silence import KINDS
 
 CAMPAIGN = MEASURED / "stops.md"
@@ -189,6 +190,12 @@ def silence() -> str:
     return f"{len(KINDS)} kinds of wait, each ends; {shown}"
 
 
+def remedies() -> str:
+    """Each message that names a command, with the test that ran it; those that nothing has tried are counted."""
+    unit("tests/unit/test_remedies.py")
+    return summary()
+
+
 ITEMS = [
     ("stops: with users at work", stops),
     ("fence: everybody, on real servers", fence),
@@ -196,6 +203,7 @@ ITEMS = [
     ("damaged: runs, at five points in a lab", damaged),
     ("endings: alike, and remedies that are true", endings),
     ("silence: every kind of wait ends", silence),
+    ("remedies: messages that name a command", remedies),
 ]
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ EXCEPTIONS = {
     "test_live_checks.py": "its rule is about which checks may ask in their bodies",
     "test_mirror.py": "its rule is about the unit tests themselves",
     "test_silence.py": "it is about every kind of wait, whichever module waits",
+    "test_remedies.py": "it compares the messages of the whole program with the tests that tried them",
     "test_rows.py": "it compares docs/rows.md, the table of the article's rows, with steps, checks and tests",
 }
 """Unit tests that belong to no single module, each with the reason."""

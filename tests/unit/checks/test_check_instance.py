@@ -51,7 +51,18 @@ def test_another_instance_than_the_launched_one(run, change):
         check_instance.check_instance_is_this_runs(PLAN, run, OURS._replace(instance=replace(INSTANCE, **change)))
 
 
-@pytest.mark.parametrize("change", [{"image": "ami-0"}, {"security_groups": {"sg-1": "other"}}])
+@pytest.mark.parametrize("groups", [{"sg-1": "other"}, {"sg-1": TARGET.security_group, "sg-2": "other"}])
+def test_a_security_group_more_is_taken_off_and_no_instance_is_ended_for_it(groups):
+    check_instance.check_security_group_is_the_plans(PLAN, OURS)
+    with pytest.raises(NoGo, match="the security groups of i-1") as caught:
+        check_instance.check_security_group_is_the_plans(
+            PLAN, OURS._replace(instance=replace(INSTANCE, security_groups=groups))
+        )
+    assert "Change security groups" in caught.value.remedy
+    assert "--new" not in caught.value.remedy
+
+
+@pytest.mark.parametrize("change", [{"image": "ami-0"}, {"type": "t3.micro"}])
 def test_another_instance_than_the_planned_one(change):
     check_instance.check_instance_is_as_planned(PLAN, OURS)
     with pytest.raises(NoGo, match="i-1"):

@@ -19,7 +19,7 @@ def test_a_demonstration_that_broke_off_is_in_nobodys_way(
     monkeypatch.setattr(cli_lab, "RUNS", run.directory.parent)
     run.journal(SourceClosed())
     cli_lab._set_aside(plan)
-    again, resumed = choose_run(plan, run.directory.parent, anew=True)
+    again, resumed = choose_run(plan, run.directory.parent, [], anew=True)
     assert not resumed
     assert any(path.name.endswith("-lab-gone") for path in run.directory.parent.iterdir())
     again.journal(Accepted())
