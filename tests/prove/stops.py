@@ -125,8 +125,8 @@ def _night(site: Site, numbers: Sequence[int]) -> list[Stopped]:
         ready = site.gonogo("run", "--yes", "--until", "window_open")
         assert ready.code == 0, ready.out
         target = site.last_run.records(TargetFacts)
-        old = load_plan(site.plan_path).source.addresses
-        everywhere = [one for one in (*old, target.public_address, target.ipv6_address) if one]
+        production = load_plan(site.plan_path).source.addresses
+        everywhere = [one for one in (*production, target.public_address, target.ipv6_address) if one]
         control.lab_call(site.name, "users", "start", 10.0, 3600.0, everywhere)
         for stop in map(Stop.numbered, numbers):
             made.append(Stopped(stop))
@@ -206,7 +206,7 @@ def _ended_well(site: Site, stop: Stop, code: int, said: str) -> None:
 
 def _serves(plan: Plan, address: str) -> bool:
     try:
-        return web_of(plan).get(plan.application.health, address).status == 200
+        return bool(web_of(plan).get(plan.application.health, address).status_code == 200)
     except GonogoError:
         return False
 
