@@ -136,7 +136,7 @@ class Site:
         process = subprocess.Popen(
             [sys.executable, "-m", "steps", "run", "--yes", "--plan", str(self.plan_path)], cwd=ROOT, env=environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-            preexec_fn=_as_from_a_terminal,  # noqa: PLW1509 - nothing here has threads yet
+            preexec_fn=hear_signals,  # noqa: PLW1509 - nothing here has threads yet
         )  # fmt: skip
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline and process.poll() is None:
@@ -147,16 +147,21 @@ class Site:
             time.sleep(0.05)
         alive = process.poll() is None
         if alive:
-            os.killpg(process.pid, by)  # the group that start_new_session made: the executor and its gate
+            stop_group(process, by)
         out = process.communicate(timeout=limit)[0]
         assert alive, f"the executor ended before it could be stopped:\n{out}"
         return str(out)
 
 
-def _as_from_a_terminal() -> None:
+def hear_signals() -> None:
     """Hear the signals that whoever runs the tests may ignore, as in the background."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+def stop_group(process: subprocess.Popen[str], by: signal.Signals) -> None:
+    """Send a signal to the group that start_new_session made: the executor and its gate."""
+    os.killpg(process.pid, by)
 
 
 def _entries(run_: Run) -> list[Entry]:
