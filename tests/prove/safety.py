@@ -39,7 +39,7 @@ def from_source() -> str:
 
 def damaged() -> str:
     """In a lab, at five points after the closing: the run's directory is deleted, emptied, or changed in one byte."""
-    return unit("tests/night/test_from_source.py", timeout=3600)
+    return unit("tests/campaign/test_from_source.py", timeout=3600)
 
 
 def endings() -> str:
