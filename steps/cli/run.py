@@ -152,13 +152,13 @@ def _walk(plan: Plan, current: Run, progress: Progress, until: str, confirm: Cal
 
 def _start_target_database(plan: Plan, current: Run) -> None:
     """Start PostgreSQL of the target again where it died while production is closed: gates and guards could only say so."""
-    connections = Connections(plan, current, may_change=True)
-    try:
-        with suppress(CouldNotVerify, Refused):  # the gates say it better
+    with suppress(CouldNotVerify, Refused):  # the gates say it better
+        connections = Connections(plan, current, may_change=True)
+        try:
             prove_target(connections)
             start_again(plan, current, connections.target)
-    finally:
-        connections.close()
+        finally:
+            connections.close()
 
 
 def after_closing(plan: Plan, current: Run, progress: Progress) -> None:

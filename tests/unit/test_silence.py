@@ -246,9 +246,9 @@ def _(lab, way):
     lab.short(sessions, "SILENCE")
     with closing(Silent(lab, way).connect(statement_timeout=SHORT)) as session:
         try:
-            session.commit()
-            with session.cursor() as cursor:
-                cursor.execute("BEGIN")
+            session.autocommit = False
+            with session:
+                session.cursor().execute("SELECT 1")
         except psycopg2.Error as error:
             raise unreadable("a transaction", error) from None
 
