@@ -50,7 +50,7 @@ def publish_notice(plan: Plan, run: Run, open_source: Host) -> None:
             "the notice",
             expected="a window that can still be announced",
             found=f"{late}; it is {wording.moment(now(), plan.notice.zone)}",
-            remedy="move notice.starts in the plan to a later time, and begin anew: `gonogo run --new`; nothing was published",
+            remedy="move notice.starts in the plan to a later time, then run the same command again; nothing was published",
         )
     for channel in plan.notice.channels:
         text = notices.render(plan, channel.audience)

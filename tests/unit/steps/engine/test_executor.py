@@ -45,6 +45,7 @@ from steps.step import Step, step
 from tests.unit import begun
 from tests.unit.begun import gate_entry
 from tests.unit.example import PLAN, ROOT
+from tests.unit.steps.target import SURVEY
 
 run = begun.run
 DRIVER = '''
@@ -650,7 +651,7 @@ def test_another_plan_of_the_same_name_is_no_plan_of_this_run(project):
     assert drive(project, UNTIL="target_open")[0] == 0
     (run,) = (project / "runs").glob("2*")
     before = (run / "journal.jsonl").read_text()
-    (run / "records" / "survey.json").write_text("{}")
+    Run(run).record(SURVEY)
     plan = project / "plan.toml"
     plan.write_text(plan.read_text().replace('address = "production.smallpayroll.test"', 'address = "elsewhere.test"'))
     code, out = drive(project)
