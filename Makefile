@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 
-.PHONY: help demo test lint bench prove-2 prove-3 prove-4 prove-house prove-gate prove-safety setup lock schema clean
+.PHONY: help demo test test-rooms test-nights lint bench prove-2 prove-3 prove-4 prove-house prove-gate prove-safety setup lock schema clean
 
 help:
 	@echo "make demo     move SmallPayroll in the lab, from production to a launched instance; ends with the report's path"
@@ -23,10 +23,16 @@ setup:
 demo: setup
 	@$(ROOT) .venv/bin/gonogo lab demo
 
+# The migrations of tests/faults and tests/night wait for their hosts half of the time: the other tests run beside them.
 test:
 	@.ci/setup test
 	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory -j 2 test-rooms test-nights
+
+test-rooms:
 	@$(ROOT) .venv/bin/python -m pytest -q tests/unit tests/lab tests/sameness -n 2 --dist loadfile
+
+test-nights:
 	@$(ROOT) .venv/bin/python -m pytest -q tests/faults tests/night
 
 lint:
