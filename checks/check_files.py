@@ -5,38 +5,36 @@ from collections.abc import Mapping
 import pytest
 
 from checks.check_data import AGAIN
-from fixtures.connect.host import Host
 from fixtures.errors import NoGo
 from fixtures.facts import files
 from fixtures.facts.fact import HostFact
 from fixtures.facts.wanted import on_source, on_target
 from fixtures.plan import Upload
-from fixtures.policy.verdict import Say
 from fixtures.run.journal import TargetOpened
 from fixtures.run.records import FileCount, FilesCopy
 from fixtures.run.run import Run
-from fixtures.sameness.listing import list_directory, scratch
-from fixtures.sameness.manifest import compare, kept_manifest, read_manifest
+from fixtures.sameness.manifest import Unlike, UnlikeFact
+
+
+def unlike(upload: Upload, run: Run) -> UnlikeFact:
+    """In what an upload directory differs from what was copied of it."""
+    path = str(upload.path)
+    return UnlikeFact(path, run.records(FilesCopy).manifests.get(path, "of no directory"), run.directory)
 
 
 @pytest.mark.files_copied
-def check_files_match(upload: Upload, run: Run, target: Host, say: Say) -> None:
+def check_files_match(upload: Upload, found: Unlike = on_target(unlike)) -> None:
     """Every uploaded file is there with production's content, owner, group and mode: each one is read and hashed anew.
 
     What a copy leaves behind on purpose (see `fixtures/sameness/manifest.py`) is not missed.
 
     Once production is closed, `check_uploads_equal_closed_production` claims more, and quicker.
     """
-    path = str(upload.path)
-    kept = kept_manifest(run.directory, run.records(FilesCopy).manifests.get(path, "of no directory"))
-    with scratch(run.directory) as into:
-        found = read_manifest(list_directory(target, path, into, say), into, say=say)
-        differing = compare(kept, found, whole=False, copied=True)
-    if differing:
+    if found.words:
         raise NoGo(
-            f"{path} on the target",
-            expected=f"the {kept.entries} entries that were copied",
-            found=differing,
+            f"{upload.path} on the target",
+            expected=f"the {found.entries} entries that were copied",
+            found=found.words,
             remedy=AGAIN,
         )
 

@@ -4,15 +4,14 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fixtures.connect.web import Web
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import accesslog
+from fixtures.facts.wanted import on_web
 from fixtures.plan import Plan
-from fixtures.policy.verdict import Say
 from fixtures.run.records import PagesReplayed, PagesSampled, ReplayedPage, TargetFacts
 from fixtures.run.run import Run
 from fixtures.sameness import pages, replay
-from fixtures.sameness.replay import ReplayResult
+from fixtures.sameness.replay import ComparedFact, ReplayResult
 
 AGAIN = "rehearse again: `gonogo rehearse`"
 SEE = "see the page on both hosts; what may differ (a date, a number of its own) is declared in pages.normalise"
@@ -25,11 +24,13 @@ def sampled(run: Run) -> PagesSampled:
     return run.records(PagesSampled)
 
 
-@pytest.fixture(scope="session")
-def compared(run: Run, plan: Plan, web: Web, say: Say) -> ReplayResult:
+def compared(run: Run, plan: Plan) -> ComparedFact:
     """The stable pages, as the target shows them now."""
-    replayed, target = of_the_latest_sample(run), run.records(TargetFacts).public_address
-    return replay.compare(web, target, str(plan.source.public_address), replayed, plan, say)
+    target, production = run.records(TargetFacts).public_address, str(plan.source.public_address)
+    return ComparedFact(target, production, of_the_latest_sample(run), plan)
+
+
+COMPARED = on_web(compared)
 
 
 def of_the_latest_sample(run: Run) -> PagesReplayed:
@@ -82,41 +83,41 @@ def check_log_was_sampled(sampled_log: PurePosixPath, sampled: PagesSampled) -> 
 
 
 @pytest.mark.rehearsed
-def check_sampled_pages_match(sampled_log: PurePosixPath, compared: ReplayResult, run: Run) -> None:
+def check_sampled_pages_match(sampled_log: PurePosixPath, run: Run, shown: ReplayResult = COMPARED) -> None:
     """Pages that users ask for are shown to a visitor as production shows them, word for word."""
-    _match("sampled", compared, run, SEE)
+    _match("sampled", shown, run, SEE)
 
 
 @pytest.mark.rehearsed
-def check_signed_in_pages_match(compared: ReplayResult, run: Run) -> None:
+def check_signed_in_pages_match(run: Run, shown: ReplayResult = COMPARED) -> None:
     """Pages behind the login are shown as production shows them, word for word."""
-    _match("signed in", compared, run, SEE)
+    _match("signed in", shown, run, SEE)
 
 
 @pytest.mark.rehearsed
-def check_static_files_match(compared: ReplayResult, run: Run) -> None:
+def check_static_files_match(run: Run, shown: ReplayResult = COMPARED) -> None:
     """Static files and cached pages are shown as production shows them, byte for byte."""
-    _match("static", compared, run, "see public/ of the release on the target, and what was cached there")
+    _match("static", shown, run, "see public/ of the release on the target, and what was cached there")
 
 
 @pytest.mark.rehearsed
-def check_error_page_matches(compared: ReplayResult, run: Run) -> None:
+def check_error_page_matches(run: Run, shown: ReplayResult = COMPARED) -> None:
     """A page that does not exist is answered as production answers it."""
-    _match("error", compared, run, "see error_page in the site's configuration on the target")
+    _match("error", shown, run, "see error_page in the site's configuration on the target")
 
 
 @pytest.mark.rehearsed
-def check_headers_match(compared: ReplayResult, run: Run) -> None:
+def check_headers_match(run: Run, shown: ReplayResult = COMPARED) -> None:
     """Every page carries the headers that production sends with it: type, caching, protection."""
-    found = [f"{_name(one.page)}: {one.headers}" for one in compared.differing if one.headers]
+    found = [f"{_name(one.page)}: {one.headers}" for one in shown.differing if one.headers]
     if found:
         raise NoGo(
             "headers on the target",
-            expected=f"those of production; on {len(compared.equal)} pages they are",
+            expected=f"those of production; on {len(shown.equal)} pages they are",
             found=_listed(found),
             remedy="see the site's configuration on the target; a header that may differ is left out of pages.headers",
         )
-    _some_are_equal([*compared.equal, *(one.page for one in compared.differing)], "headers", compared, run)
+    _some_are_equal([*shown.equal, *(one.page for one in shown.differing)], "headers", shown, run)
 
 
 def _match(kind: str, compared: ReplayResult, run: Run, remedy: str) -> None:

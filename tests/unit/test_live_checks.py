@@ -12,18 +12,11 @@ from tests.unit.example import ROOT
 
 POLLS = "it asks until resolvers or users have moved"
 HASHES = "it reads manifests of files, which are streamed and no single answer"
-SAMPLE = "it compares a whole sample of pages, one after the other and within a rate"
 LIVE = {
     "check_resolver_names_the_target": POLLS,
     "check_login_works_through_public_dns": POLLS,
     "check_users_reach_the_target": POLLS,
-    "check_files_match": HASHES,
     "check_uploads_equal_closed_production": HASHES,
-    "check_sampled_pages_match": SAMPLE,
-    "check_signed_in_pages_match": SAMPLE,
-    "check_static_files_match": SAMPLE,
-    "check_error_page_matches": SAMPLE,
-    "check_headers_match": SAMPLE,
     "check_rows_match": "its facts say whether rows differ; only then it looks for which ones",
 }
 """Checks that ask in their bodies."""

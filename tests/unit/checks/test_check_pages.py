@@ -38,11 +38,11 @@ def judge(check, *arguments):
 def all_of(found, run):
     log = Path("/var/log/nginx/access.log")
     return {
-        "sampled": judge(check_pages.check_sampled_pages_match, log, found, run),
-        "signed in": judge(check_pages.check_signed_in_pages_match, found, run),
-        "static": judge(check_pages.check_static_files_match, found, run),
-        "error": judge(check_pages.check_error_page_matches, found, run),
-        "headers": judge(check_pages.check_headers_match, found, run),
+        "sampled": judge(check_pages.check_sampled_pages_match, log, run, found),
+        "signed in": judge(check_pages.check_signed_in_pages_match, run, found),
+        "static": judge(check_pages.check_static_files_match, run, found),
+        "error": judge(check_pages.check_error_page_matches, run, found),
+        "headers": judge(check_pages.check_headers_match, run, found),
     }
 
 
@@ -125,7 +125,7 @@ def test_pages_that_all_change_prove_nothing(walked, run, plan, web, source):
     source.pages[replay.ABSENT] = (404, lambda: f"<p>{time.monotonic_ns()}</p>", {})
     walked()
     with pytest.raises(CouldNotVerify, match=replay.ABSENT) as caught:
-        check_pages.check_error_page_matches(compared(run, plan, web), run)
+        check_pages.check_error_page_matches(run, compared(run, plan, web))
     assert "pages.normalise" in caught.value.remedy
 
 
@@ -134,7 +134,7 @@ def test_a_log_without_an_allowed_page_could_not_verify(walked, run, plan, web):
     with pytest.raises(CouldNotVerify, match="5 of no known format"):
         check_pages.check_log_was_sampled(Path("/log"), run.records(PagesSampled))
     with pytest.raises(CouldNotVerify, match="none was requested"):
-        check_pages.check_sampled_pages_match(Path("/log"), compared(run, plan, web), run)
+        check_pages.check_sampled_pages_match(Path("/log"), run, compared(run, plan, web))
     with pytest.raises(CouldNotVerify, match="awk"):
         walked(text="")
 
@@ -162,4 +162,4 @@ def test_a_body_that_goes_on_beyond_what_is_read_is_not_called_equal(
         server.pages["/help"] = (200, "a" * 200_000 + end, {})
     walked()
     with pytest.raises(CouldNotVerify, match="longer: /help"):
-        check_pages.check_static_files_match(compared(run, plan, web), run)
+        check_pages.check_static_files_match(run, compared(run, plan, web))

@@ -70,7 +70,7 @@ def copy(sshd, tmp_path, monkeypatch):
         return one
 
     copied.here, copied.there, copied.meanwhile, copied.run = here, there, meanwhile, run
-    copied.rehearsed = lambda: check_files.check_files_match(upload, run, sides[1], silent)
+    copied.rehearsed = lambda: check_files.check_files_match(upload, check_files.unlike(upload, run).put(sides[1]))
     copied.closed = lambda: check_final_copy.check_uploads_equal_closed_production(upload, run, *sides, silent)
     yield copied
     source.close()
