@@ -28,7 +28,7 @@ def check_no_job_beside_the_plans_writes(plan: Plan, found: list[Writer] = on_so
 
 BY_NIGHT = (
     f"the fence spares {SUPERUSER} on the host itself, by whom gonogo works: by night it would be red. Stop it before production is "
-    f"closed, or have it log in as a role of its own; what never comes into the database may be waived"
+    f"closed, or have it log in as a role of its own; what never comes into the database may be waived, and what users need (a pooler) must go on and is"
 )
 
 
@@ -54,7 +54,7 @@ def check_no_job_runs_as_its_superuser(found: list[Writer] = on_source(jobs_of(S
         f"what starts by itself on production as {SUPERUSER}",
         expected="PostgreSQL alone",
         found=beside_the_server(found),
-        remedy=f"systemctl disable --now UNIT, crontab -u {SUPERUSER} -e; {BY_NIGHT}; what users need must go on, and is waived",
+        remedy=f"systemctl disable --now UNIT, crontab -u {SUPERUSER} -e; {BY_NIGHT}",
     )
 
 
