@@ -28,7 +28,7 @@ def check_no_job_beside_the_plans_writes(plan: Plan, found: list[Writer] = on_so
 
 BY_NIGHT = (
     f"the fence spares {SUPERUSER} on the host itself, by whom gonogo works: by night it would be red. Stop it before production is "
-    f"closed, or have it log in as a role of its own; what never comes into the database may be waived"
+    f"closed, or have it log in as a role of its own; what never comes into the database may be waived, and what users need (a pooler) must go on and is"
 )
 
 

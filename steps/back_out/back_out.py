@@ -10,7 +10,7 @@ from fixtures.connect.cloud import SCRATCH_TAG
 from fixtures.connect.connections import Connections
 from fixtures.connect.database import SUPERUSER
 from fixtures.connect.host import Host
-from fixtures.errors import CouldNotVerify, GonogoError, Refused
+from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
 from fixtures.facts import files
 from fixtures.facts.fact import ask
 from fixtures.facts.roles import ENTRANTS
@@ -184,12 +184,9 @@ def _unproven_target(connections: Connections, confirm: Confirm) -> journal.Targ
 def _leave_target(connections: Connections, confirm: Confirm) -> None:
     """Fence the target, and where it was open save it and have its writes given up by word."""
     run, plan = connections.run, connections.plan
-    opened = run.happened(journal.TargetOpened)
+    if not run.happened(journal.TargetOpened):
+        return run.journal(_stopped(connections))
     with guards.locked(connections.target, run, WORK):
-        if not opened:
-            if stop_pack_if_there(connections.target, plan):
-                connections.target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
-            return run.journal(journal.TargetFenced())
         _fence(connections)
         run.journal(journal.TargetFenced())
         if not run.happened(journal.WritesGivenUp):
@@ -198,6 +195,18 @@ def _leave_target(connections: Connections, confirm: Confirm) -> None:
         # The cloud's firewall too: whatever is started on the target by mistake, no user reaches it.
         firewall.set_ingress(connections.cloud, plan, operator_alone(plan))
     return None
+
+
+def _stopped(connections: Connections) -> journal.TargetFenced | journal.TargetAway:
+    """What became of a target that was never open: where it does not do as it is told, production's users do not wait for it."""
+    target, plan = connections.target, connections.plan
+    try:
+        with guards.locked(target, connections.run, WORK):
+            if stop_pack_if_there(target, plan):
+                target.check(["systemctl", "disable", "--quiet", "--", *plan.application.pack])
+    except (StepFailed, CouldNotVerify) as error:
+        return journal.TargetAway(reason=error.found)
+    return journal.TargetFenced()
 
 
 def _fence(connections: Connections) -> None:

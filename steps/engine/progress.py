@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ class Progress:
 
     def _keep(self, text: str) -> None:
         if self.log:
-            with self.log.open("a", encoding="utf-8") as file:
+            # A full disk stops what must be journalled; it keeps nobody from reading who serves users, and how to go back.
+            with suppress(OSError), self.log.open("a", encoding="utf-8") as file:
                 for line in text.splitlines() or [""]:
                     file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
 

@@ -9,7 +9,6 @@ from fixtures.plan import Plan, digest, parse_plan
 from fixtures.policy.changes import MEANINGS, Meaning, at_night, changed
 from fixtures.run import journal
 from fixtures.run.run import PLAN, PLANS, Run, write_whole
-from fixtures.run.sums import note
 from steps.step import Step
 
 
@@ -40,21 +39,23 @@ def take_up(plan: Plan, run: Run, steps: Sequence[Step]) -> None:
     closed = run.happened(journal.SourceClosed)
     states = {state for meaning in meanings.values() if not closed for state in meaning.again}
     again = [one.name for one in begun if states & set(one.gives)]
-    sha256 = digest(kept)
+    text, sha256, edited = _text(plan.path), digest(kept), digest(plan.path)
     (run.directory / PLANS).mkdir(exist_ok=True)
-    write_whole(run.directory / PLANS / f"{sha256}.toml", former)
+    write_whole(_spare(run, sha256), former)
+    write_whole(_spare(run, edited), text)
     for name in again:  # first: where this is cut off, the next command begins with all of it
         run.journal(journal.Voided(step=name, edited=True))
-    run.journal(journal.PlanEdited(before=sha256, plan=digest(plan.path), keys=found, again=again))
-    text = _text(plan.path)
-    note(run.directory, PLAN, text.encode())
-    write_whole(kept, text)
+    run.journal(journal.PlanEdited(before=sha256, plan=edited, keys=found, again=again))
+    run.keep(PLAN, text)
 
 
 def _refuse_damaged_copy(plan: Plan, run: Run, kept: Path) -> None:
-    """Raise where the run's copy is not the plan that its journal says it goes by."""
+    """Raise where the run's copy is not the plan that its journal says it goes by, and cannot be made so."""
     known = [entry.plan for entry in run.entries() if isinstance(entry, journal.RunStarted | journal.PlanEdited)]
     if not known or (kept.is_file() and digest(kept) == known[-1]):
+        return
+    if (spare := _spare(run, known[-1])).is_file() and digest(spare) == known[-1]:  # cut off while an edit was taken up
+        run.keep(PLAN, _text(spare))
         return
     if digest(plan.path) != known[-1]:
         raise _refused(plan, run, ["the run's copy, which it would be compared with, was changed or lost"])
@@ -64,6 +65,11 @@ def _refuse_damaged_copy(plan: Plan, run: Run, kept: Path) -> None:
         found="it was changed or lost",
         remedy=f"`{shlex.join(['cp', '--', str(plan.path), str(kept)])}`, then run the same command again",
     )
+
+
+def _spare(run: Run, sha256: str) -> Path:
+    """Where another copy of a plan that was edited lies, before the edit and after it."""
+    return run.directory / PLANS / f"{sha256}.toml"
 
 
 def edits(run: Run) -> list[str]:

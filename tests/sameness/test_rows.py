@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from checks import check_data
-from fixtures.connect.sessions import Session
+from fixtures.connect.sessions import Session, SilentServerError
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts.catalogue import TABLES
 from fixtures.plan import Proof
@@ -431,6 +431,34 @@ def test_a_proof_that_broke_off_goes_on_where_the_database_is_the_same(databases
     assert "begins anew" in said[1]
     ledger.clear()
     assert not (tmp_path / "p").exists()
+
+
+def test_small_tables_count_once_where_a_proof_that_broke_off_goes_on(databases, tmp_path, monkeypatch):
+    made(databases, "".join(f"CREATE TABLE t{n} (id int); INSERT INTO t{n} VALUES ({n});" for n in range(3)))
+    names = [f"s.t{n}" for n in range(3)]
+    with reading(databases) as side:
+        whole = [side.digest(name).text for name in names]
+    for asked in (2, 3, 3):
+        with reading(databases, ledger=Ledger(tmp_path / "p")) as side:
+            assert [side.digest(name).text for name in names[:asked]] == whole[:asked]
+    monkeypatch.setattr(Reading, "_fetch", None)
+    with reading(databases, ledger=Ledger(tmp_path / "p")) as side:
+        assert [side.digest(name).text for name in names] == whole, "nothing is read again"
+
+
+def test_a_server_that_falls_silent_while_small_tables_are_read_is_not_waited_for(databases, monkeypatch):
+    def look(session):
+        session.close()
+        raise SilentServerError("it did not answer in time")
+
+    monkeypatch.setattr("fixtures.sameness.reading.STILL_SECONDS", 0.2)
+    monkeypatch.setattr(Session, "look", look)
+    made(databases, "".join(f"CREATE TABLE t{n} (id int);" for n in range(3)))
+    with closing(connect(databases)) as other, other.cursor() as cursor, reading(databases, connections=1) as side:
+        cursor.execute("LOCK TABLE s.t1")
+        for name, words in (("s.t0", "did not answer"), ("s.t2", "broken off")):
+            with pytest.raises(CouldNotVerify, match=words):
+                side.digest(name)
 
 
 def test_production_under_pressure_makes_the_proof_pause(databases, monkeypatch):

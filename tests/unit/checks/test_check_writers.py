@@ -32,7 +32,11 @@ def test_who_stays_as_the_superuser_is_no_go():
 
 
 def test_a_job_of_the_superuser_is_no_go():
-    servers = ["postgresql.service", "postgresql@15-main.service", "postgresql-15.service"]
+    servers = [
+        "postgresql.service", "postgresql@15-main.service", "postgresql-15.service", "postgresql-9.6.service",
+        "rh-postgresql12-postgresql.service", "postgrespro-std-15.service", "patroni.service", "pgbouncer.service",
+    ]  # fmt: skip
     check_writers.check_no_job_runs_as_its_superuser([Writer("unit", name, "runs as postgres") for name in servers])
-    with pytest.raises(NoGo, match=r"the unit exporter\.service"):
-        check_writers.check_no_job_runs_as_its_superuser([Writer("unit", "exporter.service", "runs as postgres")])
+    for name in ("exporter.service", "postgresql-backup.service", "prometheus-postgres-exporter.service"):
+        with pytest.raises(NoGo, match=f"the unit {name}"):
+            check_writers.check_no_job_runs_as_its_superuser([Writer("unit", name, "runs as postgres")])

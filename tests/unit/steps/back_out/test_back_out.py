@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.errors import CouldNotVerify, Refused
+from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
 from fixtures.plan import Plan, Redis
 from fixtures.run.journal import BackOutStarted, SourceClosed, SourceReopened, TargetOpened, TargetUnfenced
 from fixtures.run.records import DataCopy, DnsBefore, FileCount, MadeImage, SourceClosure, TableCopy, TargetFacts
@@ -204,6 +204,24 @@ def test_a_back_out_begins_once_the_loss_of_an_unreachable_target_is_accepted(
         back_out.back_out(connections, lambda *_: True)
         assert shut == [True], "the firewall is changed once the journal says so"
         assert [e.kind for e in run.entries()][-3:] == ["back_out_started", "target_away", "backed_out"]
+
+
+@pytest.mark.parametrize("fault", [StepFailed, CouldNotVerify])
+def test_a_target_that_was_never_open_and_cannot_be_stopped_does_not_keep_production_shut(
+    plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch, fault: type[GonogoError]
+) -> None:
+    run.record(_facts())
+    run.record(SURVEY)
+
+    def fails(*_: Any) -> bool:
+        raise fault("a unit", expected="to stop", found="a disk that does not answer", remedy="mend it")
+
+    monkeypatch.setattr(back_out.guards, "prove_target", lambda _: False)
+    monkeypatch.setattr(back_out, "stop_pack_if_there", fails)
+    target = SimpleNamespace(lock=lambda *_: None, unlock=lambda: None)
+    connections: Any = SimpleNamespace(plan=plan, run=run, target=target)
+    back_out.back_out(connections, lambda *_: True)
+    assert [e.kind for e in run.entries()][-3:] == ["back_out_started", "target_away", "backed_out"]
 
 
 def test_a_back_out_that_was_called_off_begins_anew(plan: Plan, run: Run) -> None:

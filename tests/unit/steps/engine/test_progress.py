@@ -3,6 +3,7 @@
 import sys
 import threading
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,10 @@ def test_the_log_is_never_silent_for_long_whatever_the_terminal_shows(monkeypatc
             threading.Event().wait(0.05)
     assert log.read_text().count("... close_source: is it ready? (") >= 3
     assert "close_source: is it ready?" in screen.getvalue()
+
+
+def test_a_full_disk_keeps_no_line_from_the_operator(monkeypatch):
+    screen = StringIO()
+    monkeypatch.setattr(sys, "stdout", Redacting(screen))
+    Progress(Path("/dev/full")).say("production is closed")
+    assert screen.getvalue() == "production is closed\n"

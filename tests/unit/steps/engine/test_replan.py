@@ -49,6 +49,7 @@ ADDRESS = ('address = "production.smallpayroll.test"', 'address = "other.smallpa
 RECORD = ('{ name = "www.smallpayroll.test", type = "A" },', "")
 DRAIN = ("drain_seconds = 30", "drain_seconds = 31")
 WORKERS = ('workers = ["smallpayroll-worker.service"]', 'workers = ["smallpayroll-worker.service", "other.service"]')
+OPERATOR = ('address = "203.0.113.7"', 'address = "203.0.113.10"')
 TSIG = ('{ env = "TSIG_SECRET" }', '{ env = "MENDED" }')
 
 
@@ -147,7 +148,7 @@ def test_with_production_closed_nothing_runs_again_that_stood_before(plan, run, 
 
 @pytest.mark.parametrize(
     "change",
-    [DRAIN, TSIG, ("max_delete = 100", "max_delete = 900"), ('{ env = "SMOKE_PASSWORD" }', '{ env = "MENDED" }')],
+    [DRAIN, TSIG, OPERATOR, ("max_delete = 100", "max_delete = 900"), ('{ env = "SMOKE_PASSWORD" }', '{ env = "MENDED" }')],
 )  # fmt: skip
 def test_with_production_closed_what_does_no_harm_is_taken_up(plan, run, change):
     finished(run, *(step.name for step in STEPS[: STEPS.index(BY_NAME["close_source"]) + 1]))
@@ -174,6 +175,24 @@ def test_a_copy_that_is_lost_or_damaged_is_no_leave_to_take_up_another_plan(plan
     with pytest.raises(PlanChanged, match="cannot be compared"):
         take_up(plan, run, STEPS)
     assert run.own_plan(plan.path).name == plan.name, "the way back has one all the same"
+
+
+def test_an_edit_whose_taking_up_was_cut_off_is_taken_up_by_the_next_command(plan, run, monkeypatch):
+    run.journal(journal.RunStarted(plan=digest(plan.path)))
+    finished(run, "install_ruby")
+    after = edit(plan, *RUBY)
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "keep", lambda *_: exec("raise KeyboardInterrupt"))
+        with pytest.raises(KeyboardInterrupt):
+            take_up(after, run, STEPS)
+    former, edited = (run.directory / PLAN).read_text(), plan.path.read_text()
+    assert former != edited
+    again = edit(after, *DRAIN)  # whatever was edited since
+    take_up(again, run, STEPS)
+    assert (run.directory / PLAN).read_text() == plan.path.read_text()
+    told = [list(one.keys) for one in run.entries() if isinstance(one, journal.PlanEdited)]
+    assert told == [["ruby.packages"], ["cutover.drain_seconds"]]
+    assert must_run(run, BY_NAME["install_ruby"])
 
 
 def test_a_run_has_its_own_plan_whatever_the_file_says_by_now(plan, tmp_path):
