@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fixtures.errors import Refused
+from fixtures.run.evidence import JOURNAL, PLAN
 from reports import junit, page, signoff, stored
 
 
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--ended", action="store_true", help="nothing is under way any more, however fresh the journal")
     given = parser.parse_args(arguments)
     directory = given.run.resolve()
-    if not any((directory / part).exists() for part in ("journal.jsonl", "plan.toml", "gates", "records")):
+    if not any((directory / part).exists() for part in (JOURNAL, PLAN, "gates", "records")):
         sys.stderr.write(
             f"the run {given.run}\n  expected: a run's directory\n  found:    no journal, plan, gates or records in it\n"
             "  do:       name a directory below runs/\n"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fixtures.run.evidence import GateResult, refuse_other_format
+from fixtures.run.evidence import JOURNAL, PLAN, GateResult, refuse_other_format
 from fixtures.run.journal import Entry, Forgotten, parse
 from fixtures.run.records import (
     Checklist,
@@ -23,9 +23,9 @@ from fixtures.run.records import (
     TargetFacts,
     Users,
 )
-from fixtures.run.sums import changed
+from fixtures.run.sums import CHANGED, changed
 from reports.models import PlanFacts
-from reports.words import CHANGED, utc
+from reports.words import utc
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=Record)
@@ -67,8 +67,8 @@ def read(directory: Path) -> Stored:
     refuse_other_format(directory)
     wrong = changed(directory)
     unreadable = [f"{name}: {CHANGED}" for name in wrong]
-    plan = _plan(directory / "plan.toml", unreadable)
-    entries = _journal(directory / "journal.jsonl", wrong, unreadable)
+    plan = _plan(directory / PLAN, unreadable)
+    entries = _journal(directory / JOURNAL, wrong, unreadable)
     return Stored(
         directory,
         plan=plan,
@@ -107,7 +107,7 @@ def _journal(path: Path, wrong: list[str], unreadable: list[str]) -> list[Entry]
         try:
             entry = parse(line) if line else None
         except ValueError:
-            unreadable.append(f"journal.jsonl, line {number}: cannot be read as an entry")
+            unreadable.append(f"{path.name}, line {number}: cannot be read as an entry")
             continue
         if entry:
             entries.append(entry.model_copy(update={"at": utc(entry.at)}))

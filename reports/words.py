@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fixtures.redaction import visible
+from fixtures.run.evidence import JOURNAL
+from fixtures.run.sums import CHANGED
 
 _NBSP = "\u00a0"
 
@@ -80,10 +82,6 @@ def size(count: int) -> str:
     return f"{amount:.1f}{_NBSP}TB"
 
 
-CHANGED = "not as it was written"
-"""What is said of a file, or a line of the journal, that was changed since: it is left out."""
-
-
 def changed_lines(unreadable: Iterable[str]) -> list[str]:
     """The lines of the journal that were changed: without them nobody can say where a run stands."""
-    return [one for one in unreadable if one.startswith("journal.jsonl, line ") and one.endswith(CHANGED)]
+    return [one for one in unreadable if one.startswith(f"{JOURNAL}, line ") and one.endswith(CHANGED)]

@@ -124,6 +124,24 @@ class Site:
 
     # --- killing the executor -----------------------------------------------------------------------------------------
 
+    def begin(
+        self, moment: Callable[[list[Entry]], bool], *, after: float = 0, limit: float = 600
+    ) -> "subprocess.Popen[str]":
+        """`gonogo run --yes` in a group of its own, `after` s after the journal satisfied `moment`, or ended before."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "steps", "run", "--yes", "--plan", str(self.plan_path)], cwd=ROOT, env=environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            preexec_fn=_hear_signals,  # noqa: PLW1509 - nothing here has threads yet
+        )  # fmt: skip
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline and process.poll() is None:
+            runs = runs_of(load_plan(self.plan_path), ROOT / "runs")
+            if runs and moment(_entries(runs[-1])):
+                time.sleep(after)
+                break
+            time.sleep(0.05)
+        return process
+
     def killed_when(
         self, moment: Callable[[list[Entry]], bool], *, after: float = 0, limit: float = 600,
         by: signal.Signals = signal.SIGKILL,
@@ -132,19 +150,7 @@ class Site:
 
         Raises AssertionError where it ended before.
         """
-        before = len(runs_of(load_plan(self.plan_path), ROOT / "runs"))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "steps", "run", "--yes", "--plan", str(self.plan_path)], cwd=ROOT, env=environment(),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-            preexec_fn=hear_signals,  # noqa: PLW1509 - nothing here has threads yet
-        )  # fmt: skip
-        deadline = time.monotonic() + limit
-        while time.monotonic() < deadline and process.poll() is None:
-            runs = runs_of(load_plan(self.plan_path), ROOT / "runs")
-            if len(runs) >= max(before, 1) and moment(_entries(runs[-1])):
-                time.sleep(after)
-                break
-            time.sleep(0.05)
+        process = self.begin(moment, after=after, limit=limit)
         alive = process.poll() is None
         if alive:
             stop_group(process, by)
@@ -153,7 +159,7 @@ class Site:
         return str(out)
 
 
-def hear_signals() -> None:
+def _hear_signals() -> None:
     """Hear the signals that whoever runs the tests may ignore, as in the background."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

@@ -9,7 +9,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -173,9 +173,9 @@ class Local(Database):
         with _as(_postgres(self.server.root)):
             return super().connect(*args, **options)
 
-    def _open_pipeline(self, dbname: str) -> psycopg.Connection[Any]:
+    def _open_pipeline(self, dbname: str, more: Mapping[str, str]) -> psycopg.Connection[Any]:
         with _as(_postgres(self.server.root)):
-            return super()._open_pipeline(dbname)
+            return super()._open_pipeline(dbname, more)
 
     def _kept_relay(self) -> Any:
         return SimpleNamespace(directory=Path(self.server.sockets), failure=None, errors="")

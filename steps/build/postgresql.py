@@ -62,10 +62,15 @@ def server_unit(plan: Plan) -> str:
     return f"postgresql@{plan.postgresql.version}-{plan.postgresql.cluster}.service"
 
 
+def is_up(plan: Plan, target: Host) -> bool:
+    """Whether PostgreSQL of the target runs."""
+    return target.succeeds(["systemctl", "is-active", "--quiet", "--", server_unit(plan)])
+
+
 def start_again(plan: Plan, run: Run, target: Host) -> bool:
-    """Start PostgreSQL of the target where it is down, and say so in the journal; whether it was. Raises `StepFailed`, by its log."""
+    """Start PostgreSQL of the target where it is down, and say so in the journal; whether it was. Raises `StepFailed` with its log's end."""
     unit = server_unit(plan)
-    if target.succeeds(["systemctl", "is-active", "--quiet", "--", unit]):
+    if is_up(plan, target):
         return False
     last = _last_words(plan, target)
     log.info("PostgreSQL of the target (%s) is down: it is started once again. Its log ends: %s", unit, last)

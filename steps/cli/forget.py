@@ -10,7 +10,7 @@ import typer
 
 from fixtures.errors import GonogoError, Refused
 from fixtures.run import forgetting
-from fixtures.run.evidence import FORGOTTEN, FORMAT_FILE, refuse_other_format
+from fixtures.run.evidence import FORGOTTEN, FORMAT_FILE, JOURNAL, PLAN, refuse_other_format
 from fixtures.run.journal import SourceClosed
 from fixtures.run.records import SourceClosure
 from fixtures.run.run import Run
@@ -54,15 +54,15 @@ def forget(
 
 def _plan_of(run: Run) -> str:
     """The name of the plan that a run is of; raises `Refused` where there is no run, or one of another format."""
-    if (run.directory / "journal.jsonl").exists():
+    if (run.directory / JOURNAL).exists():
         refuse_other_format(run.directory)
     try:
         (run.directory / FORMAT_FILE).stat()
-        return str(tomllib.loads((run.directory / "plan.toml").read_text(encoding="utf-8"))["name"])
+        return str(tomllib.loads((run.directory / PLAN).read_text(encoding="utf-8"))["name"])
     except (FileNotFoundError, NotADirectoryError, ValueError, LookupError):
         raise Refused(
             str(run.directory),
-            expected=f"a run's directory, with the files {FORMAT_FILE} and plan.toml",
+            expected=f"a run's directory, with the files {FORMAT_FILE} and {PLAN}",
             found="a directory without them, or with no plan in them" if run.directory.is_dir() else "no directory",
             remedy="name a directory below runs/; nothing was erased",
         ) from None

@@ -13,10 +13,10 @@ from fixtures.connect.connections import Connections
 from fixtures.errors import CouldNotVerify, GonogoError, Refused
 from fixtures.plan import Plan, load_plan
 from fixtures.plan.references import poor_secrets, refuse_poor_secrets
-from fixtures.run.evidence import PASS
+from fixtures.run.evidence import PASS, PLAN
 from fixtures.run.journal import Accepted, BackedOut, Resumed, SourceClosed
 from fixtures.run.records import Opening
-from fixtures.run.run import PLAN, Run, runs_of
+from fixtures.run.run import Run, runs_of
 from fixtures.run.sums import REOPEN, refuse_damaged
 from steps import REHEARSE, STEPS
 from steps.back_out import back_out as way_back
@@ -220,25 +220,10 @@ def back_out(
     if from_source:
         _back_out_from_source(plan, from_source, yes=yes)
     with plan_lock(RUNS, plan.name, plan.operator.name, "gonogo back-out"):
-        runs = runs_of(plan, RUNS)
-        if runs:
-            refuse_damaged(runs[-1])
-        if not runs or ended(runs[-1], BackedOut):
-            raise Refused(
-                f"the plan {plan.name}",
-                expected="a run to back out of",
-                found="none on this machine" if not runs else f"run {runs[-1].name} is backed out already",
-                remedy=f"`gonogo status` shows where things stand; {REOPEN}",
-            )
-        current = runs[-1]
+        current = _to_go_back(plan)
         progress = Progress(current.directory / "run.log")
         progress.listen()
-        # Another plan is never applied to a run; what of an edit does no harm is, and the way back stays open in any case.
-        try:
-            take_up(plan, current, STEPS)
-        except PlanChanged as error:
-            progress.say(f"  {error.found}; the run's own plan is used: {current.directory / PLAN}", "yellow")
-            plan = current.own_plan(plan.path)
+        plan = _plan_of_the_way_back(plan, current, progress)
         # Production must be opened whatever its secrets are like: then they may be seen.
         for poor in poor_secrets(plan):
             progress.say(f"  {poor}: what this run writes may show it", "yellow")
@@ -274,6 +259,30 @@ def back_out(
             stop(GateClosed(result, "back-out", "after"), progress)
         progress.say("backed out: production is open again with its data", "bold green")
         raise typer.Exit(exits.BACKED_OUT)
+
+
+def _to_go_back(plan: Plan) -> Run:
+    runs = runs_of(plan, RUNS)
+    if runs:
+        refuse_damaged(runs[-1])
+    if not runs or ended(runs[-1], BackedOut):
+        raise Refused(
+            f"the plan {plan.name}",
+            expected="a run to back out of",
+            found="none on this machine" if not runs else f"run {runs[-1].name} is backed out already",
+            remedy=f"`gonogo status` shows where things stand; {REOPEN}",
+        )
+    return runs[-1]
+
+
+def _plan_of_the_way_back(plan: Plan, current: Run, progress: Progress) -> Plan:
+    """The plan with its edits where they do no harm, else the run's own: the way back stays open in any case."""
+    try:
+        take_up(plan, current, STEPS)
+    except PlanChanged as error:
+        progress.say(f"  {error.found}; the run's own plan is used: {current.directory / PLAN}", "yellow")
+        return current.own_plan(plan.path)
+    return plan
 
 
 def _back_out_from_source(plan: Plan, host: str, *, yes: bool) -> NoReturn:

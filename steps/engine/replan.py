@@ -8,7 +8,8 @@ from fixtures.errors import CouldNotVerify, PlanError, Refused
 from fixtures.plan import Plan, digest, parse_plan
 from fixtures.policy.changes import MEANINGS, Meaning, at_night, changed
 from fixtures.run import journal
-from fixtures.run.run import PLAN, PLANS, Run, write_whole
+from fixtures.run.evidence import PLAN
+from fixtures.run.run import PLANS, Run, write_whole
 from steps.step import Step
 
 
@@ -33,7 +34,7 @@ def take_up(plan: Plan, run: Run, steps: Sequence[Step]) -> None:
         why = error.found if isinstance(error, PlanError) else type(error).__name__
         raise _refused(plan, run, [f"the run's copy cannot be compared with it: {why}"]) from None
     meanings = {key: MEANINGS[key] for key in found}
-    begun = [one for one in steps if _has_begun(run, one)]
+    begun = _begun(run, steps)
     if wrong := [f"{key}: {why}" for key, meaning in meanings.items() if (why := _why_not(meaning, run, begun))]:
         raise _refused(plan, run, wrong)
     closed = run.happened(journal.SourceClosed)
@@ -100,9 +101,10 @@ def _text(path: Path) -> str:
     return path.read_bytes().decode()
 
 
-def _has_begun(run: Run, step: Step) -> bool:
+def _begun(run: Run, steps: Sequence[Step]) -> list[Step]:
     kinds = journal.StepStarted | journal.StepFinished | journal.AlreadyTrue
-    return any(isinstance(entry, kinds) and entry.step == step.name for entry in run.entries())
+    names = {entry.step for entry in run.entries() if isinstance(entry, kinds)}
+    return [one for one in steps if one.name in names]
 
 
 def _why_not(meaning: Meaning, run: Run, begun: Sequence[Step]) -> str:

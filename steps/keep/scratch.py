@@ -17,9 +17,9 @@ from fixtures.errors import StepFailed
 from fixtures.plan import Plan
 from fixtures.policy.ingress import before_opening
 from fixtures.run import places
-from fixtures.run.evidence import PASS, GateResult
+from fixtures.run.evidence import PASS, PLAN, GateResult
 from fixtures.run.records import MadeImage, ScratchBoot, TargetFacts
-from fixtures.run.run import PLAN, Run, make_run
+from fixtures.run.run import Run, make_run
 from fixtures.scripts import script
 from steps.engine.gate import Gates
 from steps.provision.firewall import create_group, permission

@@ -24,13 +24,13 @@ from fixtures.sameness.comparisons import read_comparisons
 from fixtures.sameness.digest import Digest, choose_method, keep_digest
 from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
-from steps.build.postgresql import create_database, died, server_unit, start_again, verifier
+from steps.build.postgresql import create_database, died, is_up, start_again, verifier
 from steps.rehearse.application import stop_pack_if_there
 from steps.step import step
-from steps.tools.copying import channel
+from steps.tools.copying import Arriving, channel
 from steps.tools.grants import about_database, carry_public_schema
 from steps.tools.indexes import verify_indexes
-from steps.tools.units import Arriving, unit_name
+from steps.tools.units import unit_name
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class _Copy:
             try:
                 self._go(final=final)
             except (StepFailed, CouldNotVerify) as error:
-                if self.target.succeeds(["systemctl", "is-active", "--quiet", "--", server_unit(self.plan)]):
+                if is_up(self.plan, self.target):
                     raise
                 raise died(self.plan, self.target) from error
 

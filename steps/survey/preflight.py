@@ -11,8 +11,9 @@ from steps.tools.records import read_before
 def preflight(connections: Connections) -> None:
     """Refuse a plan that would hurt the wrong machine; read-only.
 
-    Raises `Refused` for another AWS account, a source that is a target or that another run has closed, a target at the source's address, a name that
-    does not point at the source, a wrong database password, and an upload directory that is absent, empty or not mounted.
+    Raises `Refused` for another AWS account, a source that is a target or that another run has closed, a target at the source's
+    address, a name that does not point at the source, a wrong database password, and an upload directory that is absent, empty or
+    not mounted.
     """
     plan = connections.plan
     connections.cloud.verify_account()

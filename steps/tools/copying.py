@@ -1,12 +1,14 @@
 """Host to host: the source pushes to the target with a key that lives as long as the copy and can do one thing."""
 
+import logging
 import re
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fixtures.connect.host import Host
-from fixtures.errors import Refused, StepFailed
+from fixtures.errors import GonogoError, Refused, StepFailed
 from fixtures.facts import copies, mounts
 from fixtures.facts.fact import ask
 from fixtures.plan import Plan
@@ -16,8 +18,14 @@ from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run
 from fixtures.scripts import script, text
 from steps.tools import packages
-from steps.tools.units import Arriving, run_unit, unit_name
+from steps.tools.units import run_unit, unit_name
 
+log = logging.getLogger(__name__)
+
+EVERY = 5.0
+"""Seconds between two lines about a copy that goes on."""
+# $1 a directory; the free bytes of its file system, the last word that is printed.
+_FREE = 'df --block-size=1 --output=avail -- "$1"'
 _MAKE_KEY = script(__file__, "make_key.sh")
 _ALONE = ("unshare", "--mount", "--propagation", "private")
 CONFINED = (*_ALONE, *script(__file__, "confined.sh"))
@@ -195,6 +203,33 @@ def rsync_push(
         command = rsync_command(ssh, source_dir, delete=delete, max_delete=max_delete)
         arriving = Arriving(target, target_dir, source_dir)
         run_unit(open_source, run, purpose, rsync_script(command), timeout, arriving)
+
+
+class Arriving:
+    """Says every few seconds how fast a copy's target fills, and how much room is left there; called while the copy is waited for."""
+
+    def __init__(self, target: Host, directory: str, what: str) -> None:
+        self._target, self._directory, self._what = target, directory, what
+        self._begun = self._said = time.monotonic()
+        self._first: int | None = None
+
+    def __call__(self) -> None:
+        """Say it where it is time."""
+        if time.monotonic() - self._said < EVERY:
+            return
+        self._said = time.monotonic()
+        try:
+            free = int(self._target.check(["sh", "-c", _FREE, "free", self._directory], timeout=EVERY).split()[-1])
+        except (GonogoError, ValueError, IndexError) as error:
+            log.info("copying %s: the target does not say how much room it has left: %s", self._what, error)
+            return
+        self._first = self._first or free
+        seconds = self._said - self._begun
+        arrived = max(0, self._first - free) / 1e6
+        log.info(
+            "copying %s for %.0f s: %.0f MB more on the target's disk, %.1f MB/s; %.0f MB are free there",
+            self._what, seconds, arrived, arrived / max(seconds, 1), free / 1e6,
+        )  # fmt: skip
 
 
 def refuse_empty(source: Host, directory: str) -> None:

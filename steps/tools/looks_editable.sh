@@ -1,5 +1,6 @@
 #!/bin/sh
-# $1 a file, $2 what the host has mounted (left out: as its first process sees it). Prints what keeps it from being replaced, as far as that can be seen without writing; nothing where nothing does.
+# $1 a file, $2 a mountinfo file (that of the host's first process where it is left out). Prints what keeps the file from being
+# replaced, a line each, as far as that can be seen without writing.
 file=$(readlink -e -- "$1") || { echo "there is no such file"; exit 0; }
 for place in "$file" "$(dirname -- "$file")"; do
   case $(lsattr -d -- "$place" 2>/dev/null | cut -d ' ' -f 1) in

@@ -8,8 +8,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,7 +24,7 @@ from fixtures.run.standing import standing
 from steps.cli import exits
 from steps.cli.lab import measure_users
 from steps.engine.executor import ended
-from tests.labsite import REHEARSED, ROOT, TTL, Site, environment, hear_signals, stop_group
+from tests.labsite import REHEARSED, ROOT, TTL, Site, stop_group
 from tests.prove.house import commit
 from tests.prove.proof import MEASURED
 
@@ -160,18 +158,11 @@ def _write(made: Sequence[Stopped], writes: int) -> None:
 def _stop(site: Site, stop: Stop) -> None:
     """Stop the run once; raises AssertionError for whatever was not as promised."""
     known = len(site.journal())
-    process = subprocess.Popen(
-        [sys.executable, "-m", "steps", "run", "--yes", "--plan", str(site.plan_path)], cwd=ROOT, env=environment(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        preexec_fn=hear_signals,  # noqa: PLW1509 - nothing here has threads yet
-    )  # fmt: skip
-    deadline = time.monotonic() + 600
     later = list(SECONDS)[list(SECONDS).index(stop.step) :]
-    while time.monotonic() < deadline and process.poll() is None:
-        if any(entry.kind == "step_started" and entry.step in later for entry in site.journal()[known:]):
-            time.sleep(stop.after)
-            break
-        time.sleep(0.05)
+    process = site.begin(
+        lambda entries: any(one.kind == "step_started" and one.step in later for one in entries[known:]),
+        after=stop.after,
+    )
     broken = _BREAK.get(stop.by)
     if process.poll() is None and broken is None:
         stop_group(process, signal.Signals[stop.by])

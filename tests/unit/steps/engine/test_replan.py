@@ -9,8 +9,9 @@ import pytest
 from fixtures.plan import Plan, digest, load_plan
 from fixtures.policy.changes import MEANINGS
 from fixtures.run import journal
+from fixtures.run.evidence import PLAN
 from fixtures.run.records import DnsBefore
-from fixtures.run.run import PLAN, Run, new_run
+from fixtures.run.run import Run, new_run
 from fixtures.states import FIRST_OF_CUTOVER, names
 from steps import STEPS
 from steps.engine.executor import choose_run, finished_steps

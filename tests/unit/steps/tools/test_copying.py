@@ -250,3 +250,36 @@ def test_a_directory_that_would_empty_the_targets_is_refused(there, mounted, fir
     )
     with pytest.raises(Refused, match=found) if found else nullcontext():
         copying.refuse_empty(host, "/srv/files")
+
+
+class Disk:
+    """A disk that fills, and then answers no more."""
+
+    def __init__(self, *free: int) -> None:
+        self.free = list(free)
+
+    def check(self, argv: list[str], timeout: float = 60) -> str:
+        if not self.free:
+            raise StepFailed("`df` on target", expected="exit code 0", found="nothing", remedy="see that it is up")
+        return f"    Avail\n{self.free.pop(0)}\n"
+
+
+def test_a_copy_says_how_fast_the_target_fills_and_how_much_room_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(copying, "EVERY", 0.0)
+    arriving = copying.Arriving(Disk(9_000_000, 2_000_000), "/srv", "the database")  # type: ignore[arg-type]
+    with caplog.at_level("INFO"):
+        for _ in range(3):
+            arriving()
+    first, second, third = caplog.messages
+    assert first.startswith("copying the database for 0 s: 0 MB more on the target's disk")
+    assert "7 MB more on the target's disk" in second
+    assert second.endswith("2 MB are free there")
+    assert "the target does not say how much room it has left" in third
+
+
+def test_between_two_lines_nothing_is_asked(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        copying.Arriving(Disk(), "/srv", "the database")()  # type: ignore[arg-type]
+    assert not caplog.messages

@@ -301,7 +301,7 @@ def test_on_a_host_where_nothing_may_be_written_the_rules_are_looked_at(db, rule
 def test_who_stays_as_the_superuser_is_found(server, db, monkeypatch):
     with closing(server.connect("app")) as exporter, closing(log_in(server, "boss")):
         assert ask(db, facts.staying("app", "postgres")) == [], "nobody has stayed for long yet"
-        monkeypatch.setattr(facts, "_AS_SUPERUSER", facts._AS_SUPERUSER.replace("30 s", "0 s"))
+        monkeypatch.setattr(facts, "_STAYING", facts._STAYING.replace("30 s", "0 s"))
         assert exporter.info.backend_pid in [one.pid for one in ask(db, facts.staying("app", "postgres"))]
         assert {one.role for one in ask(db, facts.staying("app", "postgres"))} == {"postgres"}
 
