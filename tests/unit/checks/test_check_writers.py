@@ -36,3 +36,7 @@ def test_a_job_of_the_superuser_is_no_go():
     check_writers.check_no_job_runs_as_its_superuser([Writer("unit", name, "runs as postgres") for name in servers])
     with pytest.raises(NoGo, match=r"the unit exporter\.service"):
         check_writers.check_no_job_runs_as_its_superuser([Writer("unit", "exporter.service", "runs as postgres")])
+    with pytest.raises(NoGo, match=r"the unit postgresql-backup\.service"):
+        check_writers.check_no_job_runs_as_its_superuser(
+            [Writer("unit", "postgresql-backup.service", "runs as postgres")]
+        )
