@@ -1,10 +1,9 @@
 """A plan that was edited under a run: taken up where that is known to do no harm, with what has to be done again; else refused."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from fixtures.errors import CouldNotVerify, PlanError, Refused
+from fixtures.errors import PlanError, Refused
 from fixtures.plan import Plan, digest, parse_plan
 from fixtures.policy.changes import MEANINGS, Meaning, at_night, changed
 from fixtures.run import journal
@@ -21,10 +20,10 @@ def take_up(plan: Plan, run: Run, steps: Sequence[Step]) -> None:
     """Have the run go by the plan as it is now; what changed, and which steps run again for it, is journalled first.
 
     Raises `PlanChanged` with every key that may not change any more, and why; the run then goes by the plan that it had.
-    Raises `CouldNotVerify` where the run's copy of its plan was changed or lost.
+    The run's copy of its plan is put back where it was changed or lost and the plan is still the one that the journal names.
     """
     kept = run.directory / PLAN
-    _refuse_damaged_copy(plan, run, kept)
+    _mend_copy(plan, run, kept)
     try:
         if digest(kept) == digest(plan.path):
             return
@@ -50,8 +49,8 @@ def take_up(plan: Plan, run: Run, steps: Sequence[Step]) -> None:
     run.keep(PLAN, text)
 
 
-def _refuse_damaged_copy(plan: Plan, run: Run, kept: Path) -> None:
-    """Raise where the run's copy is not the plan that its journal says it goes by, and cannot be made so."""
+def _mend_copy(plan: Plan, run: Run, kept: Path) -> None:
+    """Have the run's copy be the plan that its journal says it goes by; raises `PlanChanged` where that is not at hand."""
     known = [entry.plan for entry in run.entries() if isinstance(entry, journal.RunStarted | journal.PlanEdited)]
     if not known or (kept.is_file() and digest(kept) == known[-1]):
         return
@@ -60,12 +59,7 @@ def _refuse_damaged_copy(plan: Plan, run: Run, kept: Path) -> None:
         return
     if digest(plan.path) != known[-1]:
         raise _refused(plan, run, ["the run's copy, which it would be compared with, was changed or lost"])
-    raise CouldNotVerify(
-        str(kept),
-        expected=f"a copy of {plan.path}, which the run goes by",
-        found="it was changed or lost",
-        remedy=f"`{shlex.join(['cp', '--', str(plan.path), str(kept)])}`, then run the same command again",
-    )
+    run.keep(PLAN, _text(plan.path))  # a disk or an editor changed it, or a crash came before it was written
 
 
 def _spare(run: Run, sha256: str) -> Path:

@@ -214,6 +214,7 @@ def test_many_chunks_are_one_table(databases, monkeypatch):
     with reading(databases) as side:
         whole = side.digest("s.t")
     monkeypatch.setattr("fixtures.sameness.chunks.PAGES", 7)
+    monkeypatch.setattr("fixtures.sameness.reading.TOGETHER", 0)
     with reading(databases, connections=3) as side:
         assert side.relations["s.t"].pages > 100
         assert side.digest("s.t").text == whole.text
@@ -392,6 +393,7 @@ def test_a_column_whose_name_breaks_lines(databases, tmp_path):
 
 def test_a_proof_that_broke_off_goes_on_where_the_database_is_the_same(databases, tmp_path, monkeypatch):
     monkeypatch.setattr("fixtures.sameness.chunks.PAGES", 7)
+    monkeypatch.setattr("fixtures.sameness.reading.TOGETHER", 0)
     monkeypatch.setattr("fixtures.sameness.ledger.SAVE_SECONDS", 0.0)
     made(
         databases,

@@ -1,9 +1,7 @@
 """The lock of a host is freed only where the host is proven to be the one that is meant; a damaged run makes no claims."""
 
 import json
-import re
 import shutil
-import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -179,14 +177,23 @@ def test_a_run_that_is_lost_is_no_open_production(closed, lost, command):
     assert "production serves" not in done.output
 
 
-def test_a_copy_of_the_plan_that_was_changed_is_put_back_by_what_is_printed(closed, monkeypatch):
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("command", ["run", "back-out"])
+def test_a_copy_of_the_plan_that_was_changed_or_lost_is_put_back_and_holds_up_nobody(
+    closed, monkeypatch, command, lost
+):
+    before = (closed.directory / "plan.toml").read_text()
     change(closed, "the plan")
+    if lost:
+        (closed.directory / "plan.toml").unlink()
     assert "production is closed" in gonogo(closed, "status").output, "journal and records say so, and are whole"
-    done = gonogo(closed, "run", "--yes")
-    assert done.exit_code == exits.COULD_NOT_VERIFY, done.output
-    subprocess.run(re.search(r"`(cp [^`]+)`", done.output)[1], shell=True, check=True)
-    monkeypatch.setattr(cli_run, "_advance", lambda *_, **__: None)
-    assert gonogo(closed, "run", "--yes").exit_code == 0
+    reached = []
+    monkeypatch.setattr(cli_run, "_advance", lambda *_, **__: reached.append("run"))
+    monkeypatch.setattr(cli_run.way_back, "back_out", lambda *_: reached.append("back-out"))
+    monkeypatch.setattr(cli_run.Gates, "collect", lambda _: pytest.exit("far enough"))
+    done = CliRunner().invoke(cli.app, [command, "--yes", "--plan", str(closed.directory.parents[1] / "plan.toml")])
+    assert reached == [command], done.output
+    assert (closed.directory / "plan.toml").read_text() == before
 
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
