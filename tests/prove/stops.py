@@ -35,6 +35,7 @@ SECONDS = {
     "start_application_again": 2.0, "open_target": 2.0, "change_dns": 3.0, "accept": 2.0,
 }  # fmt: skip
 """Step -> within how many seconds of its begin it is stopped; it and its gate take about that long in the lab."""
+LAST = "accept"
 
 Kind = Literal["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "postgres-production", "postgres-target", "network", "disk"]
 KINDS: Sequence[Kind] = (
@@ -128,11 +129,14 @@ def _night(site: Site, numbers: Sequence[int]) -> list[Stopped]:
         control.lab_call(site.name, "users", "start", 10.0, 3600.0, everywhere)
         for stop in map(Stop.numbered, numbers):
             made.append(Stopped(stop))
+            if stop.step == LAST:
+                _led_by_the_name_alone(site)
             _stop(site, stop)
-            if stop.back or stop.step == list(SECONDS)[-1] or ended(site.last_run, Accepted):
+            if stop.back or stop.step == LAST or ended(site.last_run, Accepted):
                 break
         writes = _end(site, back=made[-1].stop.back)
     except (AssertionError, GonogoError, OSError, subprocess.SubprocessError) as error:
+        print(error, flush=True)  # noqa: T201 - whole, for whoever looks for the cause
         said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         made[-1:] = [replace(made[-1], wrong=said[:200])] if made else []
         if not made:
@@ -141,6 +145,12 @@ def _night(site: Site, numbers: Sequence[int]) -> list[Stopped]:
         site.down()
     _write(made, writes)
     return made
+
+
+def _led_by_the_name_alone(site: Site) -> None:
+    """From now on users go where the name leads: nothing is accepted while production is still asked."""
+    control.lab_call(site.name, "users", "stop")
+    control.lab_call(site.name, "users", "start", 10.0, 3600.0, ())
 
 
 def _write(made: Sequence[Stopped], writes: int) -> None:
@@ -209,9 +219,10 @@ def _end(site: Site, *, back: bool) -> int:
         done = site.gonogo("back-out", "--yes")
         assert done.code == exits.BACKED_OUT, done.out
         assert ended(site.last_run, BackedOut)
-    else:
+    elif not over:
+        _led_by_the_name_alone(site)
         done = site.gonogo("run", "--yes")
-        assert done.code == 0 or ended(site.last_run, Accepted), done.out
+        assert done.code == 0, done.out
     control.lab_call(site.name, "users", "stop")
     requests = ledger.read(control.lab_status(site.name).directory / "ledger.jsonl")
     if back and not over:
