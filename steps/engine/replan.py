@@ -11,6 +11,9 @@ from fixtures.run.evidence import PLAN
 from fixtures.run.run import PLANS, Run, write_whole
 from steps.step import Step
 
+CHECKLIST_STATE = "night_prepared"
+"""What the checklist gives, which names the plan that it was written for by its digest."""
+
 
 class PlanChanged(Refused):
     """The plan is no longer the one that the run goes by."""
@@ -37,7 +40,8 @@ def take_up(plan: Plan, run: Run, steps: Sequence[Step]) -> None:
     if wrong := [f"{key}: {why}" for key, meaning in meanings.items() if (why := _why_not(meaning, run, begun))]:
         raise _refused(plan, run, wrong)
     closed = run.happened(journal.SourceClosed)
-    states = {state for meaning in meanings.values() if not closed for state in meaning.again}
+    # The checklist is of one plan, to the letter.
+    states = set() if closed else {CHECKLIST_STATE, *(state for one in meanings.values() for state in one.again)}
     again = [one.name for one in begun if states & set(one.gives)]
     text, sha256, edited = _text(plan.path), digest(kept), digest(plan.path)
     (run.directory / PLANS).mkdir(exist_ok=True)

@@ -96,6 +96,12 @@ def test_a_comment_is_taken_up_and_nothing_runs_again(plan, run):
     assert edits(run) == ["the plan was edited: no value of it"]
 
 
+def test_the_checklist_is_written_again_for_every_edit(plan, run):
+    finished(run, "survey_source", "write_checklist")
+    take_up(edit(plan, "# names the runs", "# names all the runs"), run, STEPS)
+    assert set(finished_steps(run)) == {"survey_source"}
+
+
 def test_lines_that_end_as_windows_ends_them_are_taken_up_once(plan, run):
     plan.path.write_bytes(plan.path.read_bytes().replace(b"\n", b"\r\n"))
     for _ in range(2):
