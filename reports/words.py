@@ -85,5 +85,5 @@ CHANGED = "not as it was written"
 
 
 def changed_lines(unreadable: Iterable[str]) -> list[str]:
-    """The lines of the journal that were changed: without them nobody can say where a run stands."""
+    """The lines of the journal that were changed or are gone: without them nobody can say where a run stands."""
     return [one for one in unreadable if one.startswith("journal.jsonl, line ") and one.endswith(CHANGED)]
