@@ -210,7 +210,7 @@ def _dead_database(connections: Connections, confirm: Confirm) -> str:
             confirm,
             f"The target can be reached, but its PostgreSQL ({server_unit(plan)}) does not serve ({error.found}).",
             "It and the application there are stopped, and do not start again. Where it may still come up (its log says that it "
-            "is recovering) or can be mended, do not accept: run `gonogo back-out` again once it serves, which counts and saves.",
+            "is recovering) or can be mended, do not accept: the same command, once it serves, counts and saves.",
         )
         return error.found
     return ""
