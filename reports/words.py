@@ -83,5 +83,5 @@ def size(count: int) -> str:
 
 
 def changed_lines(unreadable: Iterable[str]) -> list[str]:
-    """The lines of the journal that were changed: without them nobody can say where a run stands."""
+    """The lines of the journal that were changed or are gone: without them nobody can say where a run stands."""
     return [one for one in unreadable if one.startswith(f"{JOURNAL}, line ") and one.endswith(CHANGED)]

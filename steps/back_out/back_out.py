@@ -38,6 +38,7 @@ from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
 from fixtures.scripts import text, with_arguments
 from steps.build import quarantine
+from steps.build.postgresql import server_unit, start_again
 from steps.engine import guards
 from steps.night import cutover
 from steps.night.dns import restore
@@ -99,14 +100,20 @@ def back_out(connections: Connections, confirm: Confirm) -> None:
     target then serves again as before. Raises what connections raise; what was reached by then is in the journal.
     """
     run, plan = connections.run, connections.plan
+    opened = run.happened(journal.TargetOpened)
     away = _unproven_target(connections, confirm) if run.has(TargetFacts) else None
+    dead = _dead_database(connections, confirm) if opened and not away else ""
     # Not before somebody who was asked has said yes.
     if standing(run.entries()).going_back is None:
         run.journal(journal.BackOutStarted())
+    if opened and (away or dead):
+        if not run.happened(journal.WritesGivenUp):
+            run.journal(journal.WritesGivenUp(written={"everything": "neither counted nor saved"}))
+        firewall.set_ingress(connections.cloud, plan, operator_alone(plan))
     if away:
-        if run.happened(journal.TargetOpened):
-            firewall.set_ingress(connections.cloud, plan, operator_alone(plan))
         run.journal(away)
+    elif dead:
+        run.journal(_kept_down(connections, dead))
     elif run.has(TargetFacts):
         _leave_target(connections, confirm)
     if run.has(SourceClosure):
@@ -171,7 +178,13 @@ def _unproven_target(connections: Connections, confirm: Confirm) -> journal.Targ
         guards.prove_target(connections)
     except CouldNotVerify as error:
         if opened:
-            _accept_unknown_loss(connections, confirm, error)
+            _accept_unknown_loss(
+                connections,
+                confirm,
+                f"The target cannot be reached ({error.found}).",
+                "Keep the target switched off: its workers would act again.",
+            )
+            connections.cloud.verify_account()
         return journal.TargetAway(reason=error.found)
     except Refused as error:
         # The host belongs to another run or to none, so this run does not fence it. Only an opened target had users.
@@ -179,6 +192,48 @@ def _unproven_target(connections: Connections, confirm: Confirm) -> journal.Targ
             raise
         return journal.TargetUnknown(reason=error.found)
     return None
+
+
+def _dead_database(connections: Connections, confirm: Confirm) -> str:
+    """Why PostgreSQL of the opened target does not serve, though it was started again; "" where it does.
+
+    What users wrote there can then be neither counted nor saved: that is accepted by word.
+    """
+    target, run, plan = connections.target, connections.run, connections.plan
+    try:
+        with guards.locked(target, run, WORK):
+            start_again(plan, run, target)
+        connections.target_db.value("SELECT 1")
+    except (StepFailed, CouldNotVerify) as error:
+        _accept_unknown_loss(
+            connections,
+            confirm,
+            f"The target can be reached, but its PostgreSQL ({server_unit(plan)}) does not serve ({error.found}).",
+            "It and the application there are stopped, and do not start again. Where it may still come up (its log says that it "
+            "is recovering) or can be mended, do not accept: the same command, once it serves, counts and saves.",
+        )
+        return error.found
+    return ""
+
+
+def _kept_down(connections: Connections, why: str) -> journal.TargetFenced | journal.TargetAway:
+    """Have nothing write or act on a target whose PostgreSQL does not serve; its disk may refuse any of it."""
+    target, plan = connections.target, connections.plan
+    pack, database = plan.application.pack, server_unit(plan)
+    measures: list[Callable[[], object]] = [
+        lambda: target.check(["systemctl", "stop", "--", *pack, *plan.application.workers], timeout=180),
+        # At boot it comes up with postgresql.service, whatever is said of its own unit.
+        lambda: target.check(["systemctl", "disable", "--quiet", "--", *pack, "postgresql.service", database]),
+        lambda: quarantine.hold(target, plan),
+        lambda: target.check(["systemctl", "stop", "--", database], timeout=120),
+    ]
+    undone = []
+    for measure in measures:
+        try:
+            measure()
+        except (StepFailed, CouldNotVerify) as error:
+            undone.append(f"{error.subject}: {error.found}")
+    return journal.TargetAway(reason="; ".join([why, *undone])) if undone else journal.TargetFenced()
 
 
 def _leave_target(connections: Connections, confirm: Confirm) -> None:
@@ -331,14 +386,15 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
     run.journal(journal.WritesGivenUp(written=written))
 
 
-def _accept_unknown_loss(connections: Connections, confirm: Confirm, error: CouldNotVerify) -> None:
-    """The target was open and is away: nothing can be counted or saved now."""
-    plan = connections.plan
+def _accept_unknown_loss(connections: Connections, confirm: Confirm, why: str, what_then: str) -> None:
+    """The target was open and does not answer for its data: nothing can be counted or saved now."""
+    if connections.run.happened(journal.WritesGivenUp):
+        return
     text = (
-        f"The target cannot be reached ({error.found}).\nWhat users wrote there can be neither counted nor saved now; it "
-        f"stays on its volume. Production will lack it.\nKeep the target switched off: its workers would act again."
+        f"{why}\nWhat users wrote there can be neither counted nor saved now; it stays on its volume, as far as that can be "
+        f"read. Production will lack it.\n{what_then}"
     )
-    word = plan.web.hostnames[0]
+    word = connections.plan.web.hostnames[0]
     if not confirm(text, word):
         raise Refused(
             "the back-out",
@@ -346,4 +402,3 @@ def _accept_unknown_loss(connections: Connections, confirm: Confirm, error: Coul
             found="something else",
             remedy="nothing was changed; mend the target, or run `gonogo back-out` again",
         )
-    connections.cloud.verify_account()

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from fixtures.connect.connections import Connections
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
-from fixtures.errors import GonogoError, Refused
+from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
 from fixtures.run.places import MARKER, OPENED, marker
 from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
@@ -86,13 +86,19 @@ def prove_target(connections: Connections, *, database: bool = False) -> bool:
     """Prove that `target` is this run's own and nobody else; whether it was opened to users, by its own word.
 
     Proven: the instance; we are logged in at its address; the host's own instance id and run marker are this run's; its
-    machine id, its PostgreSQL cluster and the one that serves (`database`) are not the source's. Raises `Refused`.
+    machine id, its PostgreSQL cluster and the one that serves (`database`) are not the source's. Raises `Refused`, and
+    `CouldNotVerify` where it does not say.
     """
     target, run, plan = connections.target, connections.run, connections.plan
     facts, survey = prove_instance(connections), run.records(Survey)
     if target.address != facts.public_address:
         raise _refused("the host we are logged in to", f"the address {facts.public_address}", target.address)
-    answer = target.check([*_IDENTITY, *map(str, (MARKER, OPENED, plan.postgresql.version, plan.data_directory))])
+    try:
+        answer = target.check([*_IDENTITY, *map(str, (MARKER, OPENED, plan.postgresql.version, plan.data_directory))])
+    except StepFailed as error:  # a host that begins no process any more has said nothing of who it is
+        raise CouldNotVerify(
+            "the host we are logged in to", expected="that it says who it is", found=error.found, remedy=error.remedy
+        ) from error
     machine, instance_id, marked, opened, *clusters = answer.splitlines()
     if machine == survey.machine_id:
         raise _refused("the host we are logged in to", "the target", f"the source: its machine id is {machine}")

@@ -10,7 +10,8 @@ import pytest
 
 from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
 from fixtures.plan import Plan, Redis
-from fixtures.run.journal import BackOutStarted, SourceClosed, SourceReopened, TargetOpened, TargetUnfenced
+from fixtures.run.journal import BackOutStarted, SourceClosed, SourceReopened, TargetAway, TargetOpened, TargetUnfenced
+from fixtures.run.places import QUARANTINED
 from fixtures.run.records import DataCopy, DnsBefore, FileCount, MadeImage, SourceClosure, TableCopy, TargetFacts
 from fixtures.run.run import Run
 from fixtures.run.standing import standing
@@ -203,7 +204,106 @@ def test_a_back_out_begins_once_the_loss_of_an_unreachable_target_is_accepted(
     else:
         back_out.back_out(connections, lambda *_: True)
         assert shut == [True], "the firewall is changed once the journal says so"
-        assert [e.kind for e in run.entries()][-3:] == ["back_out_started", "target_away", "backed_out"]
+        kinds = [e.kind for e in run.entries()]
+        assert kinds[-4:] == ["back_out_started", "writes_given_up", "target_away", "backed_out"]
+        back_out.back_out(connections, lambda *_: False)  # what was accepted is not asked again
+
+
+class _DeadDatabase:
+    """A target that answers by SSH, whose PostgreSQL is down, does not start, or runs and serves nobody."""
+
+    name, address = "target", "198.51.100.20"
+
+    def __init__(self, unit: str, refuses: str = "") -> None:
+        self.unit, self.refuses = unit, refuses
+        self.done: list[str] = []
+
+    def lock(self, *_: str) -> None: ...
+
+    def unlock(self) -> None: ...
+
+    def succeeds(self, argv: list[str], **_: Any) -> bool:
+        return self.unit == "active" or (self.unit == "starts" and "is-active" not in argv)
+
+    def check(self, argv: list[str], **_: Any) -> str:
+        command = " ".join(argv)
+        if self.refuses and self.refuses in command:
+            raise StepFailed(command, expected="exit code 0", found="Input/output error", remedy="mend it")
+        self.done.append(command)
+        return "PANIC: could not locate a valid checkpoint record"
+
+    def write_file(self, path: str, *_: Any) -> None:
+        self.check(["write", path])
+
+    def value(self, _: str) -> int:
+        if self.unit != "starts":
+            raise CouldNotVerify("payroll", expected="a session", found="could not read block 0", remedy="see its log")
+        return 1
+
+
+def _with_dead_database(plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch, host: _DeadDatabase) -> Any:
+    run.record(_facts())
+    run.record(SURVEY)
+    run.journal(SourceClosed())
+    run.journal(TargetOpened())
+    monkeypatch.setattr(back_out.guards, "prove_target", lambda _: True)
+    monkeypatch.setattr(back_out.firewall, "set_ingress", lambda *_: host.done.append("the firewall is closed"))
+    return SimpleNamespace(plan=plan, run=run, target=host, target_db=host, cloud=None)
+
+
+@pytest.mark.parametrize("unit", ["dead", "active"])
+def test_a_target_whose_postgresql_serves_nobody_is_given_up_by_word_and_kept_down(
+    plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch, unit: str
+) -> None:
+    host = _DeadDatabase(unit)
+    connections = _with_dead_database(plan, run, monkeypatch, host)
+    asked: list[str] = []
+
+    def confirm(text: str, word: str) -> bool:
+        assert not run.happened(BackOutStarted)
+        asked.append(text)
+        return word == plan.web.hostnames[0]
+
+    with pytest.raises(Refused, match="nothing was changed"):
+        back_out.back_out(connections, lambda *_: False)
+    assert not run.happened(BackOutStarted)
+    assert not [one for one in host.done if "systemctl stop" in one or "firewall" in one]
+    back_out.back_out(connections, confirm)
+    assert "neither counted nor saved" in asked[0]
+    assert ("valid checkpoint record" if unit == "dead" else "could not read block 0") in asked[0]
+    kinds = [e.kind for e in run.entries()]
+    assert kinds[-4:] == ["back_out_started", "writes_given_up", "target_fenced", "backed_out"]
+    assert kinds.count("target_database_started") == (2 if unit == "dead" else 0)
+    done = "\n".join(host.done)
+    pack, database = " ".join(plan.application.pack), back_out.server_unit(plan)
+    assert done.index("the firewall is closed") < done.index(f"systemctl stop -- {pack}")
+    assert f"systemctl disable --quiet -- {pack} postgresql.service {database}" in done
+    assert f"write {QUARANTINED}" in done
+    assert done.endswith(f"systemctl stop -- {database}")
+    back_out.back_out(connections, confirm)
+    assert len(asked) == 1, "what was accepted is not asked again"
+
+
+def test_a_dead_target_that_does_not_do_as_it_is_told_keeps_production_no_longer_shut(
+    plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = _DeadDatabase("dead", refuses="write")
+    back_out.back_out(_with_dead_database(plan, run, monkeypatch, host), lambda *_: True)
+    away = next(e for e in run.entries() if isinstance(e, TargetAway))
+    assert "valid checkpoint record" in away.reason
+    assert f"write {QUARANTINED}: Input/output error" in away.reason
+    assert host.done[-1] == f"systemctl stop -- {back_out.server_unit(plan)}", "the rest was done all the same"
+
+
+def test_a_postgresql_that_starts_again_is_fenced_saved_and_counted(
+    plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections = _with_dead_database(plan, run, monkeypatch, _DeadDatabase("starts"))
+    left: list[Any] = []
+    monkeypatch.setattr(back_out, "_leave_target", lambda *args: left.append(args))
+    back_out.back_out(connections, lambda *_: pytest.fail("nothing is lost yet"))
+    assert [e.kind for e in run.entries()][-3:] == ["target_database_started", "back_out_started", "backed_out"]
+    assert len(left) == 1
 
 
 @pytest.mark.parametrize("fault", [StepFailed, CouldNotVerify])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.errors import Refused, StepFailed
+from fixtures.errors import CouldNotVerify, Refused, StepFailed
 from fixtures.run import places
 from steps.engine import guards
 from tests.unit.example import FACTS, PLAN
@@ -98,6 +98,15 @@ def test_this_runs_own_target_is_proven_and_says_whether_it_was_opened(site):
 def test_a_host_that_is_not_this_runs_target_is_refused(site, changes, complaint):
     site.target_says(**changes)
     refused(site, {"target"}, complaint)
+
+
+def test_a_target_that_begins_no_process_is_not_proven(site, monkeypatch):
+    def full(*_, **__):
+        raise StepFailed("sh", expected="exit code 0", found="exit code 2: Cannot fork", remedy="mend it")
+
+    monkeypatch.setattr(site.target, "check", full)
+    with pytest.raises(CouldNotVerify, match="Cannot fork"):
+        guards.prove_target(site)
 
 
 def test_a_target_whose_serving_database_is_a_copy_of_the_sources_is_refused(site):
