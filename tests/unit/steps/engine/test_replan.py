@@ -209,6 +209,13 @@ def test_a_run_has_its_own_plan_whatever_the_file_says_by_now(plan, tmp_path):
     assert (own.cutover.drain_seconds, own.path) == (30, plan.path)
 
 
+def test_a_copy_of_the_plan_that_was_changed_and_can_still_be_read_is_not_gone_by(plan, tmp_path):
+    run = new_run(plan, tmp_path / "runs")
+    run.journal(journal.RunStarted(plan=digest(plan.path)))
+    (run.directory / PLAN).write_text(plan.path.read_text().replace(*DRAIN))
+    assert run.own_plan(plan.path).cutover.drain_seconds == 30
+
+
 def test_every_step_that_reads_a_key_runs_again_when_it_is_edited():
     # Of the modules of steps themselves; what is used at night alone is refused then.
     others = {
