@@ -211,7 +211,7 @@ class Arriving:
     def __init__(self, target: Host, directory: str, what: str) -> None:
         self._target, self._directory, self._what = target, directory, what
         self._begun = self._said = time.monotonic()
-        self._first: int | None = None
+        self._first: tuple[float, int] | None = None
 
     def __call__(self) -> None:
         """Say it where it is time."""
@@ -223,12 +223,11 @@ class Arriving:
         except (GonogoError, ValueError, IndexError) as error:
             log.info("copying %s: the target does not say how much room it has left: %s", self._what, error)
             return
-        self._first = self._first or free
-        seconds = self._said - self._begun
-        arrived = max(0, self._first - free) / 1e6
+        since, before = self._first = self._first or (self._said, free)
+        arrived = max(0, before - free) / 1e6
         log.info(
             "copying %s for %.0f s: %.0f MB more on the target's disk, %.1f MB/s; %.0f MB are free there",
-            self._what, seconds, arrived, arrived / max(seconds, 1), free / 1e6,
+            self._what, self._said - self._begun, arrived, arrived / max(self._said - since, 1), free / 1e6,
         )  # fmt: skip
 
 
