@@ -7,9 +7,12 @@ from fixtures.errors import StepFailed
 from fixtures.facts.nginx import DEFAULT, ENABLED
 from fixtures.plan import Plan
 from fixtures.run.run import Run
+from fixtures.scripts import script
 from steps.build.certificates import place_certificates
 from steps.step import step
 from steps.tools import packages
+
+_RELOAD = script(__file__, "reload_nginx.sh")
 
 
 @step(needs=["release_copied", "pack_configured"], gives=["web_configured"], harmless=True)
@@ -31,7 +34,7 @@ def configure_nginx(plan: Plan, run: Run, source: Host, target: Host) -> None:
         target.check(["rm", "-f", "--", str(link or site)])
         raise
     target.check(["systemctl", "enable", "--quiet", "nginx.service"])
-    target.check(["systemctl", "reload-or-restart", "nginx.service"])
+    target.check(_RELOAD)
 
 
 def enabled_link(site: PurePosixPath) -> PurePosixPath | None:

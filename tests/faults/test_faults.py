@@ -147,7 +147,6 @@ def test_uploads_that_are_not_mounted_are_refused(site):
         "data-on-root-disk",
         "setting-changed",
         "worker-free",
-        "default-site",
         "chain-incomplete",
     ],
 )

@@ -49,8 +49,8 @@ def production_is_closed(site):
 TRIED = 30
 """Seconds that whoever wants to write tries to, on closed production."""
 INSERT = (
-    "INSERT INTO timesheets (reference, employee_id, work_date, hours, created_at, updated_at) "
-    "VALUES ('hostile {who}/' || clock_timestamp(), 1, now(), 1, now(), now());"
+    "INSERT INTO timesheets (reference, employee_id, work_date, hours, invoice_number, created_at, updated_at) "
+    "VALUES ('hostile {who}/' || clock_timestamp(), 1, now(), 1, nextval('invoice_numbers'), now(), now());"
 )
 AS_APPLICATION = f"PGPASSWORD={production.DATABASE_PASSWORD} psql -h 127.0.0.1 -U {production.DATABASE_ROLE}"
 WRITERS = {
