@@ -59,9 +59,9 @@ WRITERS = {
     "superuser": "PGPASSWORD=p psql -h 127.0.0.1 -U meanwhile",
 }
 """Who -> how they come in, again and again. Each of them also has a session that was opened before, and stays."""
-_AGAIN = 'while test -e /run/hostile; do echo "{insert}" | {way} -XAtq {database}; sleep 0.3; done'
+_AGAIN = 'while test -e /run/hostile; do echo "{insert}" | {way} -XAtq {database} || true; sleep 0.3; done'
 _STAYS = 'while test -e /run/hostile; do echo "{insert}"; sleep 0.3; done | {way} -XAtq {database}'
-_PUT = "while test -e /run/hostile; do curl -sk --connect-to ::127.0.0.1: -X PUT -d hours=1 https://{site}/timesheets; sleep 0.3; done"
+_PUT = "while test -e /run/hostile; do curl -sk --connect-to ::127.0.0.1: -X PUT -d hours=1 https://{site}/timesheets || true; sleep 0.3; done"
 
 
 @contextmanager
