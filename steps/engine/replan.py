@@ -45,8 +45,8 @@ def take_up(plan: Plan, run: Run, steps: Sequence[Step]) -> None:
     again = [one.name for one in begun if states & set(one.gives)]
     text, sha256, edited = _text(plan.path), digest(kept), digest(plan.path)
     (run.directory / PLANS).mkdir(exist_ok=True)
-    write_whole(_spare(run, sha256), former)
-    write_whole(_spare(run, edited), text)
+    write_whole(run.spare_plan(sha256), former)
+    write_whole(run.spare_plan(edited), text)
     for name in again:  # first: where this is cut off, the next command begins with all of it
         run.journal(journal.Voided(step=name, edited=True))
     run.journal(journal.PlanEdited(before=sha256, plan=edited, keys=found, again=again))
@@ -55,20 +55,15 @@ def take_up(plan: Plan, run: Run, steps: Sequence[Step]) -> None:
 
 def _mend_copy(plan: Plan, run: Run, kept: Path) -> None:
     """Have the run's copy be the plan that its journal says it goes by; raises `PlanChanged` where that is not at hand."""
-    known = [entry.plan for entry in run.entries() if isinstance(entry, journal.RunStarted | journal.PlanEdited)]
-    if not known or (kept.is_file() and digest(kept) == known[-1]):
+    known = run.plan_digest()
+    if known is None or (kept.is_file() and digest(kept) == known):
         return
-    if (spare := _spare(run, known[-1])).is_file() and digest(spare) == known[-1]:  # cut off while an edit was taken up
+    if (spare := run.spare_plan(known)).is_file() and digest(spare) == known:  # cut off while an edit was taken up
         run.keep(PLAN, _text(spare))
         return
-    if digest(plan.path) != known[-1]:
+    if digest(plan.path) != known:
         raise _refused(plan, run, ["the run's copy, which it would be compared with, was changed or lost"])
     run.keep(PLAN, _text(plan.path))  # a disk or an editor changed it, or a crash came before it was written
-
-
-def _spare(run: Run, sha256: str) -> Path:
-    """Where another copy of a plan that was edited lies, before the edit and after it."""
-    return run.directory / PLANS / f"{sha256}.toml"
 
 
 def edits(run: Run) -> list[str]:
