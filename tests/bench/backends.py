@@ -24,7 +24,7 @@ import testinfra
 
 from fixtures.connect.host import Host, open_host
 from fixtures.facts.fact import HostFact
-from fixtures.plan import load_plan
+from fixtures.plan import Login, load_plan
 from fixtures.plugin.gathering import Gathering
 from tests.bench.relay import relay_to
 
@@ -89,10 +89,10 @@ def _login(plan: Any, asked: Asked, seconds: float) -> Any:
     connection = asked.host.connection
     key = connection.transport.get_remote_server_key()
     address, port = relay_to(connection.host, connection.port, seconds)
-    login = plan.source if asked.host.name == "source" else plan.target
-    return login.model_copy(
-        update={"address": address, "port": port, "host_key": f"{key.get_name()} {key.get_base64()}", "jump": None}
-    )
+    through = {"address": address, "port": port, "host_key": f"{key.get_name()} {key.get_base64()}", "jump": None}
+    if asked.host.name == "source":
+        return plan.source.model_copy(update=through)
+    return Login(user=plan.target.user, key_file=plan.target.key_file, **through)
 
 
 def _ours(plan: Any, seconds: float) -> int:
