@@ -245,8 +245,7 @@ def _leave_target(connections: Connections, confirm: Confirm) -> None:
         _fence(connections)
         run.journal(journal.TargetFenced())
         if not run.happened(journal.WritesGivenUp):
-            _save(connections)
-            _give_up_writes(connections, confirm)
+            _give_up_writes(connections, confirm, unsaved=_save(connections))
         # The cloud's firewall too: whatever is started on the target by mistake, no user reaches it.
         firewall.set_ingress(connections.cloud, plan, operator_alone(plan))
     return None
@@ -309,11 +308,16 @@ def save_script(plan: Plan, directory: PurePosixPath) -> str:
     return with_arguments(_SAVE, directory, plan.postgresql.port, plan.database.name, *uploads)
 
 
-def _save(connections: Connections) -> None:
+def _save(connections: Connections) -> str:
+    """Save the target's data; why that could not be done, "" where it was. A full disk there keeps production no longer shut."""
     plan, run = connections.plan, connections.run
     directory = saved_directory(plan, run)
-    run_unit(connections.target, run, "back_out-save", save_script(plan, directory), LIMIT)
+    try:
+        run_unit(connections.target, run, "back_out-save", save_script(plan, directory), LIMIT)
+    except StepFailed as error:
+        return error.found
     run.journal(journal.TargetSaved(directory=str(directory)))
+    return ""
 
 
 def written_since(copied: Mapping[str, TableCopy], live: Mapping[str, TableCopy]) -> dict[str, str]:
@@ -353,15 +357,18 @@ def redis_since(plan: Plan) -> dict[str, str]:
     return {plan.redis.unit: "whatever was put there: not counted, and kept in Redis alone"} if plan.redis else {}
 
 
-def loss_text(written: Mapping[str, str], directory: PurePosixPath) -> str:
-    """What the operator reads before giving up what the target took in."""
+def loss_text(written: Mapping[str, str], directory: PurePosixPath, unsaved: str = "") -> str:
+    """What the operator reads before giving up what the target took in; `unsaved`: why no copy of it could be made there."""
     if not written:
         return "The target took no write since the copy: production will lack nothing."
     lines = "\n".join(f"  {table}: {words}" for table, words in written.items())
-    return f"Production will lack what was written on the target since the copy:\n{lines}\nIt is saved on the target: {directory}"
+    kept = f"It is saved on the target: {directory}"
+    if unsaved:
+        kept = f"It could not be saved ({unsaved}): it is in the target's own database and files alone, which nobody deletes"
+    return f"Production will lack what was written on the target since the copy:\n{lines}\n{kept}"
 
 
-def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
+def _give_up_writes(connections: Connections, confirm: Confirm, unsaved: str) -> None:
     plan, run = connections.plan, connections.run
     copied = run.records(DataCopy)
     method = method_of(copied.tables)
@@ -371,7 +378,7 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
     written |= files_since(run.records(FilesCopy).counts, counts) | redis_since(plan)
     word = plan.web.hostnames[0]
     try:
-        agreed = confirm(loss_text(written, saved_directory(plan, run)), word)
+        agreed = confirm(loss_text(written, saved_directory(plan, run), unsaved), word)
     except GonogoError:
         _unfence(connections)
         raise

@@ -10,7 +10,15 @@ import pytest
 
 from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
 from fixtures.plan import Plan, Redis
-from fixtures.run.journal import BackOutStarted, SourceClosed, SourceReopened, TargetAway, TargetOpened, TargetUnfenced
+from fixtures.run.journal import (
+    BackOutStarted,
+    SourceClosed,
+    SourceReopened,
+    TargetAway,
+    TargetOpened,
+    TargetSaved,
+    TargetUnfenced,
+)
 from fixtures.run.places import QUARANTINED
 from fixtures.run.records import DataCopy, DnsBefore, FileCount, MadeImage, SourceClosure, TableCopy, TargetFacts
 from fixtures.run.run import Run
@@ -149,7 +157,35 @@ def test_what_went_into_redis_is_part_of_the_loss(plan: Plan) -> None:
 def test_the_loss_is_said_in_words() -> None:
     directory = PurePosixPath("/mnt/x")
     assert "lack nothing" in back_out.loss_text({}, directory)
-    assert "  public.b: +2 rows" in back_out.loss_text({"public.b": "+2 rows"}, directory)
+    said = back_out.loss_text({"public.b": "+2 rows"}, directory)
+    assert "  public.b: +2 rows" in said
+    assert "It is saved on the target: /mnt/x" in said
+
+
+def test_a_target_whose_data_cannot_be_saved_keeps_production_no_longer_shut(
+    plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.record(_facts())
+    run.journal(TargetOpened())
+    done: list[str] = []
+
+    def full(*_: Any) -> None:
+        raise StepFailed("a unit", expected="success", found="No space left on device", remedy="mend it")
+
+    def gives_up(_connections: Any, _confirm: Any, unsaved: str) -> None:
+        done.append(back_out.loss_text({"public.b": "+2 rows"}, PurePosixPath("/mnt/x"), unsaved))
+
+    monkeypatch.setattr(back_out, "_fence", lambda _: None)
+    monkeypatch.setattr(back_out, "run_unit", full)
+    monkeypatch.setattr(back_out, "_give_up_writes", gives_up)
+    monkeypatch.setattr(back_out.firewall, "set_ingress", lambda *_: done.append("the firewall is closed"))
+    target = SimpleNamespace(lock=lambda *_: None, unlock=lambda: None)
+    connections: Any = SimpleNamespace(plan=plan, run=run, target=target, cloud=None)
+    back_out._leave_target(connections, lambda *_: True)
+    assert "could not be saved (No space left on device)" in done[0]
+    assert "It is saved" not in done[0]
+    assert done[1:] == ["the firewall is closed"]
+    assert not run.happened(TargetSaved)
 
 
 def test_the_save_is_whole_or_not_at_all_and_removes_nothing(plan: Plan, run: Run) -> None:
