@@ -42,6 +42,12 @@ def events(stored: Stored) -> list[models.Event]:
     return [models.Event(at=e.at, kind=e.kind, words=EVENTS[e.kind]) for e in stored.entries if e.kind in EVENTS]
 
 
+def edits(stored: Stored) -> list[models.EditRow]:
+    """When the plan was edited under the run, and what that meant, oldest first."""
+    found = [entry for entry in stored.entries if isinstance(entry, journal.PlanEdited)]
+    return [models.EditRow(at=one.at, keys=sorted(one.keys), again=one.again) for one in found]
+
+
 def find_gate(stored: Stored, entry: journal.GateJudged) -> GateResult | None:
     """The stored result of the gate that a journal entry speaks of."""
     return next((g for g in stored.gates if (g.number, g.occasion) == (entry.number, entry.occasion)), None)

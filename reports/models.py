@@ -89,6 +89,14 @@ class PlanFacts(_Part):
     ttl: int | None = None
 
 
+class EditRow(_Part):
+    """The plan was edited while the run was under way."""
+
+    at: Moment
+    keys: list[str]
+    again: list[str] = Field(description="steps that ran again for it")
+
+
 class TargetRow(_Part):
     """The instance."""
 
@@ -321,6 +329,7 @@ class SignOff(_Part):
     troubles: list[Trouble]
     next: list[str]
     plan: PlanFacts
+    edits: list[EditRow] = []
     target: TargetRow | None
     started: Moment | None
     last: Moment | None

@@ -44,7 +44,7 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> models.SignOf
         status, troubles = Status.NO_GO, [_lost(outage)]
     draft = models.SignOff(
         run=stored.directory.name, generated=at, status=status, sentence="", standing="", troubles=troubles, next=[],
-        plan=stored.plan,
+        plan=stored.plan, edits=history.edits(stored),
         target=models.TargetRow(
             instance_id=target.instance_id, public_address=target.public_address,
             private_address=target.private_address, volume_id=target.volume_id,

@@ -294,6 +294,15 @@ def test_an_already_true_step(made: Made) -> None:
     assert [s.name for s in sign.states] == ["key_pair_present"]
 
 
+def test_an_edited_plan_is_named_with_its_keys_and_what_ran_again(made: Made) -> None:
+    made.begin()
+    made.journal("plan_edited", before="a", plan="b", keys={"web.pages": ("c", "d")}, again=["survey"])
+    sign = made.sign()
+    assert [(edit.keys, edit.again) for edit in sign.edits] == [(["web.pages"], ["survey"])]
+    for text in (page.markdown(sign), page.html(sign)):
+        assert "web.pages; run again for it: survey" in text
+
+
 def test_an_interrupted_run(made: Made) -> None:
     made.walk("data_mounted")
     made.journal("step_started", "install_ruby")
