@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Generator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,19 +97,22 @@ def _login(plan: Any, asked: Asked, seconds: float) -> Any:
 
 def _ours(plan: Any, seconds: float) -> int:
     """Everything at once, both hosts side by side."""
-    hosts, waiting = [], []
-    for asked in ASKED.values():
-        host = open_host(asked.host.name, _login(plan, asked, seconds), plan.resolve, read_only=True)  # type: ignore[arg-type]
-        hosts.append(host)
-        waiting += [
-            host.shell.begin(shlex.join(fact.argv), stdin=fact.stdin, timeout=fact.timeout, alone=fact.alone)
-            for fact in asked.facts
-        ]
+    with ThreadPoolExecutor(len(ASKED)) as pool:
+        hosts = list(pool.map(lambda asked: _opened(plan, asked, seconds), ASKED.values()))
+    waiting = [
+        host.shell.begin(shlex.join(fact.argv), stdin=fact.stdin, timeout=fact.timeout, alone=fact.alone)
+        for host, asked in zip(hosts, ASKED.values(), strict=True)
+        for fact in asked.facts
+    ]
     for one in waiting:
         one.result()
     for host in hosts:
         host.close()
     return len(waiting)
+
+
+def _opened(plan: Any, asked: Asked, seconds: float) -> Host:
+    return open_host(asked.host.name, _login(plan, asked, seconds), plan.resolve, read_only=True)
 
 
 def _theirs(plan: Any, seconds: float, backend: str, directory: Path) -> int:
