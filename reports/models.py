@@ -285,6 +285,16 @@ class WaiverRow(_Part):
     problem: ProblemRow | None
 
 
+class OwnRow(_Part):
+    """A file of own checks: how many of them a gate asked, what they said last, and those that none has asked yet."""
+
+    file: str
+    checks: int
+    verdict: Verdict | None
+    not_asked: list[str]
+    copies: list[str] = Field(description="SHA-256 of the own checks that gates were judged by; each lies in own/")
+
+
 class Figure(_Part):
     """A number for the top of the page."""
 
@@ -347,6 +357,7 @@ class SignOff(_Part):
     waivers: list[WaiverRow]
     risks: list[RiskRow]
     attestations: list[AttestationRow] = []
+    own: list[OwnRow] = []
     not_done: list[str]
     unreadable: list[str]
     forgotten: list[ForgottenRow] = []

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from fixtures.run import records
 from fixtures.run.evidence import CheckResult, Verdict
 from fixtures.run.journal import BackedOut, DnsChanged, Entry, GateJudged, Happened, SourceClosed, SourceReopened
+from fixtures.run.own import OWN
 from reports import history, models, sentences
 from reports.models import Status
 from reports.stored import Stored
@@ -52,7 +53,7 @@ def build(stored: Stored, at: datetime, *, ended: bool = False) -> models.SignOf
         started=stored.entries[0].at if stored.entries else None, last=last, figures=[], events=history.events(stored),
         steps=steps, gates=history.gates(stored), states=states, data=_data(stored),
         files=_files(stored), dns=_dns(stored), outage=outage, waivers=_waivers(states),
-        risks=[*_risks(stored, target), *([] if speed else [NOT_TIMED])], attestations=_attestations(stored), speed=speed, pages=_pages(stored),
+        risks=[*_risks(stored, target), *([] if speed else [NOT_TIMED])], attestations=_attestations(stored), own=_own(stored), speed=speed, pages=_pages(stored),
         not_done=[], unreadable=[*stored.unreadable, *_missing_gates(stored)],
         forgotten=[models.ForgottenRow(**entry.model_dump(exclude={"kind"})) for entry in stored.forgotten],
     )  # fmt: skip
@@ -213,6 +214,25 @@ def _attestations(stored: Stored) -> list[models.AttestationRow]:
     return [
         models.AttestationRow(what=one.what, terms=_terms(one.who, one.when, one.how))
         for one in (checklist.attestations if checklist else [])
+    ]
+
+
+def _own(stored: Stored) -> list[models.OwnRow]:
+    """Own checks by their files; one that belongs to a state which no gate has asked for proves nothing yet."""
+    last = [(gate, result) for gate, result in history.last_results(stored) if result.file.startswith(f"{OWN}/")]
+    asked = {result.id for _, result in last}
+    files = {result.file for _, result in last} | {check.file for check in stored.own.values()}
+    return [
+        models.OwnRow(
+            file=file,
+            checks=sum(result.file == file for _, result in last),
+            verdict=history.worst([result.outcome for _, result in last if result.file == file])
+            if any(result.file == file for _, result in last)
+            else None,
+            not_asked=[node for node, check in stored.own.items() if check.file == file and node not in asked],
+            copies=list(dict.fromkeys(gate.own for gate, result in last if result.file == file and gate.own)),
+        )
+        for file in sorted(files)
     ]
 
 

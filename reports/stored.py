@@ -8,8 +8,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fixtures.run.evidence import JOURNAL, PLAN, GateResult, refuse_other_format
+from fixtures.errors import CouldNotVerify
+from fixtures.run.catalogue import CATALOGUE
+from fixtures.run.evidence import JOURNAL, PLAN, Check, GateResult, refuse_other_format
 from fixtures.run.journal import Entry, Forgotten, parse
+from fixtures.run.own import known_own
 from fixtures.run.records import (
     Checklist,
     DataCopy,
@@ -23,6 +26,7 @@ from fixtures.run.records import (
     TargetFacts,
     Users,
 )
+from fixtures.run.run import Run
 from fixtures.run.sums import CHANGED, changed
 from reports.models import PlanFacts
 from reports.words import utc
@@ -55,6 +59,8 @@ class Stored:
     forgotten: list[Forgotten] = field(default_factory=list)
     gates: list[GateResult] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    own: dict[str, Check] = field(default_factory=dict)
+    """The own checks of the catalogue, by their ids."""
     unreadable: list[str] = field(default_factory=list)
 
     def record(self, kind: type[R]) -> R | None:
@@ -76,6 +82,7 @@ def read(directory: Path) -> Stored:
         forgotten=[entry for entry in entries if isinstance(entry, Forgotten)],
         gates=_gates(directory / "gates", wrong, unreadable),
         records=_records(directory / "records", wrong, unreadable),
+        own=_own(directory, unreadable),
         unreadable=unreadable,
     )
 
@@ -131,6 +138,14 @@ def _records(directory: Path, wrong: list[str], unreadable: list[str]) -> list[R
     texts = [(kind, _text(directory / kind.file, unreadable)) for kind in kinds]
     read = [_model(kind, text, f"records/{kind.file}", unreadable) for kind, text in texts if text is not None]
     return [record for record in read if record is not None]
+
+
+def _own(directory: Path, unreadable: list[str]) -> dict[str, Check]:
+    try:
+        return known_own(Run(directory))
+    except CouldNotVerify:
+        unreadable.append(f"{CATALOGUE}: cannot be read (cut short by a crash, or edited)")
+        return {}
 
 
 def _plan(path: Path, unreadable: list[str]) -> PlanFacts:

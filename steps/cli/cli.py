@@ -15,6 +15,7 @@ from fixtures.errors import GonogoError, Refused
 from fixtures.plan import load_plan
 from fixtures.redaction import Redacting
 from fixtures.run.journal import Accepted, BackedOut, Forgotten, SourceClosed
+from fixtures.run.own import read_own
 from fixtures.run.records import TargetFacts
 from fixtures.run.run import Run, runs_of
 from fixtures.run.standing import clock, standing
@@ -53,8 +54,11 @@ RunDirectory = Annotated[Path | None, typer.Option("--run", help="a run's direct
 def show_plan(plan_file: PlanFile = Path("plan.toml")) -> None:
     """Read the plan, and say what a run would do, step by step. Touches nothing."""
     plan = load_plan(plan_file)
+    own = read_own(plan)
     say = Progress().say
     say(f"{plan.name}: {', '.join(plan.web.hostnames)} from {plan.source.address} to a new {plan.target.instance_type}")
+    if own:
+        say(f"own checks: {', '.join(own.files)}")
     number = 0
     for phase, steps in PHASES.items():
         say(f"\n{phase}", "bold")

@@ -13,6 +13,7 @@ from fixtures.plan import Plan, load_plan
 from fixtures.redaction import from_state
 from fixtures.run.evidence import PASS, CheckResult, GateResult
 from fixtures.run.journal import Forgotten
+from fixtures.run.own import OWN
 from fixtures.run.readings import NOT_KEPT, read_readings, restore
 from fixtures.run.run import MANIFESTS, Run
 from fixtures.run.sums import changed
@@ -76,7 +77,11 @@ def judge_again(plan: Plan, run: Run, then: Sequence[GateResult], readings: Path
     restored = restore(read_readings(readings), directory / run.name)
     # Each is known by its SHA-256: it cannot have been another one when the gate was asked.
     (restored.directory / MANIFESTS).symlink_to(run.directory.resolve() / MANIFESTS)
-    gates = Gates(plan, restored, replay=readings.resolve())
+    kept = next((one.own for one in then), "")
+    if kept:
+        (restored.directory / OWN).mkdir()
+        (restored.directory / OWN / kept).symlink_to(run.directory.resolve() / OWN / kept)
+    gates = Gates(plan, restored, replay=readings.resolve(), kept=kept)
     gates.collect()
     now = gates.ask(sorted({name for one in then for name in one.covers}))
     return Again({result.id: result for one in then for result in one.results}, {one.id: one for one in now.results})

@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from fixtures.errors import CouldNotVerify, GonogoError
 from fixtures.plan import Plan
 from fixtures.plan.references import poor_secrets
 from fixtures.policy.verdict import expected_checks, judge
 from fixtures.redaction import as_state, from_state
+from fixtures.run.catalogue import CATALOGUE
 from fixtures.run.evidence import PASS, Check, CheckResult, GateRequest, GateResult, Occasion, Receipt, Verdict, now
 from fixtures.run.journal import CatalogueMade, GateJudged, WaiverUsed
+from fixtures.run.own import OWN, OwnChecks, is_check_file, keep_own, own_directory, own_id, read_own
 from fixtures.run.run import Run, write_whole
+from fixtures.run.sums import CHANGED
 from fixtures.states import expand
 from steps.engine.suite import CHECKS, ROOT, Suite
 from steps.step import Step
 
-CATALOGUE = "catalogue.json"
+_NO_REPORT = '<testsuites><testsuite name="no report" tests="0"/></testsuites>\n'
 _BEFORE = {Occasion.NEEDED: "-needed", Occasion.GIVEN_BEFORE: "-before"}
 """What tells the results apart that one process left: what a step gave may be what the next one needs."""
 
@@ -32,19 +33,23 @@ class _Asked:
 
     number: int
     receipt: Receipt | None
-    ended: str
+    without: str
+    """Why there is no receipt, where there is none."""
     started: datetime
     finished: datetime
+    own: str = ""
 
 
 class Gates:
     """The gates of one run: the catalogue of what is expected, and a number for each gate.
 
-    With the readings of an earlier gate (`replay`) those are judged instead of hosts.
+    With the readings of an earlier gate (`replay`) those are judged instead of hosts; own checks that are not here any more
+    are then those of which the run keeps a copy under `kept`.
     """
 
-    def __init__(self, plan: Plan, run: Run, replay: Path | None = None) -> None:
+    def __init__(self, plan: Plan, run: Run, replay: Path | None = None, kept: str = "") -> None:
         self.replay = replay
+        self.kept = kept
         self.plan = plan
         self.run = run
         self.catalogue: dict[str, Check] = {}
@@ -52,6 +57,7 @@ class Gates:
         self.processor_seconds: list[float] = []
         """What each gate took of this machine's processor: `make prove-gate` looks at it."""
         self._suite: Suite | None = None
+        self._own: OwnChecks | None = None
         self._ahead: tuple[str, _Asked | None] = ("", None)
         poor_secrets(plan)  # from here on all of the plan's are known, to the gates' processes too
 
@@ -61,15 +67,32 @@ class Gates:
         Raises `GonogoError` when the checks cannot be collected.
         """
         self.catalogue = {}
-        self._collect()
+        self._collect(self._read_own())
 
-    def _collect(self) -> Suite:
+    def _read_own(self) -> OwnChecks | None:
+        """The own checks as they are now; where an earlier gate is judged again, and they are gone, as they were then."""
+        directory, copy = own_directory(self.plan), self.run.directory / OWN / self.kept
+        if directory is None or directory.is_dir() or not (self.kept and copy.is_dir()):
+            return read_own(self.plan)
+        found = OwnChecks({path.name: path.read_text(encoding="utf-8") for path in copy.iterdir()})
+        if found.sha256 != self.kept:
+            raise CouldNotVerify(
+                f"the own checks in {copy.resolve()}",
+                expected="as the gate was judged by them",
+                found=CHANGED,
+                remedy="restore them from a backup, or put the plan's own checks back",
+            )
+        return found
+
+    def _collect(self, own: OwnChecks | None) -> Suite:
         """Have a new process collect the checks, and add them to the catalogue: one that is gone is missed, not forgotten."""
         receipt = self.run.gates / "catalogue.receipt.json"
         log = self.run.gates / "catalogue.log"
         nonce = secrets.token_hex(8)
         self.close()
-        self._suite = suite = Suite(self.plan, self.run, receipt, nonce, log, self.replay)
+        copy = keep_own(self.run, own) if own else None
+        self._own = own
+        self._suite = suite = Suite(self.plan, self.run, receipt, nonce, log, self.replay, copy)
         ended = suite.collected()
         found = read_receipt(receipt, nonce)
         if found is None:
@@ -81,11 +104,12 @@ class Gates:
             )
         receipt.unlink()
         files = {path.relative_to(ROOT).as_posix() for path in CHECKS.rglob("check_*.py")}
+        files |= {own_id(name) for name in (own.files if own else ()) if is_check_file(name)}
         left_out = sorted(files - set(found.files))
         if left_out:
             raise GonogoError(
                 "the catalogue of checks",
-                expected="every file of checks/",
+                expected="every file of checks/ and of own.checks",
                 found=f"without {', '.join(left_out)}",
                 remedy="see pytest's options in pyproject.toml: none may leave a file out",
             )
@@ -93,7 +117,8 @@ class Gates:
         text = as_state(self.catalogue, indent=1)
         self.catalogue_hash = hashlib.sha256(text.encode()).hexdigest()
         write_whole(self.run.directory / CATALOGUE, text)
-        self.run.journal(CatalogueMade(checks=len(self.catalogue), sha256=self.catalogue_hash))
+        made = CatalogueMade(checks=len(self.catalogue), sha256=self.catalogue_hash, own=own.sha256 if own else "")
+        self.run.journal(made)
         return suite
 
     def before(self, step: Step, needs: Sequence[str]) -> tuple[GateResult | None, GateResult]:
@@ -140,16 +165,22 @@ class Gates:
         receipt_path = junit.with_suffix(".receipt.json")
         nonce = secrets.token_hex(8)
         started = now()
-        suite = self._suite if self._suite and self._suite.current else self._collect()
-        ended = suite.gate(
-            GateRequest(together, receipt_path, nonce, junit, junit.with_suffix(".log"), junit.with_suffix(".readings"))
-        )
+        log = junit.with_suffix(".log")
+        try:
+            own = self._read_own()
+            suite = self._suite if self._suite and self._suite.current and own == self._own else self._collect(own)
+        except GonogoError as error:  # a file of checks was edited since the run began
+            junit.write_text(_NO_REPORT, encoding="utf-8")
+            problem = f"{error.subject}: expected {error.expected}, found {error.found}; {error.remedy}"
+            return _Asked(number, None, f"the checks cannot be collected any more: {problem}", started, now())
+        ended = suite.gate(GateRequest(together, receipt_path, nonce, junit, log, junit.with_suffix(".readings")))
         self.processor_seconds.append(suite.processor_seconds)
         receipt = read_receipt(receipt_path, nonce)
         receipt_path.unlink(missing_ok=True)
         if not junit.exists():
-            junit.write_text('<testsuites><testsuite name="no report" tests="0"/></testsuites>\n', encoding="utf-8")
-        return _Asked(number, receipt, f"{ended}: {last_words(junit.with_suffix('.log'))}", started, now())
+            junit.write_text(_NO_REPORT, encoding="utf-8")
+        why = f"pytest left no receipt and ended with {ended}: {last_words(log)}"
+        return _Asked(number, receipt, why, started, now(), own.sha256 if own else "")
 
     def _keep(self, asked: _Asked, occasion: Occasion, step: str, states: list[str]) -> GateResult:
         """Judge one gate by what its process left; the result is kept and journalled."""
@@ -158,7 +189,7 @@ class Gates:
         expected = expected_checks(self.catalogue, plain)
         results: list[CheckResult] = []
         if receipt is None:
-            verdict, reason = Verdict.COULD_NOT_VERIFY, f"pytest left no receipt and ended with {asked.ended}"
+            verdict, reason = Verdict.COULD_NOT_VERIFY, asked.without
         else:
             results = [result for result in receipt.results if result.id in expected or set(result.states) & set(plain)]
             verdict, reason = judge(expected, results, plain, self.catalogue)
@@ -172,6 +203,7 @@ class Gates:
             finished=asked.finished,
             results=results,
             catalogue=self.catalogue_hash,
+            own=asked.own,
         )
         # Gates that come from one process bear one number.
         name = f"{asked.number:04d}-{_label(states)}{_BEFORE.get(occasion, '')}.json"
@@ -182,23 +214,6 @@ class Gates:
             if used.waiver:
                 self.run.journal(WaiverUsed(gate=asked.number, check=used.id, waiver=used.waiver))
         return result
-
-
-_CATALOGUE = TypeAdapter(dict[str, Check])
-
-
-def read_catalogue(run: Run) -> dict[str, Check]:
-    """The catalogue that the run keeps; raises `CouldNotVerify` where it holds none."""
-    path = run.directory / CATALOGUE
-    try:
-        return _CATALOGUE.validate_json(from_state(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise CouldNotVerify(
-            str(path),
-            expected="the checks, as they were collected",
-            found=type(error).__name__,
-            remedy="run the same command again: every start collects the checks anew",
-        ) from None
 
 
 def _label(states: Sequence[str]) -> str:

@@ -39,17 +39,19 @@ class Suite:
     """`checks/` as one process has collected it."""
 
     def __init__(
-        self, plan: Plan, run: Run, receipt: Path, nonce: str, output: Path, replay: Path | None = None
-    ) -> None:
+        self, plan: Plan, run: Run, receipt: Path, nonce: str, output: Path, replay: Path | None = None,
+        own: Path | None = None,
+    ) -> None:  # fmt: skip
         """Begin to collect; the receipt is to name every check, and `output` is what pytest prints.
 
-        With the readings of an earlier gate (`replay`) those are judged, and nobody is asked.
+        With the readings of an earlier gate (`replay`) those are judged, and nobody is asked. `own` is the run's copy of the
+        plan's own checks.
         """
         # capture=sys: what a gate prints goes where its file descriptors lead, and those change at the fork.
         arguments = [
             str(CHECKS), "-q", "--capture=sys", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:logging",
             f"--plan={plan.path}", f"--run={run.directory}", f"--receipt={receipt}", f"--nonce={nonce}",
-            *([f"--replay={replay}"] if replay else []),
+            *([f"--replay={replay}"] if replay else []), *([f"--own={own}"] if own else []),
         ]  # fmt: skip
         self.processor_seconds = 0.0
         """What the latest gate took of the processor, here, in seconds."""

@@ -15,11 +15,11 @@ from fixtures.plan import Plan, digest
 from fixtures.plan.risks import named_risks
 from fixtures.plan.waivers import Signed, load_signed
 from fixtures.redaction import redact
+from fixtures.run.catalogue import read_catalogue
 from fixtures.run.evidence import Check, now
 from fixtures.run.journal import StepFinished, StepStarted
 from fixtures.run.records import Attested, Checklist, DnsBefore, SignedRisk
 from fixtures.run.run import Run, runs_of, write_whole
-from steps.engine.gate import read_catalogue
 from steps.step import Step, step
 
 TEMPLATES = Path(__file__).parent / "templates"
