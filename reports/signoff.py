@@ -3,9 +3,8 @@
 from datetime import date, datetime, timedelta
 
 from fixtures.run import records
-from fixtures.run.evidence import CheckResult, Verdict
+from fixtures.run.evidence import OWN, CheckResult, Verdict
 from fixtures.run.journal import BackedOut, DnsChanged, Entry, GateJudged, Happened, SourceClosed, SourceReopened
-from fixtures.run.own import OWN
 from reports import history, models, sentences
 from reports.models import Status
 from reports.stored import Stored

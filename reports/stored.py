@@ -6,13 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from fixtures.errors import CouldNotVerify
-from fixtures.run.catalogue import CATALOGUE
-from fixtures.run.evidence import JOURNAL, PLAN, Check, GateResult, refuse_other_format
+from fixtures.run.evidence import CATALOGUE, JOURNAL, OWN, PLAN, Check, GateResult, refuse_other_format
 from fixtures.run.journal import Entry, Forgotten, parse
-from fixtures.run.own import known_own
 from fixtures.run.records import (
     Checklist,
     DataCopy,
@@ -26,13 +23,13 @@ from fixtures.run.records import (
     TargetFacts,
     Users,
 )
-from fixtures.run.run import Run
 from fixtures.run.sums import CHANGED, changed
 from reports.models import PlanFacts
 from reports.words import utc
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=Record)
+_CATALOGUE = TypeAdapter(dict[str, Check])
 
 KINDS: tuple[type[Record], ...] = (
     TargetFacts,
@@ -82,7 +79,7 @@ def read(directory: Path) -> Stored:
         forgotten=[entry for entry in entries if isinstance(entry, Forgotten)],
         gates=_gates(directory / "gates", wrong, unreadable),
         records=_records(directory / "records", wrong, unreadable),
-        own=_own(directory, unreadable),
+        own=_own(directory / CATALOGUE, unreadable),
         unreadable=unreadable,
     )
 
@@ -140,12 +137,14 @@ def _records(directory: Path, wrong: list[str], unreadable: list[str]) -> list[R
     return [record for record in read if record is not None]
 
 
-def _own(directory: Path, unreadable: list[str]) -> dict[str, Check]:
+def _own(path: Path, unreadable: list[str]) -> dict[str, Check]:
+    text = _text(path, unreadable)
     try:
-        return known_own(Run(directory))
-    except CouldNotVerify:
-        unreadable.append(f"{CATALOGUE}: cannot be read (cut short by a crash, or edited)")
+        catalogue = _CATALOGUE.validate_json(text) if text is not None else {}
+    except ValidationError:
+        unreadable.append(f"{path.name}: cannot be read (cut short by a crash, or edited)")
         return {}
+    return {node: check for node, check in catalogue.items() if check.file.startswith(f"{OWN}/")}
 
 
 def _plan(path: Path, unreadable: list[str]) -> PlanFacts:

@@ -11,9 +11,8 @@ import typer
 from fixtures.errors import CouldNotVerify, Refused
 from fixtures.plan import Plan, load_plan
 from fixtures.redaction import from_state
-from fixtures.run.evidence import PASS, CheckResult, GateResult
+from fixtures.run.evidence import OWN, PASS, CheckResult, GateResult
 from fixtures.run.journal import Forgotten
-from fixtures.run.own import OWN
 from fixtures.run.readings import NOT_KEPT, read_readings, restore
 from fixtures.run.run import MANIFESTS, Run
 from fixtures.run.sums import changed

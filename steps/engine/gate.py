@@ -12,10 +12,21 @@ from fixtures.plan import Plan
 from fixtures.plan.references import poor_secrets
 from fixtures.policy.verdict import expected_checks, judge
 from fixtures.redaction import as_state, from_state
-from fixtures.run.catalogue import CATALOGUE
-from fixtures.run.evidence import PASS, Check, CheckResult, GateRequest, GateResult, Occasion, Receipt, Verdict, now
+from fixtures.run.evidence import (
+    CATALOGUE,
+    OWN,
+    PASS,
+    Check,
+    CheckResult,
+    GateRequest,
+    GateResult,
+    Occasion,
+    Receipt,
+    Verdict,
+    now,
+)
 from fixtures.run.journal import CatalogueMade, GateJudged, WaiverUsed
-from fixtures.run.own import OWN, OwnChecks, is_check_file, keep_own, own_directory, own_id, read_own
+from fixtures.run.own import OwnChecks, is_check_file, keep_own, own_directory, own_id, read_own
 from fixtures.run.run import Run, write_whole
 from fixtures.run.sums import CHANGED
 from fixtures.states import expand
@@ -64,7 +75,7 @@ class Gates:
     def collect(self) -> None:
         """Collect the catalogue anew (at the start, and after the survey, which adds tables and gems).
 
-        Raises `GonogoError` when the checks cannot be collected.
+        Raises `CouldNotVerify` when the checks cannot be collected.
         """
         self.catalogue = {}
         self._collect(self._read_own())
@@ -95,8 +106,8 @@ class Gates:
         self._suite = suite = Suite(self.plan, self.run, receipt, nonce, log, self.replay, copy)
         ended = suite.collected()
         found = read_receipt(receipt, nonce)
-        if found is None:
-            raise GonogoError(
+        if ended or found is None:
+            raise CouldNotVerify(
                 "the catalogue of checks",
                 expected="pytest to collect everything under checks/",
                 found=f"pytest ended with {ended}: {last_words(log)}",
@@ -107,7 +118,7 @@ class Gates:
         files |= {own_id(name) for name in (own.files if own else ()) if is_check_file(name)}
         left_out = sorted(files - set(found.files))
         if left_out:
-            raise GonogoError(
+            raise CouldNotVerify(
                 "the catalogue of checks",
                 expected="every file of checks/ and of own.checks",
                 found=f"without {', '.join(left_out)}",
