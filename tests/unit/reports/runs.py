@@ -113,12 +113,13 @@ class Made:
         return made
 
     def gate(self, states: list[str], results: list[CheckResult], verdict: Verdict, reason: str = "", *, step: str = "",
-             occasion: Occasion = Occasion.AFTER, same: bool = False, seconds: float = 0.8) -> None:  # fmt: skip
+             occasion: Occasion = Occasion.AFTER, same: bool = False, seconds: float = 0.8,
+             own: str = "") -> None:  # fmt: skip
         self.number += not same
         said = {"number": self.number, "states": states, "occasion": occasion, "step": step, "verdict": verdict}
         result = GateResult.model_validate({
             **said, "covers": states, "reason": reason, "started": self.now,
-            "finished": self.now + timedelta(seconds=seconds), "results": results, "catalogue": "ab" * 32,
+            "finished": self.now + timedelta(seconds=seconds), "results": results, "catalogue": "ab" * 32, "own": own,
         })  # fmt: skip
         self.wait(seconds)
         name = f"{self.number:04d}-{occasion.name.lower()}-{'+'.join(states)}"

@@ -1,5 +1,6 @@
 """The sign-off, from run directories made by hand: what each kind of ending looks like, and that nothing is trusted."""
 
+import json
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 
@@ -376,3 +377,24 @@ def test_any_evidence_makes_a_report(
     if sign.status is Status.ACCEPTED:
         assert any(e.kind == "accepted" for e in written)
         assert any("accepted" in r.covers and r.verdict in PASS for r in results)
+
+
+def test_own_checks_stand_under_their_files_with_the_copies_they_were_run_from(made: Made) -> None:
+    made.walk("web_configured")
+    assert made.sign().own == []
+    own = {"claim": "The queue is empty.", "states": ["web_configured"], "file": "own/check_queue.py", "line": 3}
+    known = {f"own/check_queue.py::{name}": {**own, "function": name} for name in ("check_queue", "check_late")}
+    ours = {"checks/a.py::check_a": {**own, "file": "checks/a.py", "function": "check_a"}}
+    (made.directory / "catalogue.json").write_text(json.dumps(known | ours))
+    (row,) = made.sign().own
+    assert (row.checks, row.verdict, row.not_asked, row.copies) == (0, None, list(known), [])
+    result = CheckResult(**known["own/check_queue.py::check_queue"], id="own/check_queue.py::check_queue", outcome=GO)
+    made.gate(["web_configured"], [result], GO, own="cd" * 32)
+    sign = made.sign()
+    (row,) = sign.own
+    assert (row.checks, row.verdict, row.copies) == (1, GO, ["cd" * 32])
+    assert row.not_asked == ["own/check_queue.py::check_late"]
+    assert f"| own/check_queue.py | 1 | go | {'cd' * 8} |" in page.markdown(sign)
+    assert "not asked yet: own/check_queue.py::check_late" in plain(look(page.html(sign)).text)
+    (made.directory / "catalogue.json").write_text("{")
+    assert "catalogue.json: cannot be read (cut short by a crash, or edited)" in made.sign().unreadable
