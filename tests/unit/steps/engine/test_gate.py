@@ -46,9 +46,11 @@ def test_a_check_that_nobody_expected_shuts_a_composite_gate(plan: Plan, run: Ru
 OWN = '''
 from pathlib import Path
 import pytest
+from fixtures.facts.here import KeyFileFact
+from fixtures.facts.wanted import here
 
 @pytest.mark.gems_installed
-def check_queue():
+def check_queue(second=here(KeyFileFact(Path("second")))):
     """The queue is empty."""
     BODY
 '''
@@ -62,7 +64,7 @@ def mine(project):
     with (project / "plan.toml").open("a") as plan:
         plan.write('\n[own]\nchecks = "my-checks"\n')
     write = lambda body, text=OWN: (place / "check_queue.py").write_text(text.replace("BODY", body))  # noqa: E731
-    write(f"assert Path({str(project / 'second')!r}).exists(), 'not yet'")
+    write("assert second.mode, 'not yet'")
     return write
 
 
@@ -81,14 +83,14 @@ def test_an_own_check_that_fails_closes_the_gate_and_what_was_run_is_kept(projec
     code, out = drive(project)
     assert (code, "no-go: own/check_queue.py::check_queue" in out, "three jobs wait" in out) == (10, True, True), out
     assert calls(project) == ["first", "second"]
-    mine("pass")
+    mine("assert second.mode, 'not yet'")
     code, out = drive(project)
     assert code == 0, out
     red, *_, green = gates(project, ["gems_installed"])
     assert (red["verdict"], green["verdict"]) == ("no-go", "go")
     assert {result["file"] for result in green["results"]} == {"checks/check_all.py", "own/check_queue.py"}
     run = directory(project)
-    for gate, word in ((red, "three jobs wait"), (green, "pass")):
+    for gate, word in ((red, "three jobs wait"), (green, "not yet")):
         assert word in (run / "own" / gate["own"] / "check_queue.py").read_text()
     assert {path.name for path in run.glob("own/*/*")} == {"check_queue.py"}
     noted = [entry["own"] for entry in journal(project) if entry["kind"] == "catalogue"]
@@ -104,7 +106,8 @@ def test_an_own_check_that_fails_closes_the_gate_and_what_was_run_is_kept(projec
     assert "own/check_queue.py" in (run / "signoff.html").read_text()
     assert 'file="own/check_queue.py"' in (run / "junit.xml").read_text()
 
-    # Where they are not any more, an earlier gate is judged again by the copy.
+    # Where they are not any more, an earlier gate is judged again by the copy, from what was read.
+    (project / "second").unlink()
     again = [sys.executable, "-m", "steps", "replay", str(run), str(green["number"])]
     (project / "steps" / "__init__.py").write_text((ROOT / "steps" / "__init__.py").read_text())
     done = subprocess.run(again, cwd=project, capture_output=True, text=True, check=False)
