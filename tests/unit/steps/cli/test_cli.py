@@ -215,3 +215,14 @@ def test_a_gate_that_was_changed_is_not_judged_again(closed, kind):
     done = gonogo(closed, "replay", closed.directory, "1")
     assert done.exit_code == exits.COULD_NOT_VERIFY, done.output
     assert KINDS[kind][0] in done.output
+
+
+def test_own_checks_are_read_with_the_plan(tmp_path):
+    plan, checks = tmp_path / "plan.toml", tmp_path / "my-checks"
+    plan.write_text(f'{EXAMPLE.read_text()}\n[own]\nchecks = "my-checks"\n')
+    told = CliRunner().invoke(cli.app, ["plan", "--plan", str(plan)])
+    assert (told.exit_code, "No such file or directory" in told.output) == (exits.COULD_NOT_VERIFY, True), told.output
+    checks.mkdir()
+    (checks / "check_queue.py").write_text("def check_queue(): ...\n")
+    told = CliRunner().invoke(cli.app, ["plan", "--plan", str(plan)])
+    assert (told.exit_code, "own checks: check_queue.py" in told.output) == (0, True), told.output
