@@ -76,10 +76,8 @@ def judge_again(plan: Plan, run: Run, then: Sequence[GateResult], readings: Path
     restored = restore(read_readings(readings), directory / run.name)
     # Each is known by its SHA-256: it cannot have been another one when the gate was asked.
     (restored.directory / MANIFESTS).symlink_to(run.directory.resolve() / MANIFESTS)
-    kept = next((one.own for one in then), "")
-    if kept:
-        (restored.directory / OWN).mkdir()
-        (restored.directory / OWN / kept).symlink_to(run.directory.resolve() / OWN / kept)
+    own = next((one.own for one in then), "")
+    kept = run.directory / OWN / own if own else None
     gates = Gates(plan, restored, replay=readings.resolve(), kept=kept)
     gates.collect()
     now = gates.ask(sorted({name for one in then for name in one.covers}))

@@ -14,7 +14,6 @@ from fixtures.policy.verdict import expected_checks, judge
 from fixtures.redaction import as_state, from_state
 from fixtures.run.evidence import (
     CATALOGUE,
-    OWN,
     PASS,
     Check,
     CheckResult,
@@ -26,9 +25,8 @@ from fixtures.run.evidence import (
     now,
 )
 from fixtures.run.journal import CatalogueMade, GateJudged, WaiverUsed
-from fixtures.run.own import OwnChecks, is_check_file, keep_own, own_directory, own_id, read_own
+from fixtures.run.own import OwnChecks, is_check_file, keep_own, kept_own, own_directory, own_id, read_own
 from fixtures.run.run import Run, write_whole
-from fixtures.run.sums import CHANGED
 from fixtures.states import expand
 from steps.engine.suite import CHECKS, ROOT, Suite
 from steps.step import Step
@@ -55,10 +53,10 @@ class Gates:
     """The gates of one run: the catalogue of what is expected, and a number for each gate.
 
     With the readings of an earlier gate (`replay`) those are judged instead of hosts; own checks that are not here any more
-    are then those of which the run keeps a copy under `kept`.
+    are then those of the copy that it was judged by (`kept`).
     """
 
-    def __init__(self, plan: Plan, run: Run, replay: Path | None = None, kept: str = "") -> None:
+    def __init__(self, plan: Plan, run: Run, replay: Path | None = None, kept: Path | None = None) -> None:
         self.replay = replay
         self.kept = kept
         self.plan = plan
@@ -82,18 +80,10 @@ class Gates:
 
     def _read_own(self) -> OwnChecks | None:
         """The own checks as they are now; where an earlier gate is judged again, and they are gone, as they were then."""
-        directory, copy = own_directory(self.plan), self.run.directory / OWN / self.kept
-        if directory is None or directory.is_dir() or not (self.kept and copy.is_dir()):
+        directory = own_directory(self.plan)
+        if directory is None or directory.is_dir() or self.kept is None or not self.kept.is_dir():
             return read_own(self.plan)
-        found = OwnChecks({path.name: path.read_text(encoding="utf-8") for path in copy.iterdir()})
-        if found.sha256 != self.kept:
-            raise CouldNotVerify(
-                f"the own checks in {copy.resolve()}",
-                expected="as the gate was judged by them",
-                found=CHANGED,
-                remedy="restore them from a backup, or put the plan's own checks back",
-            )
-        return found
+        return kept_own(self.kept)
 
     def _collect(self, own: OwnChecks | None) -> Suite:
         """Have a new process collect the checks, and add them to the catalogue: one that is gone is missed, not forgotten."""
