@@ -561,7 +561,7 @@ def test_each_use_of_a_waiver_is_in_the_journal_and_skips_no_step(project):
 def test_an_expired_waiver_is_named_by_the_executor(project):
     (project / "plan.waivers.toml").write_text(WAIVERS.format(until="2001-01-01"))
     code, out = drive(project)
-    assert (code, "until 2001-01-01, by Ada" in out, "Traceback" in out) == (1, True, False), out
+    assert (code, "until 2001-01-01, by Ada" in out, "Traceback" in out) == (14, True, False), out
 
 
 @pytest.mark.parametrize("end", [Accepted, BackedOut])
