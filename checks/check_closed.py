@@ -9,7 +9,8 @@ from checks.equality import must_be_none, must_equal
 from fixtures import wording
 from fixtures.connect.database import SUPERUSER
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import catalogue, files, units
+from fixtures.facts import catalogue, files, units, webserver
+from fixtures.facts.fact import HostFact
 from fixtures.facts.listeners import OWN_STREAMS
 from fixtures.facts.logins import as_superuser, with_own_password
 from fixtures.facts.network import PageAnswer, PageFact, at_source
@@ -36,7 +37,9 @@ WATCHED_SECONDS = 1.0
 
 
 def _pages(plan: Plan, hostname: str) -> dict[str, PageFact]:
-    return {path: at_source(plan, path, host=hostname) for path in (plan.web.pages[0], plan.smoke.login_page)}
+    """Pages, a file that nginx itself serves, and what machines ask for."""
+    paths = (plan.web.pages[0], plan.smoke.login_page, plan.web.static[0], plan.application.health)
+    return {path: at_source(plan, path, host=hostname) for path in paths}
 
 
 def check_users_see_the_maintenance_page(
@@ -45,14 +48,34 @@ def check_users_see_the_maintenance_page(
     answers: dict[str, PageAnswer] = on_web(lambda plan, hostname: _pages(plan, hostname)),
 ) -> None:
     """Users of production get 503 and the maintenance page, whatever they ask for."""
-    for path, answer in answers.items():
-        if answer.status != 503:
-            raise NoGo(
-                f"{hostname}{path} at {plan.source.public_address}",
-                expected="503 with the maintenance page",
-                found=f"status {answer.status}",
-                remedy=CLOSE,
-            )
+    wanted = ("Retry-After", "Cache-Control")
+    must_be_none(
+        f"{hostname} at {plan.source.public_address}",
+        expected=f"503 with the maintenance page, {' and '.join(wanted)}",
+        found=[
+            f"{path}: status {answer.status}" if answer.status != 503 else f"{path}: no {' and no '.join(missing)}"
+            for path, answer in answers.items()
+            if (missing := [name for name in wanted if not answer.header(name)]) or answer.status != 503
+        ],
+        remedy=CLOSE,
+    )
+
+
+def _main_file(run: Run) -> dict[str, HostFact[bool]]:
+    main = run.records(SourceClosure).nginx_main if run.has(SourceClosure) else ""
+    return {main: webserver.closed(main)} if main else {}
+
+
+def check_nginx_stays_closed(found: dict[str, bool] = on_source(_main_file)) -> None:
+    """Nginx on production stays closed when it begins anew: the file that it goes by is still the one that closes it."""
+    if found and all(found.values()):
+        return
+    raise NoGo(
+        f"{', '.join(found) or 'the main file of nginx'} on production",
+        expected="gonogo's, which answers 503",
+        found="somebody else's" if found else "never replaced by this run",
+        remedy=f"see who changes the file (a configuration management?), and {CLOSE}",
+    )
 
 
 def check_page_says_when_and_whom(
@@ -67,7 +90,7 @@ def check_page_says_when_and_whom(
         f"the maintenance page at {plan.source.public_address}",
         expected=wording.plain(notices.outage_text(plan, closed)),
         found=mistakes,
-        remedy=f"see {plan.application.maintenance_page} on the source, and the site's error_page 503",
+        remedy=f"see who answers there in nginx's place (a proxy, a cache?), and {CLOSE}",
     )
 
 
@@ -106,7 +129,7 @@ def check_no_method_reaches_the_application(
         f"requests to {hostname} at {plan.source.public_address}",
         expected="503, whatever their method",
         found=reached,
-        remedy="have the site's configuration answer 503 while the maintenance page is there, without a condition on the method",
+        remedy=f"see who answers there in nginx's place (a proxy, a cache?), and {CLOSE}",
     )
 
 

@@ -27,7 +27,7 @@ MIB = 2**20
 SPARE = 1024 * MIB
 """Bytes on each file system of the target beside what is copied: PostgreSQL's log of the restore, and what grows meanwhile."""
 LITTLE = 64 * MIB
-"""Bytes on production, where closing writes a page, a few files and PostgreSQL's log; the dump goes straight to the target."""
+"""Bytes on production, where closing writes a few files and PostgreSQL's log; the dump goes straight to the target."""
 
 
 def check_right_was_tried(right: Right, plan: Plan, run: Run) -> None:
@@ -92,10 +92,10 @@ def check_production_has_room_to_be_closed(
     plan: Plan,
     data: str = in_source_db(server.setting("data_directory")),
     rooms: list[Room] = on_source(
-        lambda plan, data: room(data, str(STATE_DIRECTORY.parent), str(plan.application.maintenance_page.parent))
+        lambda plan, data: room(data, str(STATE_DIRECTORY.parent), str(plan.web.site.parent))
     ),
 ) -> None:
-    """Production has room for what closing writes there: the maintenance page, what is moved aside, PostgreSQL's log."""
+    """Production has room for what closing writes there: a file of nginx, what is moved aside, PostgreSQL's log."""
     _must_have_room("production", rooms, {}, LITTLE, "rotate its logs")
 
 

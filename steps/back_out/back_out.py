@@ -1,6 +1,7 @@
 """The way back: production is open again with its data, whatever the run had reached. It deletes nothing."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from ipaddress import ip_address, ip_network
@@ -45,8 +46,10 @@ from steps.night.dns import restore
 from steps.night.notices import withdraw
 from steps.provision import firewall
 from steps.rehearse.application import await_site, start_pack, stop_pack, stop_pack_if_there
-from steps.tools import fence
+from steps.tools import fence, maintenance
 from steps.tools.units import run_unit, running_units
+
+log = logging.getLogger(__name__)
 
 Confirm = Callable[[str, str], bool]
 """Shows a text, asks for the word that must be typed, and says whether it was."""
@@ -65,7 +68,7 @@ def plan_back_out(run: Run) -> list[str]:
     sentences = []
     if run.happened(journal.TargetOpened):
         sentences += [
-            "The target is fenced: its users see a maintenance page, its pack, workers and cron stop, its roles may not "
+            "The target is fenced: its nginx shows users a page, its pack, workers and cron stop, its roles may not "
             "log in.",
             "Its database and a list of its uploads are saved on its own data volume; nothing there is deleted.",
             "What was written there since the copy is counted table by table: production will lack it. You type the "
@@ -76,7 +79,7 @@ def plan_back_out(run: Run) -> list[str]:
     if run.has(SourceClosure):
         sentences.append(
             "Production is opened: its roles may log in again, pg_hba.conf and subscriptions are as they were, its pack, "
-            "workers and cron run, the maintenance page goes."
+            "workers and cron run, its nginx serves again."
         )
     if run.has(DnsBefore):
         sentences.append("DNS names production again on every authoritative server, with the TTL it had.")
@@ -144,7 +147,7 @@ def _open_production(connections: Connections) -> None:
 
 def reopen(connections: Connections, closure: SourceClosure, run: str) -> None:
     """Undo on production what closing it changed, once nothing of the run is at work there any more."""
-    plan, source = connections.plan, connections.open_source
+    source = connections.open_source
     for unit in running_units(source, run):
         source.stop_unit(unit)
     fence.unfence(
@@ -155,9 +158,8 @@ def reopen(connections: Connections, closure: SourceClosure, run: str) -> None:
         subscriptions=closure.subscriptions,
     )
     cutover.release_units(source, closure)
-    # It is gonogo's own file, but a back-out deletes nothing: it is kept under another name.
-    page, kept = str(plan.application.maintenance_page), str(HELD / "maintenance.html")
-    source.check(["sh", "-c", '[ ! -e "$1" ] || mv -fT -- "$1" "$2"', "-", page, kept])
+    if closure.nginx_main:
+        maintenance.reopen(source, closure.nginx_main)
 
 
 def put_closure_aside(source: Host) -> None:
@@ -270,9 +272,15 @@ def _fence(connections: Connections) -> None:
         roles = ask(db, ENTRANTS)
         held = entrants.held_roles(roles, entrants.spared(roles, plan, SUPERUSER))
         target.write_file(str(FENCE), json.dumps(dict.fromkeys(held, True)))
-    page = plan.application.maintenance_page
-    target.check(["mkdir", "-p", "--", str(page.parent)])
-    target.write_file(str(page), notices.outage_page(plan, connections.run.records(SourceClosure).closed))
+    try:
+        page = notices.outage_page(plan, connections.run.records(SourceClosure).closed)
+        maintenance.shut(target, maintenance.prepare(target, plan), page)
+    except (
+        Refused,
+        StepFailed,
+        CouldNotVerify,
+    ) as error:  # users then get an error: that may not hold up their way back
+        log.warning("the target shows no page while it is fenced: %s: %s", error.subject, error.found)
     quarantine.hold(target, plan)
     cutover.drain(target, plan)
     stop_pack(target, plan)
@@ -287,7 +295,8 @@ def _unfence(connections: Connections) -> None:
     fence.unfence(target, connections.target_db, json.loads(target.read_file(str(FENCE))))
     start_pack(target, plan)
     quarantine.lift(target, plan)
-    target.check(["rm", "-f", "--", str(plan.application.maintenance_page), str(FENCE)])
+    maintenance.reopen(target)
+    target.check(["rm", "-f", "--", str(FENCE)])
     connections.run.journal(journal.TargetUnfenced())
 
 

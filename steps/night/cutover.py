@@ -28,7 +28,7 @@ from steps.provision import firewall
 from steps.rehearse import redis
 from steps.rehearse.application import stop_pack
 from steps.step import step
-from steps.tools import fence
+from steps.tools import fence, maintenance
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,15 @@ _ASIDE = 'set -eu; if [ -e "$1" ]; then mkdir -p -- "$(dirname -- "$2")"; mv -nT
     gives=["source_closed"],
     resumes=["target_quarantined", "ttl_lowered"],
     once=SourceClosed,
-    writes_to_source="maintenance page, units, cron, roles' logins, a block in pg_hba.conf, subscriptions",
+    writes_to_source="nginx's main file, units, cron, roles' logins, a block in pg_hba.conf, subscriptions",
 )
 def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Database) -> None:
     """Show the maintenance page, stop workers, cron and pack, and fence everybody but gonogo off the database."""
     fence.refuse_prepared(open_source_db)
     roles = ask(open_source_db, ENTRANTS)
     spared = entrants.spared(roles, plan, SUPERUSER)
-    closure = _closure(plan, run, open_source, open_source_db, entrants.held_roles(roles, spared))
+    site = maintenance.prepare(open_source, plan)
+    closure = _closure(plan, run, open_source, open_source_db, entrants.held_roles(roles, spared), site.master.main)
     # Both records and the journal come before the first change, so that a back-out always knows what to undo.
     open_source.check(["install", "-d", "-m", "0755", str(STATE_DIRECTORY)])
     open_source.check(["install", "-d", "-m", "0700", str(HELD)])
@@ -74,7 +75,7 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
                 subscriptions=closure.subscriptions,
             )
         )
-    open_source.write_file(str(plan.application.maintenance_page), notices.outage_page(plan, closure.closed))
+    maintenance.shut(open_source, site, notices.outage_page(plan, closure.closed))
     log.info("production shows the maintenance page; waiting until the requests that had begun are answered")
     drain(open_source, plan)
     redis.await_drained(plan, open_source)
@@ -86,7 +87,9 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
     run.record(_standstill(plan, open_source, open_source_db))
 
 
-def _closure(plan: Plan, run: Run, source: Host, db: Database, held_roles: Sequence[str]) -> SourceClosure:
+def _closure(
+    plan: Plan, run: Run, source: Host, db: Database, held_roles: Sequence[str], nginx_main: str
+) -> SourceClosure:
     """What will be changed, merged with what an interrupted attempt has changed already."""
     units = [*plan.application.workers, *plan.application.pack]
     running = [unit for unit in units if source.service(unit).is_running]
@@ -98,7 +101,7 @@ def _closure(plan: Plan, run: Run, source: Host, db: Database, held_roles: Seque
         refuse_foreign_closure(source, run)
         return SourceClosure(
             logins=logins, stopped_units=running, held_files=files, closed=now(), hba_file=rules,
-            subscriptions=subscriptions, enabled_units=_enabled(run),
+            subscriptions=subscriptions, enabled_units=_enabled(run), nginx_main=nginx_main,
         )  # fmt: skip
     first = run.records(SourceClosure)
     return first.model_copy(
@@ -107,6 +110,7 @@ def _closure(plan: Plan, run: Run, source: Host, db: Database, held_roles: Seque
             "stopped_units": [u for u in units if u in {*running, *first.stopped_units}],
             "held_files": sorted({*files, *first.held_files}),
             "hba_file": first.hba_file or rules,
+            "nginx_main": first.nginx_main or nginx_main,
             "subscriptions": sorted({*subscriptions, *first.subscriptions}),
         }
     )

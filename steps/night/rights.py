@@ -21,7 +21,7 @@ from fixtures.facts.logins import as_superuser, with_own_password
 from fixtures.facts.network import BrowseFact
 from fixtures.plan import DnsRecord, Plan
 from fixtures.plan.rights import OPEN, Right, needed_rights
-from fixtures.policy import ingress
+from fixtures.policy import ingress, notices
 from fixtures.run.evidence import Problem, Verdict, now
 from fixtures.run.records import RightsTried, TargetFacts, TriedRight
 from fixtures.run.run import Run
@@ -30,7 +30,7 @@ from steps.night.dns import provider_of
 from steps.night.providers import Change
 from steps.provision.firewall import permission
 from steps.step import step
-from steps.tools import fence
+from steps.tools import fence, maintenance
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def try_rights(
     target: Host,
     target_db: Database,
 ) -> None:
-    """Try every right that the night needs, and change nothing by it: DNS, firewall, backups, logins, root, superuser."""
+    """Try every right that the night needs, and change nothing by it: DNS, firewall, backups, logins, root, superuser, nginx."""
     trials = _Trials(plan, run, dns, cloud, web, {"source": source_db, "target": target_db}, source, target)
     tried = [_tried(right, trials.of) for right in needed_rights(plan)]
     run.record(RightsTried(rights=tried))
@@ -119,6 +119,9 @@ class _Trials:
                 _must_be_superuser(self.databases[right.of])
                 if right.of == "source":
                     self._could_shut()
+            case "web.site":
+                host = self.source if right.of == "source" else self.target
+                maintenance.prove(host, maintenance.prepare(host, self.plan), notices.outage_page(self.plan, now()))
             case _:
                 raise KeyError(f"there is no trial of {right.key}")
         return ""

@@ -41,19 +41,23 @@ def refuse_prepared(db: Database) -> None:
 def rules_file(host: Host, db: Database) -> str:
     """The server's pg_hba.conf; raises `Refused` where our rules could not be put into it, and nothing was changed."""
     path = str(ask(db, server.setting("hba_file")))
-    hindrances = [*ask(db, WRONG_LINES), *ask(db, WRONG_SETTINGS)]
-    hindrances += host.check([*(_LOOKS_EDITABLE if host.read_only else _EDITABLE), path]).splitlines()
+    found = [*ask(db, WRONG_LINES), *ask(db, WRONG_SETTINGS), *hindrances(host, path)]
     # Loading it would put into force what somebody else has changed and not loaded; an attempt of ours may have died there.
     if ask(db, STALE) and BLOCK not in blocks.markers(host.read_file(path)):
-        hindrances.append("it was changed since the server loaded it")
-    if hindrances:
+        found.append("it was changed since the server loaded it")
+    if found:
         raise Refused(
             f"{path} on the {host.name}",
             expected="a file without a wrong line, as the server has loaded it, that can be replaced",
-            found="; ".join(hindrances),
+            found="; ".join(found),
             remedy="mend it there (SELECT pg_reload_conf() loads it), then run the same command again: this one changed nothing",
         )
     return path
+
+
+def hindrances(host: Host, path: str) -> list[str]:
+    """What keeps a file from being replaced, as far as that can be seen without writing where nothing may be written."""
+    return host.check([*(_LOOKS_EDITABLE if host.read_only else _EDITABLE), path]).splitlines()
 
 
 def fence(

@@ -324,20 +324,6 @@ def test_every_name_answers_over_https_and_leads_to_the_first(host: LabHost, sit
     assert keys.splitlines() == ["600 root", "644 root"]
 
 
-def test_the_maintenance_page_closes_the_site(host: LabHost, user: Site):
-    page = host.root / lab.MAINTENANCE_PAGE.lstrip("/")
-    page.write_text("<h1>Back at 02:00 UTC</h1>\n")
-    try:
-        for answer in (user.get("/"), user.get("/assets/payroll.css"), user.post("/timesheets", sheet("test-5"))):
-            assert answer.status_code == 503
-            assert answer.headers["Retry-After"] == "120"
-            assert "Back at 02:00 UTC" in answer.text
-    finally:
-        page.unlink()
-    assert user.get("/").status_code == 200
-    assert user.get("/timesheets/test-5").status_code == 404
-
-
 def test_without_the_pack_people_get_the_error_page(host: LabHost, site: Site):
     host.run(["systemctl", "stop", lab.WEB_UNITS[0]])
     try:

@@ -49,7 +49,7 @@ def found_host(**changes):
     site = Site(
         file="/etc/nginx/sites-available/app", names=["app.test"], listens=["443 ssl"], root="/home/app/current/public",
         access_log="/var/log/nginx/app_log", certificates=[("/etc/tls/app.pem", "/etc/tls/app.key")], ports=[3001],
-        maintenance_page="/home/app/closed.html", page_cache=True,
+        page_cache=True,
     )  # fmt: skip
     found = Discovered(
         taken=TAKEN, host="198.51.100.10", operator_address="203.0.113.7", public_address="198.51.100.10",

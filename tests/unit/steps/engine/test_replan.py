@@ -166,12 +166,12 @@ def test_with_production_closed_what_does_no_harm_is_taken_up(plan, run, change)
 
 
 def test_what_only_the_cutover_uses_may_change_until_it_has_begun(plan, run):
-    moved = ('shared/maintenance.html"', 'shared/closed.html"')
-    take_up(edit(plan, *moved), run, STEPS)
+    spared = ('\n# spare_roles = ["monitoring"]', '\nspare_roles = ["monitoring"]')
+    take_up(edit(plan, *spared), run, STEPS)
     run.journal(journal.SourceClosed())
     run.journal(journal.StepStarted(step="close_source"))
     with pytest.raises(PlanChanged, match="production is closed, and close_source went by it"):
-        take_up(edit(plan, *reversed(moved)), run, STEPS)
+        take_up(edit(plan, *reversed(spared)), run, STEPS)
 
 
 @pytest.mark.parametrize("text", [None, "name = ["])

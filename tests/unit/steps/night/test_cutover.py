@@ -22,6 +22,7 @@ from fixtures.run.run import Run
 from steps.back_out import back_out
 from steps.night import cutover
 from steps.rehearse import redis
+from steps.tools import maintenance
 from tests.servers import Local, Server, running
 from tests.unit.steps.target import SURVEY
 
@@ -45,7 +46,7 @@ def server():
 
 @pytest.fixture
 def db(server, tmp_path, plan, monkeypatch):
-    """Production's database; on its host nothing but files below a directory is touched, and no unit runs."""
+    """Production's database; on its host nothing but files below a directory is touched, no unit runs, and `shown` is what nginx does."""
     with closing(Local(server, "payroll_prod")) as made:
         made.host.places |= {"/var/lib/gonogo": f"{tmp_path}/gonogo", "/home/payroll": f"{tmp_path}/home"}
         made.host.service = lambda _: SimpleNamespace(is_running=False)
@@ -55,6 +56,11 @@ def db(server, tmp_path, plan, monkeypatch):
         for module, name in ((cutover, "hold_units"), (cutover, "drain"), (redis, "await_drained")):
             monkeypatch.setattr(module, name, lambda *_: None)
         monkeypatch.setattr(back_out, "running_units", lambda *_: [])
+        site = SimpleNamespace(master=SimpleNamespace(main="/etc/nginx/nginx.conf"))
+        monkeypatch.setattr(maintenance, "prepare", lambda *_: site)
+        made.shown = []
+        monkeypatch.setattr(maintenance, "shut", lambda host, site, page: made.shown.append(page))
+        monkeypatch.setattr(maintenance, "reopen", lambda host, main: made.shown.append(main))
         yield made
 
 
@@ -102,6 +108,7 @@ def test_production_is_closed_and_opened_as_it_was(server: Server, db: Local, pl
     closure = run.records(SourceClosure)
     assert closure.logins == {"boss": True, "payroll": True, "reporting": True}
     assert closure.hba_file == "/mnt/data/pg_hba.conf"
+    assert closure.nginx_main == "/etc/nginx/nginx.conf"
     proof = {"run": run.name, "machine_id": SURVEY.machine_id, "system_identifier": SURVEY.system_identifier}
     assert closure_on_production(db) == {**closure.model_dump(mode="json"), **proof}
     assert Path(moved_to(db, str(cutover.CLOSURE))).stat().st_mode & 0o077 == 0
@@ -123,7 +130,8 @@ def test_production_is_closed_and_opened_as_it_was(server: Server, db: Local, pl
         assert ask(db, logins(list(could))) == could
         log_in(server, "payroll").close()
     assert run.happened(SourceReopened)
-    assert not Path(moved_to(db, str(plan.application.maintenance_page))).exists()
+    assert ["since" in page for page in db.shown[:2]] == [True, True], "nginx shows the page"
+    assert db.shown[2:] == ["/etc/nginx/nginx.conf"] * 2, "and serves again"
 
 
 def test_what_an_older_gonogo_closed_is_opened_too(server: Server, db: Local, plan: Plan, run: Run) -> None:

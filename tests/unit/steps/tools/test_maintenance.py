@@ -1,0 +1,401 @@
+"""gonogo's own maintenance answer, shown by a real nginx with configurations of several shapes, and taken away again."""
+
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from fixtures.errors import Refused, StepFailed
+from fixtures.facts import webserver
+from fixtures.facts.fact import ask
+from fixtures.run.places import held_main
+from steps.tools import closed_site, maintenance
+from tests.unit.buckets import with_
+from tests.unit.example import PLAN
+from tests.unit.webhosts import MAIN, web_host
+
+PAGE = '<!doctype html>\n<title>it\'s closed</title>\n<p>Questions: "help" $5 \\ ${host}</p>\n'
+SHOWN = PAGE.replace("$", "&#36;").replace("'", "&#39;").replace("\\", "&#92;")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND")
+PATHS = ("/", "/a.css", "/absent/x.png", "/.well-known/acme-challenge/token", "/healthz", "/old", "/private/")
+OTHER = "server { listen 80; server_name other.test; location / { return 200 'other\\n'; } }\n"
+SITE = "/etc/nginx/sites-available/app"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A configuration: its files below /etc/nginx, the names of the application, and those that stay what they are."""
+
+    files: dict[str, str]
+    names: tuple[str, ...] = ("app.test",)
+    others: tuple[str, ...] = ("other.test",)
+    site: str = SITE
+    ports: dict[int, bool] = field(default_factory=lambda: {80: False})
+    """Port -> whether it speaks TLS."""
+
+
+APPLICATION = """
+upstream pack { server 127.0.0.1:3001; }
+server {
+    listen 80%s;
+    server_name app.test www.app.test;
+    root /srv/app;
+    error_page 404 500 502 503 504 /error.html;
+    recursive_error_pages on;
+    client_max_body_size 1;
+    location = /error.html { internal; }
+    location ^~ /.well-known/acme-challenge/ { auth_basic off; try_files $uri =404; }
+    location /private/ { satisfy any; deny all; auth_basic "closed"; auth_basic_user_file /etc/nginx/users; }
+    location = /old { rewrite ^ /new permanent; }
+    location / { limit_except GET POST { deny all; } try_files $uri @pack; }
+    location @pack { proxy_set_header Host $http_host; proxy_pass http://pack; }
+    if ($request_method = DELETE) { return 405; }
+}
+"""
+SHAPES = {
+    "a site of Debian's, the default one, with error pages and rules of its own": Shape(
+        {"sites-available/app": APPLICATION % " default_server", "sites-enabled/other": OTHER},
+        names=("app.test", "www.app.test", "nobody.test"),
+    ),
+    "everything in one file, two applications, the first is the default one": Shape(
+        {
+            "nginx.conf": MAIN.replace(
+                "include sites-enabled/*;", "server { listen 80; server_name other.test _; return 200 'other'; }" + APPLICATION % ""
+            )
+        },
+        names=("app.test", "www.app.test"),
+        others=("other.test", "nobody.test"),
+        site="/etc/nginx/nginx.conf",
+    ),
+    "one site without a name in the main file": Shape(
+        {"nginx.conf": MAIN.replace("include sites-enabled/*;", "server { root /srv/app; }")},
+        names=("app.test", "nobody.test"),
+        others=(),
+        site="/etc/nginx/nginx.conf",
+    ),
+    "conf.d alone, listens and names in files that the server includes": Shape(
+        {
+            "conf.d/a.conf": "server {\n  include 'app listen.inc';\n  root /srv/app; include default.d/*.conf; }\n",
+            "app listen.inc": "listen 80; listen 8080;\nserver_name APP.test;",
+            "default.d/x.conf": "location /a.css { return 200 'a static file'; }",
+            "conf.d/b.conf": OTHER.replace("listen 80;", "listen 80; listen 8080;"),
+        },
+        site="/etc/nginx/conf.d/a.conf",
+        ports={80: False, 8080: False},
+    ),
+    "names by a regular expression and a wildcard": Shape(
+        {
+            "sites-available/app": "server { listen 80; server_name ~^(?<sub>app)\\.test$; root /srv/$sub; }\n"
+            "server { listen 80; server_name *.app.test; root /srv/app; }\n",
+            "sites-enabled/other": OTHER,
+        },
+        names=("app.test", "www.app.test"),
+    ),
+    "TLS, a certificate by variable, and one server for all names that leads there": Shape(
+        {
+            "conf.d/redirect.conf": "server { listen 80 default_server; listen [::]:80 default_server; server_name _; return 301 https://$host$request_uri; }\n",
+            "conf.d/other.conf": "server { listen 443 ssl default_server; server_name other.test; ssl_certificate /etc/nginx/other.test.pem; "
+            "ssl_certificate_key /etc/nginx/other.test.pem; return 200 'other over TLS'; }\n",
+            "sites-available/app": "server { listen 443 ssl http2; server_name app.test; ssl_certificate /etc/nginx/$ssl_server_name.pem; "
+            "ssl_certificate_key /etc/nginx/$ssl_server_name.pem; root /srv/app; }\n",
+        },
+        ports={80: False, 443: True},
+    ),
+    "comments, quotes and blocks that look like others": Shape(
+        {
+            "conf.d/0.conf": "# server { server_name app.test; }\nmap $uri $x { default '} server {'; \"~a;b\" \"\\\"\"; }\n"
+            "log_format j escape=json '{\"uri\": \"$uri\"}'; # include nothing\ngeo $g { default 0; 10.0.0.0/8 1; }",
+            "sites-available/app": "server{listen 80;server_name app.test;root /srv/app;location ~ \"^/x{2}/\"{return 200 a\\;b;}"
+            "add_header X ${host}y;access_log /var/log/nginx/${host}.log;set $x \"#\";}# the end",
+            "sites-enabled/other": OTHER,
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    with web_host(tmp_path_factory.mktemp("host")) as made, made.application(3001) as made.slow:
+        for name in ("app.test", "other.test"):
+            place = made.directory / f"{name}.pem"
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+                 f"/CN={name}", "-keyout", place, "-out", f"{place}.crt", "-days", "2"], check=True, capture_output=True,
+            )  # fmt: skip
+            made.certificates = {
+                **getattr(made, "certificates", {}),
+                name: place.read_text() + Path(f"{place}.crt").read_text(),
+            }
+        yield made
+
+
+@pytest.fixture
+def serving(host):
+    """Starts nginx with a shape; at the end nothing of it is left."""
+
+    def start(shape):
+        host.before_each = str
+        files = {"nginx.conf": MAIN, "users": "somebody:x\n", **shape.files}
+        files |= {f"{name}.pem": text for name, text in host.certificates.items()}
+        for name, text in files.items():
+            host.put(f"/etc/nginx/{name}", text)
+        host.put("/srv/app/a.css", "a static file\n")
+        host.put("/srv/app/error.html", "the application's own error\n")
+        host.check(["mkdir", "-p", "/etc/nginx/sites-enabled"])
+        if "sites-available/app" in files:
+            host.check(["ln", "-s", SITE, "/etc/nginx/sites-enabled/app"])
+        host.start()
+        return with_(PLAN, web={"hostnames": [one for one in shape.names if one != "nobody.test"], "site": shape.site})
+
+    yield start
+    host.before_each = str
+    host.stop()
+    host.check(
+        ["sh", "-c", "find /etc/nginx /var/lib/gonogo /var/log/nginx /srv /run -mindepth 1 ! -name mime.types -delete"]
+    )
+
+
+def answers(host, names, shape, methods=METHODS):
+    """What is answered to each request, without its moment."""
+    found = {}
+    for port, tls in shape.ports.items():
+        for name in names:
+            for method, path in [*(("GET", path) for path in PATHS), *((method, PATHS[1]) for method in methods)]:
+                body = "a body that is larger than the site takes" if method in ("POST", "PUT") else None
+                got = host.ask(name, path, method, port=port, tls=tls, body=body)
+                found[name, port, method, path] = (got.status, got.headers.get("Location"), got.text)
+    return found
+
+
+def as_it_lies(host):
+    """The configuration's files with what they hold and whose they are."""
+    return host.check(
+        [
+            "sh",
+            "-c",
+            "cd /etc/nginx && find . -printf '%p %l %m %u:%g %s\\n' | sort && find . -type f | sort | xargs -d '\\n' sha256sum",
+        ]
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_every_name_method_and_file_answers_503_and_its_own_again(host, serving, shape):
+    plan = serving(shape)
+    host.check(["chown", "daemon:adm", "/etc/nginx/nginx.conf"])
+    before, lying = answers(host, (*shape.names, *shape.others), shape), as_it_lies(host)
+    assert len(set(before.values())) > 1 or not shape.others
+    prepared = maintenance.prepare(host.watched(), plan)
+    maintenance.prove(host.watched(), prepared, PAGE)
+    assert as_it_lies(host) == lying, "by day nothing is changed"
+    assert answers(host, (*shape.names, *shape.others), shape, ()).items() <= before.items()
+
+    for _ in range(2):
+        prepared = maintenance.prepare(host, plan)
+        maintenance.shut(host, prepared, PAGE)
+        main = prepared.master.main
+        assert ask(host, webserver.closed(main))
+        for (name, port, method, path), (status, _, text) in answers(host, shape.names, shape).items():
+            shown = "" if method == "HEAD" else SHOWN
+            assert (status, text) == (503, shown), (name, port, method, path)
+        for port, tls in shape.ports.items():
+            got = host.ask(shape.names[0], "/a.css", port=port, tls=tls)
+            assert got.headers["Retry-After"] == "120"
+            assert got.headers["Cache-Control"] == "no-store"
+            assert got.headers["Content-Type"] == "text/html"
+        if shape.others:
+            kept = {key: value for key, value in before.items() if key[0] in shape.others}
+            assert answers(host, shape.others, shape) == kept
+    assert host.check(["stat", "-c", "%U:%G %a", main]) == "daemon:adm 644\n"
+
+    for _ in range(2):
+        maintenance.reopen(host, main)
+        assert not ask(host, webserver.closed(main))
+        assert answers(host, (*shape.names, *shape.others), shape) == before
+        assert as_it_lies(host) == lying
+    assert not host.succeeds(["test", "-e", str(held_main(main))])
+
+
+SIMPLE = SHAPES["a site of Debian's, the default one, with error pages and rules of its own"]
+
+
+def test_a_request_that_has_begun_is_answered(host, serving):
+    plan = serving(SIMPLE)
+    got = []
+    asking = threading.Thread(target=lambda: got.append(host.ask("app.test", "/slow")))
+    asking.start()
+    while "begun" not in host.slow:
+        time.sleep(0.01)
+        assert asking.is_alive()
+    maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+    assert host.ask("app.test", "/slow").status == 503
+    assert not got
+    host.slow.append("go")
+    asking.join(20)
+    assert (got[0].status, got[0].text) == (200, "application GET /slow")
+
+
+# A command of these is about to begin: the last one is when nothing more is done.
+KILLING = r"""
+acts=0
+act() { case $1 in mktemp*|cp*|cat*|sync*|mv*|kill*|mkdir*|'"$program"'*|sleep*) acts=$((acts + 1)); [ "$acts" -ne "$KILL_AT" ] || kill -KILL $$ ;; esac; }
+set -o functrace
+trap 'act "$BASH_COMMAND"' DEBUG
+"""
+
+
+def killed(host, at, act):
+    """Do something on the host whose script is killed before its act of that number; whether there was such an act."""
+    host.put("/srv/kill.sh", KILLING)
+    host.before_each = lambda command: f"export BASH_ENV=/srv/kill.sh KILL_AT={at}; {command}"
+    try:
+        act()
+    except StepFailed as error:
+        assert "-9" in error.found, "by the signal"
+        return True
+    finally:
+        host.before_each = str
+    return False
+
+
+@pytest.mark.parametrize("goes_on", [True, False], ids=["and goes on", "and is undone"])
+def test_it_may_be_killed_before_each_of_its_acts(host, serving, goes_on):
+    plan = serving(SIMPLE)
+    before, lying = host.ask("app.test"), as_it_lies(host)
+    main = "/etc/nginx/nginx.conf"
+
+    def close():
+        maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+
+    def states():
+        return {host.ask("app.test", path).status == 503 for path in ("/", "/a.css")}
+
+    count = 0
+    for count in range(1, 60):
+        was_killed = killed(host, count, close)
+        assert len(states()) == 1, "open or closed, never half of it"
+        if goes_on:
+            close()
+            assert states() == {True}
+        undone = killed(host, count, partial(maintenance.reopen, host, main))
+        assert host.check(["cat", main]).startswith(("user www-data", "# written by gonogo"))
+        maintenance.reopen(host, main)
+        assert states() == {False}
+        assert host.ask("app.test").text == before.text
+        host.run("rm -f /etc/nginx/.nginx.gonogo.*")  # hidden, and nobody reads it
+        assert as_it_lies(host) == lying
+        if not was_killed and not undone:
+            break
+    assert 8 < count < 59
+
+
+def test_what_nginx_does_not_take_is_put_back_at_once(host, serving, monkeypatch):
+    plan = serving(SIMPLE)
+    before, lying = answers(host, SIMPLE.names, SIMPLE), as_it_lies(host)
+    prepared = maintenance.prepare(host, plan)
+    right = closed_site.closed
+    monkeypatch.setattr(maintenance, "closed", lambda *words: right(*words) + "nonsense;\n")
+    with pytest.raises(StepFailed, match='unknown directive "nonsense"'):
+        maintenance.prove(host.watched(), prepared, PAGE)
+    with pytest.raises(StepFailed, match='unknown directive "nonsense"'):
+        maintenance.shut(host, prepared, PAGE)
+    assert as_it_lies(host) == lying
+    # nginx's own test finds this right, and its master cannot use it: somebody else listens there.
+    monkeypatch.setattr(
+        maintenance, "closed", lambda *words: right(*words).replace("listen 80 default_server", "listen 3001")
+    )
+    monkeypatch.setattr(maintenance, "_PUT", [part.replace("seq 300", "seq 5") for part in maintenance._PUT])
+    with pytest.raises(StepFailed, match="by its configuration of before"):
+        maintenance.shut(host, prepared, PAGE)
+    assert as_it_lies(host) == lying
+    assert answers(host, SIMPLE.names, SIMPLE) == before
+
+
+def test_who_rewrites_the_file_meanwhile_is_seen_and_not_overwritten(host, serving):
+    plan = serving(SIMPLE)
+    main = "/etc/nginx/nginx.conf"
+    maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+    host.put(main, f"# managed\n{MAIN}")
+    assert not ask(host, webserver.closed(main))
+    assert host.ask("app.test").status == 503, "not read yet"
+    maintenance.reopen(host, main)
+    assert host.check(["head", "-n", "1", main]) == "# managed\n"
+    assert host.ask("app.test", "/a.css").text == "a static file\n"
+    host.reload()
+    maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+    maintenance.reopen(host, main)
+    assert host.check(["head", "-n", "1", main]) == "# managed\n", "not what an earlier closing has kept"
+
+
+def test_a_main_file_may_be_a_link(host, serving):
+    plan = serving(SIMPLE)
+    main = "/etc/nginx/nginx.conf"
+    host.check(["sh", "-ec", f"mkdir /srv/conf; mv {main} /srv/conf/main; ln -s /srv/conf/main {main}"])
+    host.reload()
+    maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+    assert host.ask("app.test").status == 503
+    assert host.check(["readlink", main]) == "/srv/conf/main\n"
+    maintenance.reopen(host)
+    assert host.ask("app.test", "/a.css").status == 200
+    assert host.check(["readlink", main]) == "/srv/conf/main\n"
+
+
+def test_without_nginx_the_file_is_put_back_all_the_same(host, serving):
+    plan = serving(SIMPLE)
+    main = "/etc/nginx/nginx.conf"
+    maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+    host.stop()
+    maintenance.reopen(host, main)
+    host.start()
+    assert host.ask("app.test", "/a.css").status == 200
+    host.stop()
+    maintenance.reopen(host)  # nothing runs and nothing is known: there is nothing to do
+
+
+REFUSED = {
+    "no nginx": (lambda host: host.stop(), "found: +none"),
+    "two of them": (
+        lambda host: (host.put("/srv/n2.conf", "pid /run/2.pid; events {} http { server { listen 81; } }"), host.check(["sh", "-c", "nginx -c /srv/n2.conf >/dev/null 2>&1"])),
+        r"process \d+ by /etc/nginx/nginx\.conf, process \d+ by /srv/n2\.conf",
+    ),
+    "a program that was replaced": (
+        lambda host: host.check(["sh", "-ec", "pkill -KILL -f '^nginx: '; cp /usr/sbin/nginx /srv/n; while pgrep -f '^nginx: '; do sleep 0.1; done; /srv/n; rm /srv/n"]),
+        "replaced since it started",
+    ),
+    "what was changed and not loaded": (
+        lambda host: (host.check(["sleep", "2.1"]), host.put("/etc/nginx/mime.types", "types { text/plain txt; }")),
+        r"changed since: /etc/nginx/mime\.types",
+    ),
+    "what was added and not loaded": (
+        lambda host: (host.check(["sleep", "2.1"]), host.put("/etc/nginx/conf.d/later.conf", "# half-done\n")),
+        r"changed since: .*the directory of /etc/nginx/conf\.d/\*\.conf",
+    ),
+    "a main file that is mounted by itself": (
+        lambda host: host.check(["mount", "--bind", "/etc/nginx/nginx.conf", "/etc/nginx/nginx.conf"]),
+        "mounted by itself",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_could_not_be_closed_by_night_is_refused_by_day(host, serving, case):
+    plan = serving(SIMPLE)
+    breaks, words = REFUSED[case]
+    breaks(host)
+    try:
+        with pytest.raises(Refused, match=words) as refused:
+            maintenance.prepare(host.watched(), plan)
+    finally:
+        host.run("umount /etc/nginx/nginx.conf")
+    assert "this one changed nothing" in refused.value.remedy
+
+
+def test_what_cannot_be_told_is_refused_by_day(host, serving):
+    plan = serving(SIMPLE)
+    nobody = with_(plan, web={"hostnames": ["else.test"], "site": "/etc/nginx/sites-available/else"})
+    with pytest.raises(Refused, match=r"no server has a name of else\.test") as refused:
+        maintenance.prepare(host, nobody)
+    assert "server_name" in refused.value.remedy
