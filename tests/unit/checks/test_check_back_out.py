@@ -133,6 +133,15 @@ def test_rules_that_still_refuse_everybody_are_no_go():
         check(PLAN, [theirs], ["line 5: wrong"], stale=False)
 
 
+def test_a_main_file_that_still_closes_is_no_go(run):
+    check = check_back_out.check_nginx_goes_by_its_own_file
+    check({})
+    check({"/etc/nginx/nginx.conf": False})
+    with pytest.raises(NoGo, match=r"/etc/nginx/nginx\.conf"):
+        check({"/etc/nginx/nginx.conf": True})
+    assert wanted_by(check)["found"].made_of({"run": run}) == {}, "production was never closed"
+
+
 def test_a_subscription_that_closing_disabled_must_feed_again(run):
     check = check_back_out.check_subscriptions_feed_it_again
     check(run, {"rested": False})

@@ -21,6 +21,42 @@ OURS = [
 OTHER = HbaRule(9, "host", ["all"], ["all"], "127.0.0.1", "255.255.255.255", "scram-sha-256")
 
 
+SHOWN = {"Retry-After": "120", "Cache-Control": "no-store"}
+
+
+def answer(status, headers):
+    return PageAnswer("http://app.test/", status, tuple(headers.items()), "")
+
+
+def test_whatever_users_ask_for_the_page_is_shown():
+    check, name = check_closed.check_users_see_the_maintenance_page, PLAN.web.hostnames[0]
+    asked = wanted_by(check)["answers"].made_of({"plan": PLAN, "hostname": name})
+    assert {PLAN.web.static[0], PLAN.application.health, PLAN.smoke.login_page} < asked.keys()
+    closed = dict.fromkeys(asked, answer(503, SHOWN))
+    check(name, PLAN, closed)
+    for other, words in (
+        (answer(200, SHOWN), "status 200"),
+        (answer(502, {}), "status 502"),
+        (answer(503, {}), "no Retry-After and no Cache-Control"),
+        (answer(503, {"retry-after": "1"}), "no Cache-Control"),
+    ):
+        with pytest.raises(NoGo, match=f"{PLAN.web.static[0]}: {words}"):
+            check(name, PLAN, closed | {PLAN.web.static[0]: other})
+
+
+def test_a_main_file_that_somebody_has_rewritten_is_no_go(run):
+    check = check_closed.check_nginx_stays_closed
+    check({"/etc/nginx/nginx.conf": True})
+    with pytest.raises(NoGo, match="somebody else's"):
+        check({"/etc/nginx/nginx.conf": False})
+    with pytest.raises(NoGo, match="never replaced"):
+        check({})
+    asked = wanted_by(check)["found"].made_of
+    assert asked({"run": run}) == {}
+    run.record(SourceClosure(logins={}, stopped_units=[], held_files=[], closed=now(), nginx_main="/n"))
+    assert [*asked({"run": run})] == ["/n"]
+
+
 def test_a_password_that_still_lets_in_is_no_go():
     check_closed.check_password_is_refused(PLAN, code="28000")
     with pytest.raises(NoGo, match="accepted"):
