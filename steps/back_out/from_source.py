@@ -104,7 +104,7 @@ def _closed_by(connections: Connections) -> ClosedBy:
             f"{CLOSURE} on the source",
             expected="what closing changed, as gonogo wrote it",
             found=f"{error.error_count()} mistakes, the first at {'.'.join(map(str, error.errors()[0]['loc']))}",
-            remedy="open production by hand: the file's units, cron files, roles and the block in pg_hba.conf; nothing was changed",
+            remedy="open production by hand: the file's units, cron files, roles, the block in pg_hba.conf and nginx's main file; nothing was changed",
         ) from None
     found = {
         "its machine id": (closed.machine_id, source.read_file("/etc/machine-id").strip()),

@@ -54,7 +54,7 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
     fence.refuse_prepared(open_source_db)
     roles = ask(open_source_db, ENTRANTS)
     spared = entrants.spared(roles, plan, SUPERUSER)
-    site = maintenance.prepare(open_source, plan)
+    site = maintenance.prepare(open_source, plan, again=run.happened(SourceClosed))
     closure = _closure(plan, run, open_source, open_source_db, entrants.held_roles(roles, spared), site.master.main)
     # Both records and the journal come before the first change, so that a back-out always knows what to undo.
     open_source.check(["install", "-d", "-m", "0755", str(STATE_DIRECTORY)])

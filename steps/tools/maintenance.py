@@ -33,8 +33,11 @@ class Prepared:
         return closed(self.configuration, self.closing, page).encode("latin-1")
 
 
-def prepare(host: Host, plan: Plan) -> Prepared:
-    """See how the site is closed; raises `Refused` where that cannot be done safely. It changes nothing."""
+def prepare(host: Host, plan: Plan, *, again: bool = False) -> Prepared:
+    """See how the site is closed; raises `Refused` where that cannot be done safely. It changes nothing.
+
+    `again`: nginx goes by a file of ours already, or was about to; what somebody has put in its place meanwhile is closed anew.
+    """
     running = ask(host, RUNNING)
     if len(running.masters) != 1:
         found = ", ".join(f"process {one.pid} by {one.main}" for one in running.masters)
@@ -44,7 +47,7 @@ def prepare(host: Host, plan: Plan) -> Prepared:
         what = "a program that was replaced since it started" if not master.program else "no worker"
         raise _refused(host, "a master with its program and its workers", what, "restart nginx when users bear it")
     configuration = ask(host, loaded(master.main))
-    if changed := configuration.changed_after(master.loaded):
+    if not again and (changed := configuration.changed_after(master.loaded)):
         raise _refused(
             host,
             "a configuration that nginx has loaded as it lies there: closing has it read anew",

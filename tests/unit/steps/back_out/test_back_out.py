@@ -360,6 +360,57 @@ def test_a_target_that_was_never_open_and_cannot_be_stopped_does_not_keep_produc
     assert [e.kind for e in run.entries()][-3:] == ["back_out_started", "target_away", "backed_out"]
 
 
+class _Fenced:
+    """An opened target; it keeps what was done to it, in order."""
+
+    name, address = "target", "198.51.100.20"
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def file(self, _: str) -> Any:
+        return SimpleNamespace(exists=True)
+
+    def read_file(self, _: str) -> str:
+        return "{}"
+
+    def check(self, argv: list[str], **_: Any) -> str:
+        self.done.append(" ".join(argv))
+        return ""
+
+
+@pytest.mark.parametrize("fault", [None, Refused, StepFailed, CouldNotVerify])
+def test_an_opened_target_shows_the_page_while_it_is_fenced_where_it_can(
+    plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch, fault: type[GonogoError] | None
+) -> None:
+    run.record(SourceClosure(logins={}, stopped_units=[], held_files=[], closed=CLOSED))
+    target = _Fenced()
+
+    def prepare(*_: Any) -> str:
+        if fault:
+            raise fault("nginx", expected="one", found="none", remedy="start it")
+        return "the site"
+
+    monkeypatch.setattr(back_out.maintenance, "prepare", prepare)
+    monkeypatch.setattr(back_out.maintenance, "shut", lambda _, site, page: target.done.append(f"{site}: {page}"))
+    monkeypatch.setattr(back_out.maintenance, "reopen", lambda *_: target.done.append("serves again"))
+    for module, name in ((back_out.quarantine, "hold"), (back_out.quarantine, "lift"), (back_out.cutover, "drain")):
+        monkeypatch.setattr(module, name, lambda *_, name=name: target.done.append(name))
+    for name in ("fence", "unfence"):
+        monkeypatch.setattr(fence, name, lambda *_, name=name: target.done.append(name))
+    connections: Any = SimpleNamespace(plan=plan, run=run, target=target, target_db=None)
+    back_out._fence(connections)
+    if fault:
+        assert target.done[0] == "hold", "no page holds up the way back"
+    else:
+        assert "the site: <!doctype html>" in target.done[0]
+        assert "has been closed since" in target.done[0]
+    assert target.done[-1] == "fence"
+    back_out._unfence(connections)
+    assert target.done[-2] == "serves again"
+    assert target.done.index("serves again") > target.done.index("lift")
+
+
 def test_a_back_out_that_was_called_off_begins_anew(plan: Plan, run: Run) -> None:
     for kind in (BackOutStarted, TargetUnfenced):
         run.journal(kind())

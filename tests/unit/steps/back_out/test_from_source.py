@@ -51,6 +51,7 @@ def test_production_is_opened_as_it_was_without_its_run(server: Server, db: Any,
     assert "gonogo" not in rules.read_text()
     assert ask(db, logins(["payroll", "boss"])) == {"payroll": True, "boss": True}
     closing.log_in(server, "payroll").close()
+    assert db.shown[-1] == "/etc/nginx/nginx.conf", "nginx serves again"
     assert not Path(closing.moved_to(db, str(cutover.CLOSURE))).exists()
     assert all("change it to" in line for line in left)
     assert len(left) == len(closed.plan.dns.records) * len(closed.plan.dns.authoritative)

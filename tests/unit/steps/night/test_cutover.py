@@ -57,8 +57,8 @@ def db(server, tmp_path, plan, monkeypatch):
             monkeypatch.setattr(module, name, lambda *_: None)
         monkeypatch.setattr(back_out, "running_units", lambda *_: [])
         site = SimpleNamespace(master=SimpleNamespace(main="/etc/nginx/nginx.conf"))
-        monkeypatch.setattr(maintenance, "prepare", lambda *_: site)
-        made.shown = []
+        monkeypatch.setattr(maintenance, "prepare", lambda *_, again: made.again.append(again) or site)
+        made.shown, made.again = [], []
         monkeypatch.setattr(maintenance, "shut", lambda host, site, page: made.shown.append(page))
         monkeypatch.setattr(maintenance, "reopen", lambda host, main: made.shown.append(main))
         yield made
@@ -132,6 +132,7 @@ def test_production_is_closed_and_opened_as_it_was(server: Server, db: Local, pl
     assert run.happened(SourceReopened)
     assert ["since" in page for page in db.shown[:2]] == [True, True], "nginx shows the page"
     assert db.shown[2:] == ["/etc/nginx/nginx.conf"] * 2, "and serves again"
+    assert db.again == [False, True], "what was changed by somebody is refused before the first attempt alone"
 
 
 def test_what_an_older_gonogo_closed_is_opened_too(server: Server, db: Local, plan: Plan, run: Run) -> None:

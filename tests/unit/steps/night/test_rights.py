@@ -248,6 +248,19 @@ def test_on_production_rules_and_logins_are_tried_by_day(monkeypatch):
         of(right)
 
 
+@pytest.mark.parametrize("which", ["source", "target"])
+def test_nginx_itself_tries_the_file_that_would_close_the_site(monkeypatch, which):
+    tried = []
+    hosts = {"source": "production", "target": "the target"}
+    monkeypatch.setattr(rights.maintenance, "prepare", lambda host, plan: f"the site of {host}")
+    monkeypatch.setattr(rights.maintenance, "prove", lambda *words: tried.append(words))
+    right = next(one for one in needed_rights(PLAN) if one.name == f"web.site {which}")
+    assert trials(plan=PLAN, **hosts).of(right) == ""
+    ((host, site, page),) = tried
+    assert (host, site) == (hosts[which], f"the site of {hosts[which]}")
+    assert "has been closed since" in page
+
+
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 
