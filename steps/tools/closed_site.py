@@ -136,29 +136,59 @@ class Server:
     listens: list[Listen]
     names: list[str]
 
-    def fit(self, hostname: str, own: str) -> tuple[int, int] | None:
-        """How well one of its names fits, as nginx weighs it; None where none does."""
-        fits = [one for one in (_fit(name, hostname, own) for name in self.names) if one]
-        return max(fits, default=None)
+
+class Names:
+    """The names of the servers at one address, as nginx keeps them: of two that are the same it knows the first alone.
+
+    `.app.test` is `app.test` and `*.app.test`, and where it has one of both already it leaves out the other one as well.
+    """
+
+    def __init__(self, servers: Iterable[Server], own: str) -> None:
+        self._exact: dict[str, Server] = {}
+        self._below: dict[str, tuple[Server, bool]] = {}
+        self._before: dict[str, Server] = {}
+        self._patterns: list[tuple[re.Pattern[str], Server]] = []
+        self._taken: set[str] = set()
+        for server in servers:
+            for name in server.names:
+                self._add(own if name == "$hostname" else name, server)
+
+    def _add(self, name: str, server: Server) -> None:
+        if name.startswith("~"):
+            self._patterns.append((_pattern(name[1:]), server))
+            return
+        name = name.lower()
+        if name.startswith("*."):
+            self._below.setdefault(name[2:], (server, False))
+        elif name.endswith(".*"):
+            self._before.setdefault(name[:-2], server)
+        elif name.lstrip(".") not in self._taken:
+            self._taken.add(name.lstrip("."))
+            if name.startswith("."):
+                self._below.setdefault(name[1:], (server, True))
+            else:
+                self._exact[name] = server
+
+    def server_of(self, hostname: str) -> Server | None:
+        """The server that has a name for it: the name itself, the longest that it ends with, begins with, a regular expression."""
+        if hostname in self._exact:
+            return self._exact[hostname]
+        labels = hostname.split(".")
+        for first in range(len(labels)):
+            server, itself = self._below.get(".".join(labels[first:]), (None, False))
+            if server and (first or itself):
+                return server
+        for last in range(len(labels) - 1, 0, -1):
+            if server := self._before.get(".".join(labels[:last])):
+                return server
+        return next((server for pattern, server in self._patterns if pattern.search(hostname)), None)
 
 
-def _fit(name: str, hostname: str, own: str) -> tuple[int, int] | None:
-    if name.startswith("~"):
-        try:
-            fits = re.search(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", name[1:]), hostname, re.IGNORECASE)
-        except re.error as error:
-            raise UnreadableError(
-                f"server_name {name}: a regular expression that cannot be read here ({error})"
-            ) from None
-        return (1, 0) if fits else None
-    name = own if name == "$hostname" else name.lower()
-    if name.startswith("."):
-        return (4, 0) if hostname == name[1:] else (3, len(name)) if hostname.endswith(name) else None
-    if name.startswith("*."):
-        return (3, len(name) - 1) if hostname.endswith(name[1:]) else None
-    if name.endswith(".*"):
-        return (2, len(name)) if hostname.startswith(name[:-1]) else None
-    return (4, 0) if name == hostname else None
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", text), re.IGNORECASE)
+    except re.error as error:
+        raise UnreadableError(f"server_name ~{text}: a regular expression that cannot be read here ({error})") from None
 
 
 @dataclass(frozen=True)
@@ -237,9 +267,8 @@ class Tree:
     def chosen(self, key: tuple[str, int | None], hostname: str, own: str) -> tuple[Server, bool]:
         """The server that answers to a name at an address, and whether it does so by its name."""
         there = [one for one in self.servers if any(listen.key == key for listen in one.listens)]
-        fits = {at: fit for at, one in enumerate(there) if (fit := one.fit(hostname.lower(), own))}
-        if fits:
-            return there[max(fits, key=lambda at: (fits[at], -at))], True
+        if server := Names(there, own).server_of(hostname.lower()):
+            return server, True
         flagged = (one for one in there if any(listen.key == key and listen.is_default for listen in one.listens))
         return next(flagged, there[0]), False
 

@@ -37,7 +37,7 @@ user www-data;
 worker_processes 2;
 pid /run/nginx.pid;
 error_log /var/log/nginx/error.log;
-events { worker_connections 64; }
+events { worker_connections 256; }
 http {
     include mime.types;
     access_log /var/log/nginx/access.log;

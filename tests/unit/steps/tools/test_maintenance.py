@@ -1,10 +1,13 @@
 """gonogo's own maintenance answer, shown by a real nginx with configurations of several shapes, and taken away again."""
 
+import random
 import subprocess
 import threading
 import time
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from http.client import RemoteDisconnected
 from pathlib import Path
 
 import pytest
@@ -406,3 +409,104 @@ def test_what_cannot_be_told_is_refused_by_day(host, serving):
     with pytest.raises(Refused, match=r"no server has a name of else\.test") as refused:
         maintenance.prepare(host, nobody)
     assert "server_name" in refused.value.remedy
+
+
+# --- nginx as the oracle ------------------------------------------------------------------------------------------------
+
+NAMES = (
+    "app.test",
+    "*.app.test",
+    ".app.test",
+    "app.*",
+    "www.*",
+    "*.test",
+    "~^www\\.",
+    "~^(?<s>app)\\.test$",
+    "_",
+    "APP.test",
+    "other.test",
+)
+ASKED = ("app.test", "www.app.test", "a.b.app.test", "other.test", "www.other.test", "app.example", "nobody")
+
+
+def test_the_server_that_we_choose_is_nginxs(host, serving):
+    """At each of many ports several servers with names by chance, told apart by what they answer."""
+    chance = random.Random(7)
+    ports = range(9000, 9080)
+    text = ""
+    for port in ports:
+        default = chance.randrange(8)
+        for number in range(chance.randrange(1, 5)):
+            names = " ".join(dict.fromkeys(chance.choices(NAMES, k=chance.randrange(1, 4))))
+            address = chance.choice((f"{port}", f"*:{port}", f"0.0.0.0:{port}"))
+            flag = " default_server" if number == default else ""
+            text += f'server {{ listen {address}{flag}; server_name {names}; return 200 "{number}"; }}\n'
+    serving(Shape({"conf.d/all.conf": text}))
+    tree = closed_site.Tree(ask(host, webserver.loaded("/etc/nginx/nginx.conf")))
+    for port in ports:
+        for name in ASKED:
+            server, _ = tree.chosen(("*", port), name, "vm")
+            (answers,) = (node.args[1] for node in server.node.block if node.name == "return")
+            assert host.ask(name, port=port).text == answers, (port, name)
+
+
+def test_whatever_is_sent_in_whatever_way_is_answered_by_the_page(host, serving):
+    plan = serving(SIMPLE)
+    with closing(host.connection()) as kept:
+        kept.request("GET", "/a.css", headers={"Host": "app.test"})
+        assert kept.getresponse().read() == b"a static file\n"
+        maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+        with suppress(RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            kept.request("GET", "/a.css", headers={"Host": "app.test"})
+            assert kept.getresponse().status == 503
+    for request in (
+        b"GET /a.css HTTP/1.0\r\n\r\n",
+        b"GET http://app.test/a.css HTTP/1.1\r\nHost: nobody\r\nConnection: close\r\n\r\n",
+        b"GET /x/%2e%2e/a.css?x=//y HTTP/1.1\r\nHost: APP.test:80\r\nConnection: close\r\n\r\n",
+        b"GET /a.css HTTP/1.1\r\nHost: app.test\r\nRange: bytes=0-1\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        b"PUT /a.css HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
+        b"FROB /a.css HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n",
+    ):
+        with closing(host.connection()) as connection:
+            connection.sock.sendall(request)
+            said = b""
+            while part := connection.sock.recv(4096):
+                said += part
+        assert b" 503 " in said.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"").partition(b"\r\n")[0], request
+        assert SHOWN.encode() in said
+
+
+def test_sockets_proxy_protocol_and_http_2_are_closed_too(host, serving):
+    listens = "listen unix:/run/app.sock; listen 8080 proxy_protocol; listen 443 ssl http2;"
+    tls = "ssl_certificate app.test.pem; ssl_certificate_key app.test.pem;"
+    plan = serving(Shape({"sites-available/app": f"server {{ {listens} {tls} server_name app.test; root /srv/app; }}"}))
+    curl = [
+        "curl",
+        "-sk",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code} %{http_version}",
+        "--resolve",
+        "app.test:443:127.0.0.1",
+    ]
+    ways = {
+        "socket": [*curl, "--unix-socket", "/run/app.sock", "http://app.test/a.css"],
+        "proxy protocol": [
+            *curl,
+            "--haproxy-protocol",
+            "--resolve",
+            "app.test:8080:127.0.0.1",
+            "http://app.test:8080/a.css",
+        ],
+        "HTTP/2": [*curl, "https://app.test/a.css"],
+    }
+    found = {way: host.check(command) for way, command in ways.items()}
+    assert found == {"socket": "200 1.1", "proxy protocol": "200 1.1", "HTTP/2": "200 2"}
+    prepared = maintenance.prepare(host.watched(), plan)
+    maintenance.prove(host.watched(), prepared, PAGE)
+    maintenance.shut(host, prepared, PAGE)
+    assert {way: host.check(command)[:3] for way, command in ways.items()} == dict.fromkeys(ways, "503")
+    maintenance.reopen(host)
+    assert {way: host.check(command) for way, command in ways.items()} == found
