@@ -22,6 +22,10 @@ _TOKEN = re.compile(r"""
     | (?P<mark>[;{}])
     | (?P<word>(?:\\.|\$\{|[^ \t\r\n;{}"'\#\\])(?:\\.|\$\{|[^ \t\r\n;{\\])*)
     """, re.VERBOSE | re.DOTALL)  # fmt: skip
+_LUA = re.compile(r"""
+    -- \[ (?P<comment>=*) \[ .*? \] (?P=comment) \] | --(?!\[=*\[)[^\n]* | \[ (?P<long>=*) \[ .*? \] (?P=long) \]
+    | "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | (?!(?:--)?\[=*\[)[^"']
+    """, re.VERBOSE | re.DOTALL)  # fmt: skip
 _ESCAPED = re.compile(r"\\([\"'\\tnr])")
 _MEANT = {"t": "\t", "n": "\n", "r": "\r"}
 _AHEAD = re.compile(r"server_rewrite_by_lua.*")
@@ -77,9 +81,11 @@ def read(text: str, file: str) -> list[Node]:
             now.end = now.opened = at
             if match["mark"] == "{":
                 if now.name.endswith("_by_lua_block"):
-                    raise _unreadable(text, begun, file, "a block of Lua, which has rules of its own")
-                open_blocks.append(now)
-                outside.append([])
+                    now.block, now.end = [], _after_lua(text, at, file)
+                    at = now.end
+                else:
+                    open_blocks.append(now)
+                    outside.append([])
             now = None
         elif kind != "blank":
             now = now or Node(file, begun, [])
@@ -87,6 +93,17 @@ def read(text: str, file: str) -> list[Node]:
     if now or open_blocks:
         raise _unreadable(text, (now or open_blocks[-1]).start, file, "a directive without an end")
     return outside[0]
+
+
+def _after_lua(text: str, at: int, file: str) -> int:
+    """Where a block of Lua ends that begins here: a brace counts that stands in no string and in no comment."""
+    depth, begun = 1, at
+    while depth and (match := _LUA.match(text, at)):
+        at = match.end()
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+    if depth:
+        raise _unreadable(text, begun, file, "a block of Lua without an end")
+    return at
 
 
 def _unreadable(text: str, at: int, file: str, what: str) -> UnreadableError:
@@ -147,7 +164,7 @@ class Names:
         self._exact: dict[str, Server] = {}
         self._below: dict[str, tuple[Server, bool]] = {}
         self._before: dict[str, Server] = {}
-        self._patterns: list[tuple[re.Pattern[str], Server]] = []
+        self._patterns: list[tuple[str, Server]] = []
         self._taken: set[str] = set()
         for server in servers:
             for name in server.names:
@@ -155,7 +172,7 @@ class Names:
 
     def _add(self, name: str, server: Server) -> None:
         if name.startswith("~"):
-            self._patterns.append((_pattern(name[1:]), server))
+            self._patterns.append((name[1:], server))
             return
         name = name.lower()
         if name.startswith("*."):
@@ -181,7 +198,7 @@ class Names:
         for last in range(len(labels) - 1, 0, -1):
             if server := self._before.get(".".join(labels[:last])):
                 return server
-        return next((server for pattern, server in self._patterns if pattern.search(hostname)), None)
+        return next((server for pattern, server in self._patterns if _pattern(pattern).search(hostname)), None)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -93,7 +93,8 @@ def test_another_servers_answer_to_the_name_is_taken_from_it():
         (site("app.test") + site("other", "443 ssl") + site("www.app.test", "443 ssl"), ""),
         (site("app.test", "443 ssl") + site("other", "10.0.0.5:443 ssl"), ""),
         (site("~^(app"), "a regular expression that cannot be read here"),
-        (site("app.test", more="content_by_lua_block { return '}' }"), "line 2: a block of Lua"),
+        (site("app.test", more="content_by_lua_block { return '}"), "line 2: a block of Lua without an end"),
+        (site("app.test", more="content_by_lua_block { --[[ }"), "line 2: a block of Lua without an end"),
         (site("app.test", more="server_rewrite_by_lua_file x;"), "could answer before the page does"),
         (site("app.test", more="include absent;"), "include absent, which names no file"),
         (site("app.test", more='set $x "open;'), "a quote that does not end"),
@@ -111,6 +112,24 @@ def test_what_is_not_understood_is_no_guess(http, words):
             shut(http)
     else:
         shut(http, "app.test")
+
+
+LUA = """
+    -- a comment's quote: it's }
+    --[[ } several
+    lines } ]] local t = { a = "}\\"}", b = '}', c = [[ } ]], d = [==[ ]] } ]==] }
+    return t[1] - #t
+"""
+
+
+def test_a_block_of_lua_is_passed_over():
+    http = f"init_by_lua_block {{{LUA}}}\n{site('other', more=f'content_by_lua_block{{{LUA}}}')}{site('app.test')}"
+    assert shut(http) == (["app.test"], [])
+    assert LUA in closed(configuration(http), Closing(("app.test",), "/none"), "")
+
+
+def test_a_pattern_is_read_where_it_decides_alone():
+    assert shut(site("~^(app") + site("app.test")) == (["app.test"], [])
 
 
 def test_a_name_that_only_another_site_answers_over_tls_is_refused():

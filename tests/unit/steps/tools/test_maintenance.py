@@ -450,6 +450,14 @@ def test_the_server_that_we_choose_is_nginxs(host, serving):
             assert host.ask(name, port=port).text == answers, (port, name)
 
 
+def test_files_of_a_pattern_are_read_in_nginxs_order(host, serving):
+    names = ("b", "B", "a", "Z", "\u00e4")
+    serving(Shape({f"conf.d/{name}.conf": f'server {{ listen 90; return 200 "{name}"; }}' for name in names}))
+    tree = closed_site.Tree(ask(host, webserver.loaded("/etc/nginx/nginx.conf")))
+    server, _ = tree.chosen(("*", 90), "any", "vm")
+    assert server.node.file == f"/etc/nginx/conf.d/{host.ask('any', port=90).text}.conf"
+
+
 def test_whatever_is_sent_in_whatever_way_is_answered_by_the_page(host, serving):
     plan = serving(SIMPLE)
     with closing(host.connection()) as kept:
