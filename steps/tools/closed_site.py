@@ -36,6 +36,10 @@ class UnreadableError(ValueError):
     """What nginx may understand, and gonogo does not."""
 
 
+class NotServedError(UnreadableError):
+    """Nothing of it is the application's."""
+
+
 @dataclass
 class Node:
     """One directive in its file: what it says, and where it, and what is in its block, begins and ends."""
@@ -323,7 +327,7 @@ def _of_the_application(tree: Tree, closing: Closing) -> list[Server]:
         of_site = [one for one in tree.servers if closing.site in _names_of(tree, one.node.file)]
     shut = [one for one in tree.servers if _among(one, [*named, *of_site])]
     if not shut:
-        raise UnreadableError(f"no server has a name of {', '.join(closing.hostnames)}, or stands in {closing.site}")
+        raise NotServedError(f"no server has a name of {', '.join(closing.hostnames)}, or stands in {closing.site}")
     return shut
 
 

@@ -10,7 +10,7 @@ from fixtures.facts.webserver import RUNNING, Configuration, Master, loaded
 from fixtures.plan import Plan
 from fixtures.run.places import CLOSED_SITE, held_main
 from fixtures.scripts import script
-from steps.tools.closed_site import Closing, Tree, UnreadableError, closed
+from steps.tools.closed_site import Closing, NotServedError, Tree, UnreadableError, closed
 from steps.tools.fence import hindrances
 
 _PUT = script(__file__, "put_main.sh")
@@ -38,15 +38,11 @@ def prepare(host: Host, plan: Plan, *, again: bool = False) -> Prepared:
 
     `again`: nginx goes by a file of ours already, or was about to; what somebody has put in its place meanwhile is closed anew.
     """
-    running = ask(host, RUNNING)
-    if len(running.masters) != 1:
-        found = ", ".join(f"process {one.pid} by {one.main}" for one in running.masters)
-        raise _refused(host, "one master process, whose configuration is closed", found or "none", "see `ps -C nginx`")
-    (master,) = running.masters
+    prepared = _serving(host, plan)
+    master, configuration = prepared.master, prepared.configuration
     if not master.program or master.loaded is None:
         what = "a program that was replaced since it started" if not master.program else "no worker"
         raise _refused(host, "a master with its program and its workers", what, "restart nginx when users bear it")
-    configuration = ask(host, loaded(master.main))
     if not again and (changed := configuration.changed_after(master.loaded)):
         raise _refused(
             host,
@@ -56,17 +52,38 @@ def prepare(host: Host, plan: Plan, *, again: bool = False) -> Prepared:
         )
     if hindered := hindrances(host, master.main):
         raise _refused(host, f"{master.main} that can be replaced", "; ".join(hindered), "mend it there")
-    prepared = Prepared(master, configuration, Closing(plan.web.hostnames, str(plan.web.site), running.hostname))
-    try:
-        prepared.text("")
-    except UnreadableError as error:
+    return prepared
+
+
+def _serving(host: Host, plan: Plan) -> Prepared:
+    """The one nginx that serves the application; raises `Refused` where that is none, or not one, or cannot be told."""
+    running = ask(host, RUNNING)
+    serving, others = [], []
+    for master in running.masters:
+        closing = Closing(plan.web.hostnames, str(plan.web.site), running.hostname)
+        prepared = Prepared(master, ask(host, loaded(master.main)), closing)
+        try:
+            prepared.text("")
+        except NotServedError as error:
+            others.append(str(error))
+        except UnreadableError as error:
+            raise _refused(
+                host,
+                "servers of which gonogo can tell how nginx answers for the application",
+                str(error),
+                "write that part otherwise, or give the application servers of its own by server_name",
+            ) from None
+        else:
+            serving.append(prepared)
+    if len(serving) != 1:
+        processes = [f"process {one.master.pid} by {one.master.main}" for one in serving]
         raise _refused(
             host,
-            "servers of which gonogo can tell how nginx answers for the application",
-            str(error),
-            "write that part otherwise, or give the application servers of its own by server_name",
-        ) from None
-    return prepared
+            "one master process that serves the application",
+            ", ".join(processes) or "; ".join(others) or "no nginx runs",
+            "see `ps -C nginx`, and web.hostnames and web.site in the plan",
+        )
+    return serving[0]
 
 
 def _refused(host: Host, expected: str, found: str, remedy: str) -> Refused:
@@ -77,7 +94,7 @@ def prove(host: Host, prepared: Prepared, page: str) -> None:
     """Have nginx test the main file of ours where nobody else sees it; raises `StepFailed` with its words where it refuses it."""
     master = prepared.master
     host.check(
-        [*_TRY, master.main, master.program, master.prefix, _pid_file(prepared), *_log_directories(prepared)],
+        [*_TRY, master.main, master.program, master.prefix, _pid_file(prepared), *_logs(prepared)],
         prepared.text(page),
         timeout=_LIMIT,
     )
@@ -92,13 +109,11 @@ def _pid_file(prepared: Prepared) -> str:
     return str(PurePosixPath(prepared.master.prefix, *named[:1] or [prepared.master.pid_file]))
 
 
-def _log_directories(prepared: Prepared) -> list[str]:
-    """Where nginx opens logs, but for places that it reads its configuration from."""
-    logs = [args[0] for name, args in _directives(prepared.configuration) if name in {"access_log", "error_log"}]
-    paths = [PurePosixPath(prepared.master.prefix, one) for one in (*prepared.master.logs, *logs) if _is_path(one)]
-    needed = [PurePosixPath(name) for file, what in prepared.configuration.files.items() for name in (file, what.real)]
-    places = sorted({path.parent for path in paths})  # what lies below another one comes after it
-    return [str(place) for place in places if not any(one.is_relative_to(place) for one in needed)]
+def _logs(prepared: Prepared) -> list[str]:
+    """The files that nginx opens to write its logs."""
+    named = [args[0] for name, args in _directives(prepared.configuration) if name in {"access_log", "error_log"}]
+    paths = [PurePosixPath(prepared.master.prefix, one) for one in (*prepared.master.logs, *named) if _is_path(one)]
+    return sorted({str(path) for path in paths if not path.is_relative_to("/dev")})
 
 
 def _is_path(word: str) -> bool:
@@ -115,11 +130,12 @@ def shut(host: Host, prepared: Prepared, page: str) -> None:
 
 
 def reopen(host: Host, main: str = "") -> None:
-    """Undo `shut`: nginx's main file, the one that runs where none is given, is what it was, and nginx has read it."""
-    masters = ask(host, RUNNING).masters
-    master = next((one for one in masters if main in ("", one.main)), None)
-    if main or master:
-        host.check(_put("open", main or (master.main if master else ""), master), timeout=_LIMIT)
+    """Undo `shut`: nginx's main file, that of each nginx that runs where none is given, is what it was, and nginx has read it."""
+    masters = [one for one in ask(host, RUNNING).masters if main in ("", one.main)]
+    for master in masters:
+        host.check(_put("open", master.main, master), timeout=_LIMIT)
+    if main and not masters:
+        host.check(_put("open", main, None), timeout=_LIMIT)
 
 
 def _put(what: str, main: str, master: Master | None) -> list[str]:

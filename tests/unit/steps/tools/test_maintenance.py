@@ -366,9 +366,9 @@ def test_without_nginx_the_file_is_put_back_all_the_same(host, serving):
 
 
 REFUSED = {
-    "no nginx": (lambda host: host.stop(), "found: +none"),
+    "no nginx": (lambda host: host.stop(), "no nginx runs"),
     "two of them": (
-        lambda host: (host.put("/srv/n2.conf", "pid /run/2.pid; events {} http { server { listen 81; } }"), host.check(["sh", "-c", "nginx -c /srv/n2.conf >/dev/null 2>&1"])),
+        lambda host: (host.put("/srv/n2.conf", "pid /run/2.pid; events {} http { server { listen 81; server_name app.test; } }"), host.check(["sh", "-c", "nginx -c /srv/n2.conf >/dev/null 2>&1"])),
         r"process \d+ by /etc/nginx/nginx\.conf, process \d+ by /srv/n2\.conf",
     ),
     "a program that was replaced": (
@@ -406,9 +406,39 @@ def test_what_could_not_be_closed_by_night_is_refused_by_day(host, serving, case
 def test_what_cannot_be_told_is_refused_by_day(host, serving):
     plan = serving(SIMPLE)
     nobody = with_(plan, web={"hostnames": ["else.test"], "site": "/etc/nginx/sites-available/else"})
-    with pytest.raises(Refused, match=r"no server has a name of else\.test") as refused:
+    with pytest.raises(Refused, match=r"no server has a name of else\.test"):
         maintenance.prepare(host, nobody)
+    host.put("/etc/nginx/conf.d/x.conf", "server { listen 82; server_name ~^(app; }")
+    with pytest.raises(Refused, match="regular expression that cannot be read here") as refused:
+        maintenance.prepare(host, plan)
     assert "server_name" in refused.value.remedy
+
+
+def test_by_day_logs_may_lie_anywhere_and_none_is_made(host, serving):
+    tls = "listen 443 ssl; ssl_certificate /srv/app/a.pem; ssl_certificate_key /srv/app/a.pem;"
+    logs = "access_log /srv/app/access.log; error_log /srv/app/error.log; access_log /srv/logs/new.log; access_log /dev/null;"
+    host.put("/srv/app/a.pem", host.certificates["app.test"])
+    host.check(["mkdir", "-p", "/srv/logs"])
+    plan = serving(Shape({"sites-available/app": f"server {{ {tls} {logs} server_name app.test; }}"}))
+    host.check(["rm", "/srv/logs/new.log"])
+    prepared = maintenance.prepare(host.watched(), plan)
+    maintenance.prove(host.watched(), prepared, PAGE)
+    found = host.check(["find", "/srv/logs", "/srv/app", "-name", "*.log"]).split()
+    assert sorted(found) == ["/srv/app/access.log", "/srv/app/error.log"]
+
+
+def test_another_nginx_beside_it_is_left_alone(host, serving):
+    plan = serving(SIMPLE)
+    host.put(
+        "/srv/n2.conf",
+        "pid /run/2.pid; events {} http { server { listen 81; server_name other.test; return 200 'another'; } }",
+    )
+    host.check(["sh", "-c", "nginx -c /srv/n2.conf >/dev/null 2>&1"])
+    maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+    assert host.ask("app.test").status == 503
+    assert host.ask("other.test", port=81).text == "another"
+    maintenance.reopen(host, "/etc/nginx/nginx.conf")
+    assert host.ask("app.test", "/a.css").status == 200
 
 
 # --- nginx as the oracle ------------------------------------------------------------------------------------------------
