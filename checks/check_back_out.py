@@ -8,7 +8,7 @@ from checks.equality import must_be_none, must_equal
 from fixtures.connect.nameservers import DnsAnswer
 from fixtures.errors import NoGo
 from fixtures.facts import catalogue, files, network, security_group, units, webserver
-from fixtures.facts.fact import CloudFact, HostFact
+from fixtures.facts.fact import CloudFact
 from fixtures.facts.instance import Described, InstanceFact, described
 from fixtures.facts.logins import with_own_password
 from fixtures.facts.network import Browsed, PageAnswer, at_source, browsed_at_source
@@ -147,13 +147,8 @@ def check_cron_is_back(
         raise NoGo(f"{cron_file} on production", expected="in place", found="not there", remedy=BACK)
 
 
-def _main_file(run: Run) -> dict[str, HostFact[bool]]:
-    main = run.records(SourceClosure).nginx_main if run.has(SourceClosure) else ""
-    return {main: webserver.closed(main)} if main else {}
-
-
-def check_nginx_goes_by_its_own_file(found: dict[str, bool] = on_source(_main_file)) -> None:
-    """Nginx on production goes by its own main file again, and not by the one that closed it."""
+def check_nginx_goes_by_its_own_file(found: dict[str, bool] = on_source(webserver.closed_by)) -> None:
+    """Production's nginx goes by its own main file again, and not by the one that closed it."""
     left = [main for main, ours in found.items() if ours]
     must_be_none("nginx's main file on production", expected="as it was", found=left, remedy=BACK)
 

@@ -10,7 +10,6 @@ from fixtures import wording
 from fixtures.connect.database import SUPERUSER
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import catalogue, files, units, webserver
-from fixtures.facts.fact import HostFact
 from fixtures.facts.listeners import OWN_STREAMS
 from fixtures.facts.logins import as_superuser, with_own_password
 from fixtures.facts.network import PageAnswer, PageFact, at_source
@@ -48,26 +47,28 @@ def check_users_see_the_maintenance_page(
     answers: dict[str, PageAnswer] = on_web(lambda plan, hostname: _pages(plan, hostname)),
 ) -> None:
     """Users of production get 503 and the maintenance page, whatever they ask for."""
-    wanted = ("Retry-After", "Cache-Control")
+    found = {path: _otherwise(answer) for path, answer in answers.items()}
     must_be_none(
         f"{hostname} at {plan.source.public_address}",
-        expected=f"503 with the maintenance page, {' and '.join(wanted)}",
-        found=[
-            f"{path}: status {answer.status}" if answer.status != 503 else f"{path}: no {' and no '.join(missing)}"
-            for path, answer in answers.items()
-            if (missing := [name for name in wanted if not answer.header(name)]) or answer.status != 503
-        ],
+        expected=f"503 with the maintenance page, {' and '.join(HEADERS)}",
+        found=[f"{path}: {words}" for path, words in found.items() if words],
         remedy=CLOSE,
     )
 
 
-def _main_file(run: Run) -> dict[str, HostFact[bool]]:
-    main = run.records(SourceClosure).nginx_main if run.has(SourceClosure) else ""
-    return {main: webserver.closed(main)} if main else {}
+HEADERS = ("Retry-After", "Cache-Control")
+"""What keeps programs from asking too soon, and caches from keeping the page."""
 
 
-def check_nginx_stays_closed(found: dict[str, bool] = on_source(_main_file)) -> None:
-    """Nginx on production stays closed when it begins anew: the file that it goes by is still the one that closes it."""
+def _otherwise(answer: PageAnswer) -> str:
+    """How an answer is not that of a closed site; "" where it is."""
+    if answer.status != 503:
+        return f"status {answer.status}"
+    return " and ".join(f"no {name}" for name in HEADERS if not answer.header(name))
+
+
+def check_nginx_stays_closed(found: dict[str, bool] = on_source(webserver.closed_by)) -> None:
+    """Production's nginx stays closed when it begins anew: the file that it goes by is still the one that closes it."""
     if found and all(found.values()):
         return
     raise NoGo(

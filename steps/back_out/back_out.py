@@ -272,14 +272,11 @@ def _fence(connections: Connections) -> None:
         roles = ask(db, ENTRANTS)
         held = entrants.held_roles(roles, entrants.spared(roles, plan, SUPERUSER))
         target.write_file(str(FENCE), json.dumps(dict.fromkeys(held, True)))
+    page = notices.outage_page(plan, connections.run.records(SourceClosure).closed)
     try:
-        page = notices.outage_page(plan, connections.run.records(SourceClosure).closed)
         maintenance.shut(target, maintenance.prepare(target, plan), page)
-    except (
-        Refused,
-        StepFailed,
-        CouldNotVerify,
-    ) as error:  # users then get an error: that may not hold up their way back
+    except GonogoError as error:
+        # Users then get an error; that holds up nobody's way back.
         log.warning("the target shows no page while it is fenced: %s: %s", error.subject, error.found)
     quarantine.hold(target, plan)
     cutover.drain(target, plan)
