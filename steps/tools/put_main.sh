@@ -1,15 +1,17 @@
 #!/bin/bash
 # $1 "close" or "open", $2 nginx's main file, $3 where it is kept meanwhile, $4 the first line of a file of ours, $5 nginx's master
-# (empty: none runs), $6 its program (empty: replaced since it started), $7 its prefix. To close: $8 the size of the main file of ours, which is the standard input.
+# (empty: none runs), $6 its program (empty: replaced since it started), $7 its prefix. To close: $8 the size of our main file, which
+# is the standard input.
 # Puts ours, or what is kept, in the file's place by one rename, has nginx read it, and waits until no worker of before takes requests
 # any more; where nginx does not take ours, it is as it was. Done again, it finishes what was broken off.
 set -eu
-what=$1 main=$(readlink -e -- "$2") kept=$3 mark=$4 master=$5 program=$6 prefix=$7
+what=$1 main=$(readlink -m -- "$2") kept=$3 mark=$4 master=$5 program=$6 prefix=$7
 directory=$(dirname -- "$main")
 tmp=
 trap '[ -z "$tmp" ] || rm -f -- "$tmp"' EXIT
 
-is_ours() { [ "$(head -n 1 -- "$main")" = "$mark" ]; }
+# One that is gone is nobody's: what is kept belongs there.
+is_ours() { [ ! -e "$main" ] || [ "$(head -n 1 -- "$main")" = "$mark" ]; }
 workers() { pgrep -P "$master" -f 'worker process$' || true; }
 reload() { # the signal is heard a moment after it was sent
   [ -z "$program" ] || "$program" -t -q -p "$prefix" -c "$given" || return

@@ -340,6 +340,16 @@ def test_who_rewrites_the_file_meanwhile_is_seen_and_not_overwritten(host, servi
     assert host.check(["head", "-n", "1", main]) == "# managed\n", "not what an earlier closing has kept"
 
 
+def test_a_main_file_that_is_gone_is_put_back(host, serving):
+    plan = serving(SIMPLE)
+    main = "/etc/nginx/nginx.conf"
+    maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+    host.check(["rm", main])
+    maintenance.reopen(host, main)
+    assert host.check(["cat", main]) == MAIN
+    assert host.ask("app.test", "/a.css").status == 200
+
+
 def test_a_main_file_may_be_a_link(host, serving):
     plan = serving(SIMPLE)
     main = "/etc/nginx/nginx.conf"
