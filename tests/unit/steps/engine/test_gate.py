@@ -9,7 +9,7 @@ from steps.engine.gate import Gates, _Asked
 from tests.unit import begun
 
 run = begun.run
-CHECK = Check(claim="It is so.", states=["ruby_installed"], function="check_a", file="checks/a", line=1)
+CHECK = Check(claim="It is so.", states=["runtime_installed"], function="check_a", file="checks/a", line=1)
 
 
 def test_a_check_that_nobody_expected_shuts_a_composite_gate(plan: Plan, run: Run) -> None:

@@ -1,0 +1,270 @@
+"""What runs the application's code is the planned one, and loads on the target all that it loads on production."""
+
+import pytest
+
+from checks.equality import must_be_none, must_equal
+from fixtures.errors import NoGo
+from fixtures.facts import files, likeness, machine, packages, runtimes
+from fixtures.facts.fact import HostFact
+from fixtures.facts.runtimes.seam import Dependencies, OfRuntime, Program, of_directory
+from fixtures.facts.wanted import on_target
+from fixtures.plan import Plan, Tarball
+from fixtures.run.places import tarball_mark
+from fixtures.run.records import Survey
+from fixtures.run.run import Run
+
+MEND = "run `gonogo run --until runtime_installed`, and see [[runtime]] in the plan"
+ANEW = "run `gonogo run --until dependencies_installed`"
+
+
+@pytest.mark.runtime_installed
+def check_runtime_is_the_planned_one(
+    runtime: str,
+    plan: Plan,
+    ways: dict[str, Program | None] = on_target(lambda runtime, plan: runtimes.of(plan, runtime).ways()),
+) -> None:
+    """Whoever looks for the runtime finds it, at the planned version and in the planned place."""
+    ours = runtimes.of(plan, runtime)
+    wrong = {way: mistake for way, found in ways.items() if (mistake := ours.wrong(found))}
+    if wrong:
+        raise NoGo(
+            f"{runtime} on the target",
+            expected=f"{ours.part.version}" + (f" below {ours.place}" if ours.place else ""),
+            found="; ".join(f"{way}: {mistake}" for way, mistake in wrong.items()),
+            remedy=f"{MEND}; list another one in /usr/bin under remove there",
+        )
+
+
+@pytest.mark.release_copied
+def check_application_finds_the_planned_runtime(
+    runtime: str,
+    plan: Plan,
+    found: Program | None = on_target(lambda runtime, plan: runtimes.of(plan, runtime).found()),
+) -> None:
+    """The application's user finds the planned runtime."""
+    ours, user = runtimes.of(plan, runtime), plan.application.user
+    if wrong := ours.wrong(found):
+        raise NoGo(f"{runtime}, as {user} finds it on the target", expected=ours.part.version, found=wrong, remedy=MEND)
+
+
+@pytest.mark.runtime_installed
+def check_runtime_loads_its_own_parts(
+    runtime: str, found: str = on_target(lambda runtime, plan: runtimes.of(plan, runtime).unloaded())
+) -> None:
+    """The runtime loads the native parts that it was built with."""
+    if found:
+        raise NoGo(
+            f"the parts that {runtime} on the target was built with",
+            expected="all load",
+            found=found,
+            remedy="add the development packages that it names to packages in its [[runtime]], and install anew",
+        )
+
+
+@pytest.mark.runtime_installed
+def check_runtime_has_its_tools(
+    built_runtime: str,
+    found: list[str] = on_target(lambda built_runtime, plan: runtimes.of(plan, built_runtime).lacking()),
+) -> None:
+    """What dependencies are installed and built with is there."""
+    if found:
+        raise NoGo(
+            f"what dependencies of {built_runtime} are installed and built with, on the target",
+            expected="all there",
+            found=f"without {', '.join(found)}",
+            remedy=MEND,
+        )
+
+
+@pytest.mark.runtime_installed
+def check_packages_of_runtimes_are_there(
+    plan: Plan, found: dict[str, dict[str, str]] = on_target(lambda plan: _packages(_of_runtimes(plan)))
+) -> None:
+    """Every package that the plan lists for a runtime is installed."""
+    must_be_none(
+        "packages of the plan's runtimes on the target",
+        expected="all installed",
+        found=_absent(_of_runtimes(plan), found),
+        remedy=MEND,
+    )
+
+
+@pytest.mark.dependencies_installed
+def check_packages_of_the_application_are_there(
+    plan: Plan, found: dict[str, dict[str, str]] = on_target(lambda plan: _packages(plan.application.packages))
+) -> None:
+    """Every package that the plan lists for the application is installed."""
+    must_be_none(
+        "packages of the application on the target",
+        expected="all installed",
+        found=_absent(plan.application.packages, found),
+        remedy=ANEW,
+    )
+
+
+def _of_runtimes(plan: Plan) -> list[str]:
+    return [package for one in plan.runtime for package in one.packages]
+
+
+def _packages(wanted: list[str]) -> dict[str, HostFact[dict[str, str]]]:
+    return {"packages": likeness.packages(wanted)} if wanted else {}
+
+
+def _absent(wanted: list[str], found: dict[str, dict[str, str]]) -> list[str]:
+    present = found.get("packages", {})
+    return [package for package in wanted if f"package.{package}" not in present]
+
+
+@pytest.mark.runtime_installed
+def check_dated_package_is_gone(
+    dated_package: str, installed: bool = on_target(lambda dated_package: packages.installed(dated_package))
+) -> None:
+    """The dated package is no longer installed."""
+    if installed:
+        raise NoGo(
+            f"the package {dated_package} on the target", expected="not installed", found="installed", remedy=MEND
+        )
+
+
+@pytest.mark.runtime_installed
+def check_tarball_is_the_planned_one(
+    tarball: Tarball, found: str = on_target(lambda tarball: files.text(str(tarball_mark(tarball))))
+) -> None:
+    """The runtime below the prefix was installed whole, from the tarball whose SHA-256 the plan gives."""
+    must_equal(
+        f"{tarball_mark(tarball)} on the target",
+        expected=tarball.sha256,
+        found=found.strip() or "absent: not installed whole",
+        remedy=MEND,
+    )
+
+
+@pytest.mark.runtime_installed
+def check_dependencies_may_be_taken_as_they_are(
+    taken_runtime: str,
+    run: Run,
+    plan: Plan,
+    platform: str = on_target(machine.PLATFORM),
+    ways: dict[str, Program | None] = on_target(lambda taken_runtime, plan: runtimes.of(plan, taken_runtime).ways()),
+) -> None:
+    """System, processor and runtime are production's, so that what was built there runs here."""
+    survey = run.records(Survey)
+    found = sorted({one.version if one else "none" for one in ways.values()})
+    must_equal(
+        f"system and version of {taken_runtime} on the target, whose dependencies are taken over as they are",
+        expected=(survey.platform, survey.runtimes[taken_runtime].version),
+        found=(platform, ", ".join(found)),
+        remedy='choose an image of production\'s own system (target.image), or say bring = "index" in the [[runtime]]',
+    )
+
+
+# --- what it loads for the application -----------------------------------------------------------------------------------
+
+
+def _wanted(plan: Plan, run: Run, name: str) -> HostFact[Dependencies]:
+    """The target's dependencies, with each of production's loaded as the application's user."""
+    return runtimes.of(plan, name).dependencies(run.records(Survey).runtimes[name].dependencies)
+
+
+def _of_dependency(plan: Plan, run: Run, dependency: OfRuntime) -> HostFact[Dependencies]:
+    run.records(Survey)  # without one there is no dependency to ask about
+    return _wanted(plan, run, dependency.runtime)
+
+
+@pytest.mark.dependencies_installed
+def check_dependency_is_productions(
+    dependency: OfRuntime, run: Run, found: Dependencies = on_target(_of_dependency)
+) -> None:
+    """The dependency is installed at production's version, with its files, and loads as the application's user."""
+    expected = run.records(Survey).runtimes[dependency.runtime].dependencies[dependency.dependency]
+    here = found.present.get(dependency.dependency)
+    wrong = (
+        "absent" if here is None
+        else here.error or here.version or "absent" if here.error or here.version != expected.version
+        else f"{here.version}, with other files" if here.digest != expected.digest
+        else ""
+    )  # fmt: skip
+    if wrong:
+        raise NoGo(
+            f"{dependency.dependency} of {dependency.runtime} on the target",
+            expected=f"{expected.version}, as on production, and it loads".lstrip(", "),
+            found=wrong,
+            remedy=f"{ANEW}; if it is still missing: put it on the index of the [[runtime]], or the library that it names into "
+            "application.packages",
+        )
+
+
+@pytest.mark.dependencies_installed
+def check_dependencies_are_complete(
+    runtime: str, found: Dependencies = on_target(lambda plan, run, runtime: _wanted(plan, run, runtime))
+) -> None:
+    """The runtime finds everything that the application asks for."""
+    if found.broken is not None:
+        raise NoGo(
+            f"what the application asks of {runtime} on the target",
+            expected="complete",
+            found=found.broken,
+            remedy=ANEW,
+        )
+
+
+@pytest.mark.dependencies_installed
+def check_no_other_dependencies(
+    closed_runtime: str,
+    run: Run,
+    found: Dependencies = on_target(lambda plan, run, closed_runtime: _wanted(plan, run, closed_runtime)),
+) -> None:
+    """The runtime finds nothing that production does not have: what is there may be loaded by its mere presence."""
+    more = sorted(found.present.keys() - run.records(Survey).runtimes[closed_runtime].dependencies.keys())
+    must_be_none(
+        f"dependencies of {closed_runtime} on the target that production lacks",
+        expected="none",
+        found=more,
+        remedy=f"remove their directory on the target, then {ANEW}",
+    )
+
+
+@pytest.mark.dependencies_installed
+def check_directory_was_taken_as_it_is(
+    taken_runtime: str,
+    run: Run,
+    plan: Plan,
+    found: str = on_target(lambda taken_runtime, plan: _directory(plan, taken_runtime)),
+) -> None:
+    """The directory of the dependencies is production's, file by file."""
+    must_equal(
+        f"{runtimes.of(plan, taken_runtime).directory} on the target",
+        expected=run.records(Survey).runtimes[taken_runtime].directory,
+        found=found,
+        remedy=ANEW,
+    )
+
+
+def _directory(plan: Plan, name: str) -> HostFact[str]:
+    directory = runtimes.of(plan, name).directory
+    assert directory is not None, "the plan gives one to what is taken as it is"
+    return of_directory(directory)
+
+
+@pytest.mark.dependencies_installed
+def check_settings_of_the_runtime_are_productions(
+    tuned_runtime: str,
+    run: Run,
+    found: dict[str, dict[str, str]] = on_target(lambda tuned_runtime, plan: _settings(plan, tuned_runtime)),
+) -> None:
+    """The runtime's own settings are in effect on the target as on production."""
+    expected, here = run.records(Survey).runtimes[tuned_runtime].settings, found["settings"]
+    differing = sorted(name for name in {*expected, *here} if expected.get(name) != here.get(name))
+    if differing:
+        said = [f"{name}: {here.get(name, 'none')}, on production {expected.get(name, 'none')}" for name in differing]
+        raise NoGo(
+            f"settings of {tuned_runtime} on the target",
+            expected="as on production",
+            found="; ".join(said[:5]) + (f"; and {len(said) - 5} more" if len(said) > 5 else ""),
+            remedy="list the files that set them in application.also_copy, and run the same command again",
+        )
+
+
+def _settings(plan: Plan, name: str) -> dict[str, HostFact[dict[str, str]]]:
+    fact = runtimes.of(plan, name).settings()
+    return {"settings": fact} if fact else {}

@@ -1,0 +1,65 @@
+"""What runs the application's code, and what it loads for it: each runtime of the plan by its own module."""
+
+from typing import Any
+
+from fixtures.connect.host import Host
+from fixtures.errors import StepFailed
+from fixtures.facts.runtimes import all_of
+from fixtures.facts.runtimes.ruby import OfRuby
+from fixtures.facts.runtimes.seam import OfPlan
+from fixtures.plan import Plan
+from fixtures.run.run import Run
+from steps.build.release import bring_directory
+from steps.build.runtimes import ruby
+from steps.build.runtimes.work import Work, unusable
+from steps.step import step
+from steps.tools import packages
+
+
+@step(needs=["data_mounted", "source_surveyed"], gives=["runtime_installed"], harmless=True)
+def install_runtimes(plan: Plan, run: Run, source: Host, target: Host) -> None:
+    """Remove dated packages where the plan says so, install the planned runtimes, and what dependencies are built with."""
+    work = Work(plan, run, source, target)
+    for one in all_of(plan).values():
+        packages.remove(target, run, "install_runtimes", plan, one.part.remove)
+        packages.install(target, run, "install_runtimes", one.part.packages)
+        if one.part.prefix is not None:
+            bring_directory(plan, source, target, one.part.prefix)
+        if isinstance(one, OfRuby):
+            ruby.install(work, one)
+
+
+@step(needs=["release_copied", "runtime_installed"], gives=["dependencies_installed"], harmless=True)
+def bring_dependencies(plan: Plan, run: Run, source: Host, target: Host) -> None:
+    """Install the application's system packages, and everything of production's that a runtime does not load yet."""
+    packages.install(target, run, "bring_dependencies", plan.application.packages)
+    work = Work(plan, run, source, target)
+    for one in all_of(plan).values():
+        if one.part.bring == "as_is" and one.directory is not None:
+            bring_directory(plan, source, target, one.directory)
+        _bring(work, one)
+        _refuse_incomplete(work, one)
+
+
+def _bring(work: Work, runtime: OfPlan[Any]) -> None:
+    match runtime:
+        case OfRuby():
+            ruby.bring(work, runtime)
+
+
+def _refuse_incomplete(work: Work, runtime: OfPlan[Any]) -> None:
+    """Raise `StepFailed` where the target still lacks something of production's."""
+    found = work.found(runtime)
+    lacking = unusable(work.wanted(runtime), found)
+    if lacking or found.broken is not None:
+        there = found.present
+        reasons = [
+            f"{name}: {(there[name].error or f'{there[name].version}, with other files') if name in there else 'absent'}"
+            for name in lacking
+        ]
+        raise StepFailed(
+            f"what {runtime.name} loads for the application on the target",
+            expected="everything that it loads on production, at the same version",
+            found="; ".join(reasons or [found.broken or ""]),
+            remedy="put it on the index of its [[runtime]], or the library that it names into application.packages",
+        )

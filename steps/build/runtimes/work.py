@@ -1,0 +1,51 @@
+"""What is done for any runtime on the target: which of production's dependencies are missing there, and what for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fixtures.connect.host import Host
+from fixtures.facts.fact import ask
+from fixtures.facts.runtimes.seam import Dependencies, OfPlan
+from fixtures.plan import Plan
+from fixtures.run.records import Dependency, Survey
+from fixtures.run.run import Run
+
+
+@dataclass(frozen=True)
+class Work:
+    """The two hosts, and what is known of production."""
+
+    plan: Plan
+    run: Run
+    source: Host
+    target: Host
+
+    def wanted(self, runtime: OfPlan[Any]) -> Mapping[str, Dependency]:
+        """Production's dependencies."""
+        return self.run.records(Survey).runtimes[runtime.name].dependencies
+
+    def found(self, runtime: OfPlan[Any]) -> Dependencies:
+        """The target's, each of production's loaded."""
+        return ask(self.target, runtime.dependencies(self.wanted(runtime)))
+
+    def lacking(self, runtime: OfPlan[Any]) -> dict[str, str]:
+        """Name -> version of what is to be installed."""
+        return to_install(self.wanted(runtime), self.found(runtime))
+
+
+def unusable(wanted: Mapping[str, Dependency], found: Dependencies) -> dict[str, str]:
+    """Name -> version of what is not there at that version, with other files, or does not load."""
+    here = found.present
+    return {
+        name: one.version
+        for name, one in wanted.items()
+        if name not in here
+        or (here[name].version, here[name].digest) != (one.version, one.digest)
+        or here[name].error is not None
+    }
+
+
+def to_install(wanted: Mapping[str, Dependency], found: Dependencies) -> dict[str, str]:
+    """Name -> version of what is not usable, and of what else the release asks for and is not there."""
+    return {**found.lacks, **unusable(wanted, found)}
