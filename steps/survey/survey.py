@@ -70,7 +70,7 @@ def _runtime(source: Host, runtime: OfPlan[Any]) -> SurveyedRuntime:
     return SurveyedRuntime(
         version=version,
         dependencies={
-            name: Dependency(version=one.version, digest=one.digest, loads=one.loads)
+            name: Dependency(version=one.version, digest=one.digest, loads=one.loads, origin=one.origin)
             for name, one in found.present.items()
         },
         settings=ask(source, settings) if settings else {},

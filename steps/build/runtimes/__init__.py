@@ -5,12 +5,14 @@ from typing import Any
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts.runtimes import all_of
+from fixtures.facts.runtimes.node import OfNode
+from fixtures.facts.runtimes.python import OfPython
 from fixtures.facts.runtimes.ruby import OfRuby
 from fixtures.facts.runtimes.seam import OfPlan
 from fixtures.plan import Plan
 from fixtures.run.run import Run
 from steps.build.release import bring_directory
-from steps.build.runtimes import ruby
+from steps.build.runtimes import node, python, ruby
 from steps.build.runtimes.work import Work, unusable
 from steps.step import step
 from steps.tools import packages
@@ -35,7 +37,8 @@ def bring_dependencies(plan: Plan, run: Run, source: Host, target: Host) -> None
     packages.install(target, run, "bring_dependencies", plan.application.packages)
     work = Work(plan, run, source, target)
     for one in all_of(plan).values():
-        if one.part.bring == "as_is" and one.directory is not None:
+        # What lies in the home has come with the release.
+        if one.part.bring == "as_is" and one.directory and not one.directory.is_relative_to(plan.application.home):
             bring_directory(plan, source, target, one.directory)
         _bring(work, one)
         _refuse_incomplete(work, one)
@@ -45,6 +48,10 @@ def _bring(work: Work, runtime: OfPlan[Any]) -> None:
     match runtime:
         case OfRuby():
             ruby.bring(work, runtime)
+        case OfPython():
+            python.bring(work, runtime)
+        case OfNode():
+            node.bring(work, runtime)
 
 
 def _refuse_incomplete(work: Work, runtime: OfPlan[Any]) -> None:

@@ -29,9 +29,9 @@ class Work:
         """The target's, each of production's loaded."""
         return ask(self.target, runtime.dependencies(self.wanted(runtime)))
 
-    def lacking(self, runtime: OfPlan[Any]) -> dict[str, str]:
+    def lacking(self, runtime: OfPlan[Any], found: Dependencies | None = None) -> dict[str, str]:
         """Name -> version of what is to be installed."""
-        return to_install(self.wanted(runtime), self.found(runtime))
+        return to_install(self.wanted(runtime), found or self.found(runtime))
 
 
 def unusable(wanted: Mapping[str, Dependency], found: Dependencies) -> dict[str, str]:
