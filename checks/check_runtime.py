@@ -6,7 +6,7 @@ from checks.equality import must_be_none, must_equal
 from fixtures.errors import NoGo
 from fixtures.facts import files, likeness, machine, packages, runtimes
 from fixtures.facts.fact import HostFact
-from fixtures.facts.runtimes.seam import Dependencies, OfRuntime, Program, of_directory
+from fixtures.facts.runtimes.seam import Dependencies, OfRuntime, Program, of_directory, why_not
 from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan, Tarball
 from fixtures.run.places import tarball_mark
@@ -77,42 +77,23 @@ def check_runtime_has_its_tools(
 
 
 @pytest.mark.runtime_installed
-def check_packages_of_runtimes_are_there(
-    plan: Plan, found: dict[str, dict[str, str]] = on_target(lambda plan: _packages(_of_runtimes(plan)))
-) -> None:
+def check_packages_of_runtimes_are_there(plan: Plan, found: set[str] = on_target(packages.PROVIDED)) -> None:
     """Every package that the plan lists for a runtime is installed."""
     must_be_none(
-        "packages of the plan's runtimes on the target",
-        expected="all installed",
-        found=_absent(_of_runtimes(plan), found),
+        "packages of the plan's runtimes that the target lacks",
+        found=[package for one in plan.runtime for package in one.packages if package not in found],
         remedy=MEND,
     )
 
 
 @pytest.mark.dependencies_installed
-def check_packages_of_the_application_are_there(
-    plan: Plan, found: dict[str, dict[str, str]] = on_target(lambda plan: _packages(plan.application.packages))
-) -> None:
+def check_packages_of_the_application_are_there(plan: Plan, found: set[str] = on_target(packages.PROVIDED)) -> None:
     """Every package that the plan lists for the application is installed."""
     must_be_none(
-        "packages of the application on the target",
-        expected="all installed",
-        found=_absent(plan.application.packages, found),
+        "packages of the application that the target lacks",
+        found=[package for package in plan.application.packages if package not in found],
         remedy=ANEW,
     )
-
-
-def _of_runtimes(plan: Plan) -> list[str]:
-    return [package for one in plan.runtime for package in one.packages]
-
-
-def _packages(wanted: list[str]) -> dict[str, HostFact[dict[str, str]]]:
-    return {"packages": likeness.packages(wanted)} if wanted else {}
-
-
-def _absent(wanted: list[str], found: dict[str, dict[str, str]]) -> list[str]:
-    present = found.get("packages", {})
-    return [package for package in wanted if f"package.{package}" not in present]
 
 
 @pytest.mark.runtime_installed
@@ -163,7 +144,7 @@ def check_dependencies_may_be_taken_as_they_are(
 
 def _wanted(plan: Plan, run: Run, name: str) -> HostFact[Dependencies]:
     """The target's dependencies, with each of production's loaded as the application's user."""
-    return runtimes.of(plan, name).dependencies(run.records(Survey).runtimes[name].dependencies)
+    return runtimes.of(plan, name).dependencies(likeness.dependencies(plan, run.records(Survey), name))
 
 
 def _of_dependency(plan: Plan, run: Run, dependency: OfRuntime) -> HostFact[Dependencies]:
@@ -173,21 +154,22 @@ def _of_dependency(plan: Plan, run: Run, dependency: OfRuntime) -> HostFact[Depe
 
 @pytest.mark.dependencies_installed
 def check_dependency_is_productions(
-    dependency: OfRuntime, run: Run, found: Dependencies = on_target(_of_dependency)
+    dependency: OfRuntime, plan: Plan, run: Run, found: Dependencies = on_target(_of_dependency)
 ) -> None:
-    """The dependency is installed at production's version, with its files, and loads as the application's user."""
-    expected = run.records(Survey).runtimes[dependency.runtime].dependencies[dependency.dependency]
-    here = found.present.get(dependency.dependency)
-    wrong = (
-        "absent" if here is None
-        else here.error or here.version or "absent" if here.error or here.version != expected.version
-        else f"{here.version}, with other files" if here.digest != expected.digest
-        else ""
-    )  # fmt: skip
+    """The dependency is there at production's version (or as the plan's deviation says), with its files, and loads as the application's user."""
+    name = dependency.dependency
+    expected = likeness.dependencies(plan, run.records(Survey), dependency.runtime).get(name)
+    here = found.present.get(name)
+    wrong = why_not(expected, here) if expected else here and (here.version or "there")
     if wrong:
+        wanted = (
+            f"{expected.version}, with its files, and it loads".lstrip(", ")
+            if expected
+            else "absent, as its deviation says"
+        )
         raise NoGo(
-            f"{dependency.dependency} of {dependency.runtime} on the target",
-            expected=f"{expected.version}, as on production, and it loads".lstrip(", "),
+            f"{name} of {dependency.runtime} on the target",
+            expected=wanted,
             found=wrong,
             remedy=f"{ANEW}; if it is still missing: put it on the index of the [[runtime]], or the library that it names into "
             "application.packages",
@@ -211,11 +193,12 @@ def check_dependencies_are_complete(
 @pytest.mark.dependencies_installed
 def check_no_other_dependencies(
     closed_runtime: str,
+    plan: Plan,
     run: Run,
     found: Dependencies = on_target(lambda plan, run, closed_runtime: _wanted(plan, run, closed_runtime)),
 ) -> None:
     """The runtime finds nothing that production does not have: what is there may be loaded by its mere presence."""
-    more = sorted(found.present.keys() - run.records(Survey).runtimes[closed_runtime].dependencies.keys())
+    more = sorted(found.present.keys() - likeness.dependencies(plan, run.records(Survey), closed_runtime).keys())
     must_be_none(
         f"dependencies of {closed_runtime} on the target that production lacks",
         expected="none",

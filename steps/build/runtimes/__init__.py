@@ -8,12 +8,12 @@ from fixtures.facts.runtimes import all_of
 from fixtures.facts.runtimes.node import OfNode
 from fixtures.facts.runtimes.python import OfPython
 from fixtures.facts.runtimes.ruby import OfRuby
-from fixtures.facts.runtimes.seam import OfPlan
+from fixtures.facts.runtimes.seam import OfPlan, why_not
 from fixtures.plan import Plan
 from fixtures.run.run import Run
 from steps.build.release import bring_directory
 from steps.build.runtimes import node, python, ruby
-from steps.build.runtimes.work import Work, unusable
+from steps.build.runtimes.work import Work
 from steps.step import step
 from steps.tools import packages
 
@@ -56,14 +56,9 @@ def _bring(work: Work, runtime: OfPlan[Any]) -> None:
 
 def _refuse_incomplete(work: Work, runtime: OfPlan[Any]) -> None:
     """Raise `StepFailed` where the target still lacks something of production's."""
-    found = work.found(runtime)
-    lacking = unusable(work.wanted(runtime), found)
-    if lacking or found.broken is not None:
-        there = found.present
-        reasons = [
-            f"{name}: {(there[name].error or f'{there[name].version}, with other files') if name in there else 'absent'}"
-            for name in lacking
-        ]
+    wanted, found = work.wanted(runtime), work.found(runtime)
+    reasons = [f"{name}: {wrong}" for name, one in wanted.items() if (wrong := why_not(one, found.present.get(name)))]
+    if reasons or found.broken is not None:
         raise StepFailed(
             f"what {runtime.name} loads for the application on the target",
             expected="everything that it loads on production, at the same version",

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixtures.connect.host import Host
+from fixtures.facts import likeness
 from fixtures.facts.fact import ask
-from fixtures.facts.runtimes.seam import Dependencies, OfPlan
+from fixtures.facts.runtimes.seam import Dependencies, OfPlan, why_not
 from fixtures.plan import Plan
 from fixtures.run.records import Dependency, Survey
 from fixtures.run.run import Run
@@ -22,8 +23,8 @@ class Work:
     target: Host
 
     def wanted(self, runtime: OfPlan[Any]) -> Mapping[str, Dependency]:
-        """Production's dependencies."""
-        return self.run.records(Survey).runtimes[runtime.name].dependencies
+        """Production's dependencies, as the plan's deviations leave them."""
+        return likeness.dependencies(self.plan, self.run.records(Survey), runtime.name)
 
     def found(self, runtime: OfPlan[Any]) -> Dependencies:
         """The target's, each of production's loaded."""
@@ -36,14 +37,7 @@ class Work:
 
 def unusable(wanted: Mapping[str, Dependency], found: Dependencies) -> dict[str, str]:
     """Name -> version of what is not there at that version, with other files, or does not load."""
-    here = found.present
-    return {
-        name: one.version
-        for name, one in wanted.items()
-        if name not in here
-        or (here[name].version, here[name].digest) != (one.version, one.digest)
-        or here[name].error is not None
-    }
+    return {name: one.version for name, one in wanted.items() if why_not(one, found.present.get(name))}
 
 
 def to_install(wanted: Mapping[str, Dependency], found: Dependencies) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from checks import check_runtime
 from fixtures.errors import NoGo
 from fixtures.facts.runtimes.seam import Dependencies, OfRuntime, Program
-from fixtures.plan import parse_plan
+from fixtures.plan import Deviation, parse_plan
 from fixtures.run.records import Dependency, SurveyedRuntime
 from tests.unit.example import EXAMPLE, EXAMPLE_TEXT, PLAN
 from tests.unit.steps.target import SURVEY
@@ -43,16 +43,14 @@ def test_another_version_and_none_are_no_go():
 
 
 def test_a_package_of_the_plan_that_is_absent_is_no_go():
-    everything = {
-        "packages": {f"package.{name}": "installed" for name in [*PLAN.runtime[0].packages, *PLAN.application.packages]}
-    }
-    for check in (
-        check_runtime.check_packages_of_runtimes_are_there,
-        check_runtime.check_packages_of_the_application_are_there,
+    there = {*PLAN.runtime[0].packages, *PLAN.application.packages}
+    for check, package in (
+        (check_runtime.check_packages_of_runtimes_are_there, "ruby-dev"),
+        (check_runtime.check_packages_of_the_application_are_there, "puma"),
     ):
-        check(PLAN, everything)
-        with pytest.raises(NoGo, match=r"(ruby-dev|puma)"):
-            check(PLAN, {"packages": {}})
+        check(PLAN, there)
+        with pytest.raises(NoGo, match=package):
+            check(PLAN, there - {package})
 
 
 @pytest.mark.parametrize(
@@ -67,19 +65,36 @@ def test_a_package_of_the_plan_that_is_absent_is_no_go():
 def test_a_dependency_that_is_not_productions_is_no_go(here, found):
     wanted = OfRuntime("ruby", "puma")
     good = Dependencies.model_validate({"present": {"puma": {"version": "5.3.1", "digest": "d"}}})
-    check_runtime.check_dependency_is_productions(wanted, run(), good)
+    check_runtime.check_dependency_is_productions(wanted, PLAN, run(), good)
     with pytest.raises(NoGo, match=found):
         check_runtime.check_dependency_is_productions(
-            wanted, run(), Dependencies.model_validate({"present": {"puma": here} if here else {}})
+            wanted, PLAN, run(), Dependencies.model_validate({"present": {"puma": here} if here else {}})
         )
+
+
+def test_a_deviation_of_the_plan_is_what_is_wanted():
+    wanted = OfRuntime("ruby", "puma")
+
+    def judge(expected, **here):
+        one = Deviation(key="runtime.ruby.puma", source="5.3.1", expected=expected, reason="the index carries this one")
+        found = Dependencies.model_validate({"present": {"puma": here} if here else {}})
+        plan = PLAN.model_copy(update={"deviation": [one]})
+        check_runtime.check_dependency_is_productions(wanted, plan, run(), found)
+
+    judge("5.4.0", version="5.4.0", digest="other")
+    judge("none")
+    with pytest.raises(NoGo, match=r"5\.4\.0, with its files"):
+        judge("5.4.0", version="5.3.1", digest="d")
+    with pytest.raises(NoGo, match="absent, as its deviation says"):
+        judge("none", version="5.3.1", digest="d")
 
 
 def test_a_dependency_that_production_lacks_is_no_go():
     there = {"puma": {"version": "5.3.1"}}
-    check_runtime.check_no_other_dependencies("ruby", run(), Dependencies.model_validate({"present": there}))
+    check_runtime.check_no_other_dependencies("ruby", PLAN, run(), Dependencies.model_validate({"present": there}))
     more = Dependencies.model_validate({"present": {**there, "sneaky": {"version": "1"}}})
     with pytest.raises(NoGo, match="sneaky"):
-        check_runtime.check_no_other_dependencies("ruby", run(), more)
+        check_runtime.check_no_other_dependencies("ruby", PLAN, run(), more)
 
 
 def test_what_was_built_elsewhere_is_not_taken_as_it_is():
