@@ -233,7 +233,7 @@ def _directory(plan: Plan, name: str) -> HostFact[str]:
 def check_settings_of_the_runtime_are_productions(
     tuned_runtime: str,
     run: Run,
-    found: dict[str, dict[str, str]] = on_target(lambda tuned_runtime, plan: _settings(plan, tuned_runtime)),
+    found: dict[str, dict[str, str]] = on_target(lambda tuned_runtime, plan, run: _settings(plan, run, tuned_runtime)),
 ) -> None:
     """The runtime's own settings are in effect on the target as on production."""
     expected, here = run.records(Survey).runtimes[tuned_runtime].settings, found["settings"]
@@ -248,6 +248,7 @@ def check_settings_of_the_runtime_are_productions(
         )
 
 
-def _settings(plan: Plan, name: str) -> dict[str, HostFact[dict[str, str]]]:
+def _settings(plan: Plan, run: Run, name: str) -> dict[str, HostFact[dict[str, str]]]:
+    run.records(Survey)  # without one nobody knows which runtimes have settings
     fact = runtimes.of(plan, name).settings()
     return {"settings": fact} if fact else {}

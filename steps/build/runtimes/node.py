@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts.runtimes.node import OfNode
 from fixtures.scripts import text, with_arguments
@@ -15,17 +16,17 @@ LIMIT = 3600.0
 """Seconds that fetching and building may take."""
 
 
-def bring(work: Work, node: OfNode) -> None:
+def bring(target: Host, work: Work, node: OfNode) -> None:
     """Install what the release's lock names, from the index, where something of production's is missing or is more."""
     index, directory = node.part.index, node.directory
     if index is None or directory is None:
         return
-    wanted, found = work.wanted(node), work.found(node)
+    wanted, found = work.wanted(node), work.found(target, node)
     if not unusable(wanted, found) and not found.present.keys() - wanted.keys():
         return
     release = directory.parent
     lock = f"{release}/package-lock.json"
-    if not work.target.succeeds(["test", "-r", lock]):
+    if not target.succeeds(["test", "-r", lock]):
         raise StepFailed(
             f"{lock} on the target",
             expected="the versions that npm installed on production",
@@ -33,9 +34,9 @@ def bring(work: Work, node: OfNode) -> None:
             remedy='say bring = "as_is" in the [[runtime]] of kind node, or put the lock into the release on production',
         )
     owner, group = work.source.check(["stat", "-L", "-c", "%U %G", "--", str(directory)]).split()
-    left_out = kinds_left_out(work.target.read_file(lock), wanted)
+    left_out = kinds_left_out(target.read_file(lock), wanted)
     run_unit(
-        work.target, work.run, "bring_dependencies-node",
+        target, work.run, "bring_dependencies-node",
         fill_script(release, owner, group, str(node.part.prefix or ""), index, left_out), LIMIT,
     )  # fmt: skip
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+from fixtures.connect.host import Host
 from fixtures.facts.runtimes.python import OfPython
 from fixtures.run.records import Dependency
 from fixtures.scripts import text, with_arguments
-from steps.build.runtimes.work import Work
+from steps.build.runtimes.work import Work, unusable
 from steps.tools.units import run_unit
 
 _FILL = text(__file__, "fill_environment.sh")
@@ -14,7 +15,7 @@ LIMIT = 3600.0
 """Seconds that fetching and building may take."""
 
 
-def bring(work: Work, python: OfPython) -> None:
+def bring(target: Host, work: Work, python: OfPython) -> None:
     """Make the virtual environment, install what it lacks of production's, and take away what production does not have."""
     index, directory = python.part.index, python.directory
     if index is None or directory is None:
@@ -24,12 +25,12 @@ def bring(work: Work, python: OfPython) -> None:
 
     def fill(lacking: Iterable[str], more: Iterable[str] = ()) -> None:
         script = fill_script(directory, owner, group, python.base, index, requirements(wanted, lacking), more)
-        run_unit(work.target, work.run, "bring_dependencies-python", script, LIMIT)
+        run_unit(target, work.run, "bring_dependencies-python", script, LIMIT)
 
-    if not work.target.succeeds(["test", "-x", python.interpreter]):
+    if not target.succeeds(["test", "-x", python.interpreter]):
         fill(wanted)
-    found = work.found(python)
-    lacking, more = work.lacking(python, found), sorted(found.present.keys() - wanted.keys())
+    found = work.found(target, python)
+    lacking, more = unusable(wanted, found), sorted(found.present.keys() - wanted.keys())
     if lacking or more:
         fill(lacking, more)
 

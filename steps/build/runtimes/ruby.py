@@ -10,7 +10,7 @@ from fixtures.plan import Tarball
 from fixtures.run.places import tarball_mark
 from fixtures.run.run import Run
 from fixtures.scripts import script, text, with_arguments
-from steps.build.runtimes.work import Work
+from steps.build.runtimes.work import Work, to_install
 from steps.tools import packages
 from steps.tools.units import run_unit
 
@@ -25,10 +25,10 @@ _INSTALL = text(__file__, "install_tarball.sh")
 _LINK = script(__file__, "link_programs.sh")
 
 
-def install(work: Work, ruby: OfRuby) -> None:
+def install(target: Host, work: Work, ruby: OfRuby) -> None:
     """Install Ruby from a tarball, where the plan has one."""
     if ruby.part.tarball is not None:
-        _install_tarball(work.target, work.run, ruby.part.tarball)
+        _install_tarball(target, work.run, ruby.part.tarball)
 
 
 def _install_tarball(target: Host, run: Run, tarball: Tarball) -> None:
@@ -60,12 +60,12 @@ def link_programs(target: Host, prefix: PurePosixPath) -> None:
     target.check([*_LINK, str(prefix)])
 
 
-def bring(work: Work, ruby: OfRuby) -> None:
+def bring(target: Host, work: Work, ruby: OfRuby) -> None:
     """Install every gem of production's bundle that is still missing, and what else the release's lock names."""
-    if ruby.part.index is not None and (lacking := work.lacking(ruby)):
-        run_unit(work.target, work.run, "bring_dependencies-ruby", gems_script(ruby.part.index, lacking), 1800)
+    if ruby.part.index is not None and (lacking := to_install(work.wanted(ruby), work.found(target, ruby))):
+        run_unit(target, work.run, "bring_dependencies-ruby", gems_script(ruby.part.index, lacking), 1800)
     if ruby.part.tarball is not None:
-        link_programs(work.target, ruby.part.tarball.prefix)
+        link_programs(target, ruby.part.tarball.prefix)
 
 
 def gems_script(source: str, gems: Mapping[str, str]) -> str:

@@ -15,24 +15,19 @@ from fixtures.run.run import Run
 
 @dataclass(frozen=True)
 class Work:
-    """The two hosts, and what is known of production."""
+    """What is known of production; a target is handed to what changes it."""
 
     plan: Plan
     run: Run
     source: Host
-    target: Host
 
     def wanted(self, runtime: OfPlan[Any]) -> Mapping[str, Dependency]:
         """Production's dependencies, as the plan's deviations leave them."""
         return likeness.dependencies(self.plan, self.run.records(Survey), runtime.name)
 
-    def found(self, runtime: OfPlan[Any]) -> Dependencies:
+    def found(self, target: Host, runtime: OfPlan[Any]) -> Dependencies:
         """The target's, each of production's loaded."""
-        return ask(self.target, runtime.dependencies(self.wanted(runtime)))
-
-    def lacking(self, runtime: OfPlan[Any], found: Dependencies | None = None) -> dict[str, str]:
-        """Name -> version of what is to be installed."""
-        return to_install(self.wanted(runtime), found or self.found(runtime))
+        return ask(target, runtime.dependencies(self.wanted(runtime)))
 
 
 def unusable(wanted: Mapping[str, Dependency], found: Dependencies) -> dict[str, str]:
