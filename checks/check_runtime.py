@@ -171,8 +171,8 @@ def check_dependency_is_productions(
             f"{name} of {dependency.runtime} on the target",
             expected=wanted,
             found=wrong,
-            remedy=f"{ANEW}; if it is still missing: put it on the index of the [[runtime]], or the library that it names into "
-            "application.packages",
+            remedy=f"{ANEW}; if it is still missing: put it on the index of the [[runtime]], its package into packages there, or the "
+            f"library that it names into application.packages; or list runtime.{dependency.runtime}.{name} as a [[deviation]] with its reason",
         )
 
 

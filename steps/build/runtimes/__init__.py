@@ -63,5 +63,5 @@ def _refuse_incomplete(target: Host, work: Work, runtime: OfPlan[Any]) -> None:
             f"what {runtime.name} loads for the application on the target",
             expected="everything that it loads on production, at the same version",
             found="; ".join(reasons or [found.broken or ""]),
-            remedy="put it on the index of its [[runtime]], or the library that it names into application.packages",
+            remedy="put it on the index of its [[runtime]], its package into packages there, or the library that it names into application.packages",
         )
