@@ -47,7 +47,7 @@ def found_host(**changes):
     app = ApplicationFound(
         name="app", user="app", home="/home/app", current="/home/app/current", release="/home/app/releases/1",
         environment_file="/etc/app.env", settings=["DATABASE_URL"], pack=[unit], ports=[3001], cron=["/etc/cron.d/app"],
-        also_copy=unit.files, runtimes=[RUBY],
+        also_copy=unit.files, runtimes=[RUBY], framework="rails",
         health="/healthz", database="app", role="app", static=["/app.css"],
         cached=["/help"], uploads=[Directory(path="/home/app/shared/uploads", files=3, bytes=9, why="UPLOADS")],
     )  # fmt: skip
