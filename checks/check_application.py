@@ -1,16 +1,16 @@
-"""The application's console and pack run on the target, in production mode and on their own database."""
+"""The application runs on the target, in production's mode and on its own database."""
 
 import pytest
 
 from checks.equality import in_words, must_equal
 from fixtures.errors import NoGo
-from fixtures.facts import machine, pack, server, units
+from fixtures.facts import machine, pack, runtimes, server, units
 from fixtures.facts.fact import HostFact
 from fixtures.facts.listeners import ESTABLISHED, TcpConnection
-from fixtures.facts.pack import Console, PortAnswer
+from fixtures.facts.pack import PortAnswer
 from fixtures.facts.wanted import in_target_db, on_target
 from fixtures.plan import Plan
-from fixtures.run.records import TargetFacts
+from fixtures.run.records import Said, Survey, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.application_running
@@ -63,35 +63,29 @@ def check_every_port_answers(
         )
 
 
-def check_console_is_in_production_mode(console: Console = on_target(pack.console)) -> None:
-    """The console starts, and in production mode."""
+def check_application_is_in_productions_mode(
+    console: str, run: Run, found: dict[str, Said] = on_target(lambda plan: runtimes.said(plan))
+) -> None:
+    """The application starts, and in production's mode."""
     must_equal(
-        "the application's console on the target",
-        expected="production",
-        found=console.environment,
-        remedy="set RAILS_ENV=production in the environment file (application.environment_file) on production and target",
+        "the mode that the application on the target starts in",
+        expected=run.records(Survey).said[console].mode,
+        found=found[console].mode,
+        remedy="see that the setting of its mode is in the environment file (application.environment_file) on production and target",
     )
 
 
-def check_console_finds_nothing_to_migrate(console: Console = on_target(pack.console)) -> None:
-    """The application finds nothing to migrate."""
-    if console.pending:
-        raise NoGo(
-            "migrations, as the application on the target sees them",
-            expected="none pending",
-            found="some are pending",
-            remedy="copy release and database from the same production; do not migrate on the target",
-        )
-
-
 def check_application_uses_its_own_database(
-    plan: Plan, console: Console = on_target(pack.console), cluster: str = in_target_db(server.IDENTITY)
+    console: str,
+    plan: Plan,
+    found: dict[str, Said] = on_target(lambda plan: runtimes.said(plan)),
+    cluster: str = in_target_db(server.IDENTITY),
 ) -> None:
     """The application on the target is connected to the target's database, not to production's."""
     must_equal(
         "the database (name, cluster) that the application on the target uses",
         expected=(plan.database.name, cluster),
-        found=(console.database, console.cluster),
+        found=(found[console].database, found[console].cluster),
         remedy=f"correct host and name of the database in {plan.application.environment_file} on the target",
     )
 
@@ -99,10 +93,10 @@ def check_application_uses_its_own_database(
 def check_nothing_on_the_target_talks_to_the_source(
     plan: Plan,
     run: Run,
-    console: Console = on_target(pack.console),
+    said: dict[str, Said] = on_target(lambda plan: runtimes.said(plan)),
     answers: dict[str, PortAnswer] = on_target(lambda plan: _healths(plan)),
     # Asked when the application has been at work: before, it may have had nothing to say to anybody.
-    established: list[TcpConnection] = on_target(lambda console, answers: ESTABLISHED),
+    established: list[TcpConnection] = on_target(lambda said, answers: ESTABLISHED),
 ) -> None:
     """No program on the target has a connection open to production, copying aside."""
     own = plan.source.addresses

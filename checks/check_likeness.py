@@ -71,7 +71,8 @@ def check_listed_facts_are_the_surveyed_ones(
 @pytest.mark.source_surveyed
 def check_deviations_are_of_listed_facts(run: Run, plan: Plan) -> None:
     """Every deviation of the plan is of a fact that production has, as it is there, and expects something else."""
-    wrong = likeness.wrong_deviations(plan.deviation, run.records(Survey).facts)
+    survey = run.records(Survey)
+    wrong = likeness.wrong_deviations(plan.deviation, {**survey.facts, **likeness.of_dependencies(survey)})
     must_be_none(
         "the plan's deviations",
         expected="listed facts, with production's own value",

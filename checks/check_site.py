@@ -18,7 +18,7 @@ from fixtures.run.run import Run
 pytestmark = [pytest.mark.rehearsed, pytest.mark.smoke_tested]
 
 MADE_BY_THE_PACK = ("X-Request-Id", "X-Runtime")
-"""Headers that Rails puts on its answers, and nginx does not."""
+"""Headers that the application puts on its answers, and nginx does not."""
 GZIP = (("Accept-Encoding", "gzip"),)
 HEADERS = "see proxy_set_header in the site's configuration on the target"
 

@@ -72,17 +72,21 @@ def check_tables_are_the_surveyed_ones(run: Run, tables: list[str] = in_source_d
 
 
 def check_survey_names_something_to_move(run: Run) -> None:
-    """The survey found tables, gems, settings and uploads: an empty one would prove nothing later."""
+    """The survey found tables, settings, uploads and what each runtime loads: an empty one would prove nothing later."""
     survey = run.records(Survey)
     empty = [
         name
-        for name, found in (("tables", survey.tables), ("gems", survey.gems), ("settings", survey.environment))
+        for name, found in (
+            ("tables", survey.tables),
+            ("settings", survey.environment),
+            *((f"the dependencies of {name}", one.dependencies) for name, one in survey.runtimes.items()),
+        )
         if not found
     ] + [path for path, count in survey.files.items() if count.files == 0]
     if empty:
         raise NoGo(
             "the survey",
-            expected="tables, gems, settings and files",
+            expected="tables, settings, files and dependencies of every runtime",
             found=f"nothing under {', '.join(empty)}",
             remedy=AGAIN,
         )

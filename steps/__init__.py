@@ -3,7 +3,7 @@
 The list reads as the article's procedure; the executor walks it from top to bottom.
 """
 
-from steps.build import carry_over, gems, nginx, pack, postgresql, quarantine, release, ruby, volume
+from steps.build import carry_over, nginx, pack, postgresql, quarantine, release, runtimes, volume
 from steps.keep import backups, image
 from steps.night import acceptance, checklist, cutover, dns, notices, rights, window
 from steps.provision import ami, firewall, first_login, instance, key_pair
@@ -28,14 +28,14 @@ PROVISION = (
 
 BUILD = (
     volume.mount_data_volume,
-    ruby.install_ruby,
+    runtimes.install_runtimes,
     postgresql.install_postgresql,
     postgresql.move_data_to_mount,
     postgresql.require_passwords,
     postgresql.create_role_and_database,
     quarantine.hold_target,
     release.copy_release,
-    gems.install_gems,
+    runtimes.bring_dependencies,
     pack.configure_pack,
     nginx.configure_nginx,
     carry_over.finish_build,

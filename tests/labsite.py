@@ -24,7 +24,7 @@ REHEARSED = "rehearsed"
 TTL = 20
 """Seconds: what production's records have in labs that go through a cutover. Nobody waits an hour for an old TTL."""
 CARD = {
-    "gems_installed": "gems installed",
+    "dependencies_installed": "gems installed",
     "data_on_mnt": "PostgreSQL's data on /mnt",
     "passwords_required": "password authentication",
     "web_configured": "nginx configured",

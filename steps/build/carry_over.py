@@ -38,7 +38,7 @@ _LOCALE = 'for f in /etc/locale.conf /etc/default/locale; do [ ! -e "$f" ] || br
 _UPGRADE = text(__file__, "upgrade.sh")
 
 
-@step(needs=["web_configured", "gems_installed", "database_created", "source_surveyed"], gives=["build_finished"],
+@step(needs=["web_configured", "dependencies_installed", "database_created", "source_surveyed"], gives=["build_finished"],
       harmless=True)  # fmt: skip
 def finish_build(plan: Plan, run: Run, target: Host, target_db: Database) -> None:
     """Give the target production's locale, settings and names, and install pending security updates."""

@@ -46,12 +46,17 @@ def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
     release = run.records(Survey).release
     patterns = [*left_out(plan, release), *_other_releases(source, release, plan)]
     bring = _Bringing(source, target, plan.application.home)
-    bring.home(patterns)
+    bring.directory(plan.application.home, patterns)
     bring.files([plan.application.environment_file, *plan.application.also_copy], patterns)
     if plan.application.cron:
         target.check(["install", "-d", "-m", "0700", str(HELD)])
         bring.files(plan.application.cron, [], HELD)
     target.check(["systemctl", "daemon-reload"])
+
+
+def bring_directory(plan: Plan, source: Host, target: Host, directory: PurePosixPath) -> None:
+    """Bring one directory of production's as it is."""
+    _Bringing(source, target, plan.application.home).directory(directory, [])
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,11 @@ class _Bringing:
     target: Host
     application: PurePosixPath
 
-    def home(self, patterns: Sequence[str]) -> None:
-        """The home of the application's user, but for what the patterns leave out."""
-        home = self.application
-        mode, owner, group = self.source.check(["stat", "-L", "-c", "%a %U %G", "--", str(home)]).split()
-        self.target.check(["sh", "-c", _DIRECTORY, "directory", str(home), mode, owner, group])
-        self._stream([home], patterns, below=home, into=home)
+    def directory(self, path: PurePosixPath, patterns: Sequence[str]) -> None:
+        """A whole directory, such as the home of the application's user, but for what the patterns leave out."""
+        mode, owner, group = self.source.check(["stat", "-L", "-c", "%a %U %G", "--", str(path)]).split()
+        self.target.check(["sh", "-c", _DIRECTORY, "directory", str(path), mode, owner, group])
+        self._stream([path], patterns, below=path, into=path)
 
     def files(self, paths: Iterable[PurePosixPath], patterns: Sequence[str], into: PurePosixPath = _ROOT) -> None:
         """Single files, below a directory of the target; those in the home have come with it."""

@@ -78,8 +78,9 @@ def _say(progress: Progress, found: Discovered, undecided: int, out: Path, page_
     progress.say(f"{found.host}: {found.system.os}", "bold")
     for line in (
         f"{len(app.pack)} application servers on ports {', '.join(map(str, app.ports)) or 'none'}, {len(app.workers)} workers",
-        f"PostgreSQL {found.postgresql.version}, database {app.database or 'to be decided'}; Ruby {app.ruby or 'not found'},"
-        f" {len(app.gems)} gems",
+        f"PostgreSQL {found.postgresql.version}, database {app.database or 'to be decided'}",
+        "; ".join(f"{one.kind} {one.version}, {len(one.dependencies)} dependencies" for one in app.runtimes)
+        or "no runtime found",
         f"{sum(upload.files for upload in app.uploads)} files of users; {len(found.touchpoints)} touchpoints",
     ):
         progress.say(f"  {line}")

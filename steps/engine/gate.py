@@ -71,7 +71,7 @@ class Gates:
         poor_secrets(plan)  # from here on all of the plan's are known, to the gates' processes too
 
     def collect(self) -> None:
-        """Collect the catalogue anew (at the start, and after the survey, which adds tables and gems).
+        """Collect the catalogue anew (at the start, and after the survey, which adds tables and dependencies).
 
         Raises `CouldNotVerify` when the checks cannot be collected.
         """

@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 
 USER_DATA = "#cloud-config\nssh_deletekeys: false\n"
 """Host keys that were left in the image would stay, and be presented."""
-BUILD = ("ruby_installed", "release_copied", "gems_installed", "pack_configured", "web_configured")
+BUILD = ("runtime_installed", "release_copied", "dependencies_installed", "pack_configured", "web_configured")
 """The build's states that hold on an instance without data volume."""
-WITHOUT_SECRETS = ("ruby_installed", "pack_configured")
+WITHOUT_SECRETS = ("runtime_installed", "pack_configured")
 """Those that hold where the application's and TLS secrets were left out too."""
 
 _GONE_SECONDS = 300

@@ -1,13 +1,15 @@
 """The walk through the current environment: what production is, recorded once and compared with ever after."""
 
+from typing import Any
+
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
-from fixtures.errors import StepFailed
-from fixtures.facts import bundle as bundles
-from fixtures.facts import catalogue, files, likeness, machine, release, server, units
+from fixtures.errors import Refused, StepFailed
+from fixtures.facts import catalogue, files, likeness, machine, release, runtimes, server, units
 from fixtures.facts.fact import ask
+from fixtures.facts.runtimes.seam import OfPlan, of_directory
 from fixtures.plan import Plan
-from fixtures.run.records import Survey
+from fixtures.run.records import Dependency, Said, Survey, SurveyedRuntime
 from fixtures.run.run import Run
 from steps.engine import guards
 from steps.step import step
@@ -15,17 +17,10 @@ from steps.step import step
 
 @step(needs=[], gives=["source_surveyed"], harmless=True, changes_checks=True)
 def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> None:
-    """Record what production is: its database, Ruby, gems, release, settings, files and units."""
+    """Record what production is: its database, runtimes and what they load, release, settings, files and units."""
     if run.has(Survey):  # an edited plan has it made anew, and may lead elsewhere
         guards.prove_source(source, run, source_db)
-    bundle = ask(source, bundles.bundle(plan))
-    if bundle.bundle is not None:
-        raise StepFailed(
-            "the application's bundle on the source",
-            expected="complete: it is what the target is compared with",
-            found=bundle.bundle,
-            remedy=f"run `bundle check` in {plan.application.current} on the source, mend what it names, then run again",
-        )
+    found = {name: _runtime(source, one) for name, one in runtimes.all_of(plan).items()}
     locale = ask(source_db, server.LOCALES)[plan.database.name]
     run.record(
         Survey(
@@ -38,9 +33,9 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
             tables=ask(source_db, catalogue.TABLES),
             sequences=ask(source_db, catalogue.SEQUENCES),
             extensions=ask(source_db, catalogue.EXTENSIONS),
-            ruby=ask(source, bundles.ruby(bundles.as_application(plan, ["ruby"]))),
-            gems={name: gem.version for name, gem in bundle.gems.items()},
-            features={name: gem.feature for name, gem in bundle.gems.items()},
+            platform=ask(source, machine.PLATFORM),
+            runtimes=found,
+            said=_said(plan, source, source_db),
             release=ask(source, files.real(str(plan.application.current))),
             release_digest=ask(source, release.digest(plan)),
             environment=ask(source, release.settings(plan)),
@@ -50,3 +45,45 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
             facts=likeness.read(source, source_db, likeness.Subject.of(plan)),
         )
     )
+
+
+def _runtime(source: Host, runtime: OfPlan[Any]) -> SurveyedRuntime:
+    """A runtime on production. What does not load there is not demanded of the target; what is not whole is refused."""
+    version, settings = ask(source, runtime.version()), runtime.settings()
+    wanted = runtime.part.version.split(".")
+    if runtime.part.bring == "as_is" and version.split(".")[: len(wanted)] != wanted:
+        raise Refused(
+            f"{runtime.name} on production",
+            expected=f"{runtime.part.version}, as the plan says: what was built for another one cannot be taken as it is",
+            found=version,
+            remedy='correct version in its [[runtime]], or say bring = "index" there; nothing was changed',
+        )
+    found = ask(source, runtime.dependencies())
+    if found.broken is not None:
+        raise StepFailed(
+            f"what the application asks of {runtime.name} on the source",
+            expected="complete: it is what the target is compared with",
+            found=found.broken,
+            remedy="mend what it names on the source, then run again",
+        )
+    as_is = runtime.directory if runtime.part.bring == "as_is" else None
+    return SurveyedRuntime(
+        version=version,
+        dependencies={
+            name: Dependency(version=one.version, digest=one.digest, loads=one.loads, origin=one.origin)
+            for name, one in found.present.items()
+        },
+        settings=ask(source, settings) if settings else {},
+        directory=ask(source, of_directory(as_is)) if as_is else "",
+    )
+
+
+def _said(plan: Plan, source: Host, source_db: Database) -> dict[str, Said]:
+    """What the plan's framework says on production, with the versions that its own account there holds."""
+    framework = runtimes.framework(plan)
+    if framework is None:
+        return {}
+    said = ask(source, framework.said())
+    if framework.ledger:
+        said = said.model_copy(update={"applied": ask(source_db, framework.recorded())})
+    return {framework.name: said}

@@ -119,7 +119,8 @@ def remove(target: Host, run: Run, step: str, plan: Plan, packages: Sequence[str
 
 def planned(plan: Plan) -> set[str]:
     """Every package that the plan asks for."""
-    lists = [plan.ruby.packages, plan.postgresql.packages, plan.application.packages, plan.web.packages]
+    runtimes = [one.packages for one in plan.runtime]
+    lists = [*runtimes, plan.postgresql.packages, plan.application.packages, plan.web.packages]
     return {package for packages in lists for package in packages} | set(plan.redis.packages if plan.redis else [])
 
 
@@ -129,17 +130,17 @@ def refuse_removal(listed: Sequence[str], going: set[str], needed: set[str]) -> 
     more = sorted(going - set(listed))
     if wrong:
         raise Refused(
-            "ruby.remove in the plan",
+            "remove in a [[runtime]] of the plan",
             expected="nothing that the plan itself asks for, and nothing that such a package needs",
             found=f"{', '.join(wrong)} would go",
-            remedy="take it out of ruby.remove, or out of the plan's packages; nothing was changed",
+            remedy="take it out of that list, or out of the plan's packages; nothing was changed",
         )
     if more:
         raise Refused(
-            "ruby.remove in the plan",
+            "remove in a [[runtime]] of the plan",
             expected="only the listed packages to go",
             found=f"{', '.join(more)} would go with them",
-            remedy="add them to ruby.remove if they may go; nothing was changed",
+            remedy="add them to that list if they may go; nothing was changed",
         )
 
 

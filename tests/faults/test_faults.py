@@ -82,7 +82,7 @@ def test_each_fault_closes_its_gate_and_is_named(site, name):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("-k", "ttl"), ("-k", "nothing_at_all"), ("--deselect", "checks/check_gems.py"), ("--collect-only",),
+    [("-k", "ttl"), ("-k", "nothing_at_all"), ("--deselect", "checks/check_runtime.py"), ("--collect-only",),
      ("--ignore", "checks/check_ttl.py")],
     ids=" ".join,
 )  # fmt: skip

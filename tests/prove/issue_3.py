@@ -109,7 +109,7 @@ def second() -> str:
         plan = load_plan(site.plan_path)
         assert plan.target.volume.kind == "instance-store"
         assert plan.database.authentication == "md5"
-        assert plan.ruby.tarball is not None
+        assert plan.runtime[0].tarball is not None
         assert plan.redis is not None
         assert plan.source.jump is not None
         assert plan.web.scheme == "http"
@@ -118,11 +118,11 @@ def second() -> str:
         assert site.last_run.happened(Accepted)
         release = site.on("target", "cat /etc/debian_version").strip()
         server = site.sql("target", "SHOW server_version")
-        ruby = site.on("target", f"{plan.ruby.tarball.prefix}/bin/ruby --version").strip()
+        ruby = site.on("target", f"{plan.runtime[0].tarball.prefix}/bin/ruby --version").strip()
         before = site.sql("production", "SHOW server_version")
         return (
             f"accepted in {done.seconds:.0f} s, {_steps(site.last_run)} steps; PostgreSQL {before.split()[0]} -> "
-            f"{server.split()[0]}; Debian {release}; {ruby.rsplit(' ', 1)[0]} in {plan.ruby.tarball.prefix}"
+            f"{server.split()[0]}; Debian {release}; {ruby.rsplit(' ', 1)[0]} in {plan.runtime[0].tarball.prefix}"
         )
     finally:
         site.down()

@@ -98,10 +98,10 @@ def test_the_image_boots_as_trixie(site, instance):
 
 
 def test_the_tarballs_ruby_loads_rails_on_trixie(site, instance):
-    tarball = instance.ruby.tarball
-    remove = f"apt-get -qq --yes remove {' '.join(instance.ruby.remove)} >/dev/null; ! command -v ruby"
+    tarball = instance.runtime[0].tarball
+    remove = f"apt-get -qq --yes remove {' '.join(instance.runtime[0].remove)} >/dev/null; ! command -v ruby"
     site.on("target", remove)
-    words = [tarball.url, rubies.PREFIX, *instance.ruby.packages, *instance.application.packages]
+    words = [tarball.url, rubies.PREFIX, *instance.runtime[0].packages, *instance.application.packages]
     site.on("target", f"set -- {shlex.join(words)}\n{INSTALL}")
     load = f"%w[{GEMS}].each {{ |name| require name }}; print RbConfig.ruby, ' ', Rails.version"
     said = site.on("target", f"{rubies.PREFIX}/bin/ruby -e {shlex.quote(load)}")

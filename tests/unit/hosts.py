@@ -15,6 +15,7 @@ from fixtures.discovery.model import (
     System,
     UnitFound,
 )
+from fixtures.facts.runtimes.finding import RuntimeFound
 from fixtures.plan import Login
 
 
@@ -33,6 +34,10 @@ class Host:
         return argv[-1] in self.good
 
 
+RUBY = RuntimeFound(
+    kind="ruby", version="3.1", program="/usr/bin/ruby", packages=["ruby", "bundler"], bring="index", index="https://gems.test/",
+    dependencies={"rails": "6.1"},
+)  # fmt: skip
 TAKEN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LOGIN = Login(address="198.51.100.10", user="ops", key_file="keys/ops", host_key="ssh-ed25519 AAAA")
 
@@ -42,8 +47,8 @@ def found_host(**changes):
     app = ApplicationFound(
         name="app", user="app", home="/home/app", current="/home/app/current", release="/home/app/releases/1",
         environment_file="/etc/app.env", settings=["DATABASE_URL"], pack=[unit], ports=[3001], cron=["/etc/cron.d/app"],
-        also_copy=unit.files, ruby="3.1.2", ruby_path="/usr/bin/ruby", ruby_packaged=True, gems={"rails": "6.1"},
-        gem_sources=["https://gems.test/"], health="/healthz", database="app", role="app", static=["/app.css"],
+        also_copy=unit.files, runtimes=[RUBY], framework="rails",
+        health="/healthz", database="app", role="app", static=["/app.css"],
         cached=["/help"], uploads=[Directory(path="/home/app/shared/uploads", files=3, bytes=9, why="UPLOADS")],
     )  # fmt: skip
     site = Site(

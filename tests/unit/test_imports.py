@@ -159,6 +159,44 @@ def test_nothing_but_its_commands_knows_the_lab():
     assert users == {"lab.py", "lab_drill.py"}
 
 
+BEHIND_THE_SEAM = ("fixtures/facts/runtimes/", "fixtures/plan/runtimes.py", "steps/build/runtimes/", "fixtures/lab/")
+LANGUAGES = re.compile(
+    r"\b(ruby|rubygems|gems?|bundler?|rails|rake|puma|django|alembic|celery|uwsgi|gunicorn|pip|venv|virtualenv|npm|nodejs"
+    r"|node_modules|knex|php|fpm|composer)\b",
+    re.IGNORECASE,
+)
+"""Languages, frameworks and their tools. Python is none of them here: scripts of our own are written in it."""
+
+
+def files_before_the_seam():
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*"):
+            name = path.relative_to(ROOT).as_posix()
+            if path.is_file() and path.suffix != ".pyc" and not name.startswith(BEHIND_THE_SEAM):
+                yield name, path
+
+
+def test_nothing_but_its_runtimes_module_names_a_language_a_framework_or_a_tool():
+    found = [
+        f"{name}: {line.strip()}"
+        for name, path in files_before_the_seam()
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if LANGUAGES.search(line)
+    ]
+    assert not found, "put it into its module below fixtures/facts/runtimes/ or steps/build/runtimes/"
+
+
+def test_nothing_imports_the_module_of_one_runtime():
+    seam = {"seam", "frameworks", "finding"}
+    found = [
+        f"{name} imports {module}"
+        for name, path in files_before_the_seam() if path.suffix == ".py"
+        for module in imports(path)
+        if (match := re.match(r"(?:fixtures\.facts|steps\.build)\.runtimes\.(\w+)", module)) and match[1] not in seam
+    ]  # fmt: skip
+    assert not found, "go by the seam: fixtures.facts.runtimes.of(plan, name)"
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_each_folder_resolves_inside_the_checkout(folder):
     spec = importlib.util.find_spec(folder)

@@ -88,12 +88,15 @@ def test_reports_read_fields_and_no_words(tmp_path: Path, end: str) -> None:
             made.gate(["final_data_copied"], made.checks("final_data_copied", NO_GO, NO_ROW), NO_GO)
         case "failed":
             made.walk("data_mounted")
-            made.journal("step_started", step="install_ruby")
-            made.journal("step_failed", step="install_ruby", problem=wrong("No space left on device"))
+            made.journal("step_started", step="install_runtimes")
+            made.journal("step_failed", step="install_runtimes", problem=wrong("No space left on device"))
         case _:
-            made.walk("ruby_installed")
+            made.walk("runtime_installed")
             made.gate(
-                ["ruby_installed"], made.checks("ruby_installed", UNSURE, wrong("away")), UNSURE, "1 of 2 did not run"
+                ["runtime_installed"],
+                made.checks("runtime_installed", UNSURE, wrong("away")),
+                UNSURE,
+                "1 of 2 did not run",
             )
     chance = random.Random(end)
     known = reword(made.directory, tmp_path / "other" / made.directory.name, chance)

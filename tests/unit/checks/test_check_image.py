@@ -54,9 +54,9 @@ def test_image_older_than_a_build_step(run):
     run.journal(judged("application_running"))
     run.journal(StepFinished(step="start_application"))
     check_image.check_image_is_of_the_finished_target(run)
-    run.journal(judged("gems_installed"))
-    run.journal(StepFinished(step="install_gems"))
-    with pytest.raises(NoGo, match="finished later: install_gems"):
+    run.journal(judged("dependencies_installed"))
+    run.journal(StepFinished(step="bring_dependencies"))
+    with pytest.raises(NoGo, match="finished later: bring_dependencies"):
         check_image.check_image_is_of_the_finished_target(run)
 
 

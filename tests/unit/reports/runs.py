@@ -48,11 +48,11 @@ TABLES = {
 STEPS: list[tuple[str, str, float]] = [
     ("survey_source", "source_surveyed", 2.4), ("publish_notice", "notice_published", 1.2), ("create_key_pair", "key_pair_present", 0.6),
     ("open_firewall", "firewall_ready", 0.8), ("launch_instance", "instance_running", 9.2),
-    ("pin_host_key", "ssh_ready", 3.1), ("mount_data_volume", "data_mounted", 2.2), ("install_ruby", "ruby_installed", 21),
+    ("pin_host_key", "ssh_ready", 3.1), ("mount_data_volume", "data_mounted", 2.2), ("install_runtimes", "runtime_installed", 21),
     ("install_postgresql", "database_installed", 17), ("move_data_to_mount", "data_on_mnt", 4.5),
     ("require_passwords", "passwords_required", 1.3), ("create_role_and_database", "database_created", 1.1),
     ("hold_target", "target_quarantined", 1.4), ("copy_release", "release_copied", 2.8),
-    ("install_gems", "gems_installed", 14), ("configure_pack", "pack_configured", 1.2),
+    ("bring_dependencies", "dependencies_installed", 14), ("configure_pack", "pack_configured", 1.2),
     ("configure_nginx", "web_configured", 5.4), ("copy_database", "data_copied", 6.6), ("copy_uploads", "files_copied", 1.9),
     ("start_application", "application_running", 4.0), ("rehearse", "rehearsed", 0.2), ("write_checklist", "night_prepared", 0.3), ("lower_ttl", "ttl_lowered", 1.5),
     ("close_source", "source_closed", 2.2), ("stop_target_application", "target_stopped", 0.9),

@@ -146,20 +146,20 @@ def test_a_no_go_is_named_first_with_its_four_parts(made: Made) -> None:
 
 
 def test_could_not_verify_names_the_reason_of_the_whole_gate(made: Made) -> None:
-    made.walk("ruby_installed")
+    made.walk("runtime_installed")
     made.gate(
-        ["ruby_installed"], made.checks("ruby_installed")[:1], UNSURE, "1 of 2 checks did not run: check_it_lasts"
+        ["runtime_installed"], made.checks("runtime_installed")[:1], UNSURE, "1 of 2 checks did not run: check_it_lasts"
     )
     sign = made.sign()
     assert sign.status is Status.COULD_NOT_VERIFY
     assert "1 of 2 checks did not run" in sign.troubles[0].problem.found
-    assert {s.name: s.verdict for s in sign.states}["ruby_installed"] is UNSURE
+    assert {s.name: s.verdict for s in sign.states}["runtime_installed"] is UNSURE
 
 
 def test_a_failed_step_says_what_failed(made: Made) -> None:
     made.walk("data_mounted")
-    made.ahead("install_ruby", "data_mounted", "ruby_installed")
-    made.journal("step_started", "install_ruby")
+    made.ahead("install_runtimes", "data_mounted", "runtime_installed")
+    made.journal("step_started", "install_runtimes")
     made.wait(3)
     problem = Problem(
         subject="apt on the target",
@@ -167,12 +167,12 @@ def test_a_failed_step_says_what_failed(made: Made) -> None:
         found="No space left on device",
         remedy="enlarge the disk",
     )
-    made.journal("step_failed", "install_ruby", problem=problem)
+    made.journal("step_failed", "install_runtimes", problem=problem)
     sign = made.sign()
     assert sign.status is Status.FAILED
     assert (
         sign.sentence
-        == "Failed in the step install_ruby: apt on the target: expected to install ruby, found No space left on device."
+        == "Failed in the step install_runtimes: apt on the target: expected to install ruby, found No space left on device."
     )
     assert sign.troubles[0].problem.found == "No space left on device"
     assert sign.standing == "Production serves users, as before."
@@ -226,12 +226,12 @@ def test_a_proof_of_an_earlier_copy_is_none_of_the_next(made: Made) -> None:
 
 def test_a_crashed_try_ends_with_its_last_sign_of_life(made: Made) -> None:
     made.walk("data_mounted")
-    made.journal("step_started", "install_ruby")
+    made.journal("step_started", "install_runtimes")
     made.wait(7)
     made.journal("waiver_used", gate=1, check="x", waiver=TERMS)
     made.wait(900)
     made.journal("catalogue", checks=1, sha256="ab")
-    made.step("install_ruby", "data_mounted", "ruby_installed", 5)
+    made.step("install_runtimes", "data_mounted", "runtime_installed", 5)
     first, second = made.sign().steps[-1].attempts
     assert ((first.ended - first.started).total_seconds(), first.outcome) == (7, Outcome.CUT_SHORT)
     assert second.outcome is Outcome.FINISHED
@@ -306,12 +306,12 @@ def test_an_edited_plan_is_named_with_its_keys_and_what_ran_again(made: Made) ->
 
 def test_an_interrupted_run(made: Made) -> None:
     made.walk("data_mounted")
-    made.journal("step_started", "install_ruby")
+    made.journal("step_started", "install_runtimes")
     made.wait(2)
-    made.journal("interrupted", "install_ruby")
+    made.journal("interrupted", "install_runtimes")
     sign = made.sign(later=1)
     assert sign.status is Status.INTERRUPTED
-    assert sign.sentence == "Interrupted by the operator after the step install_ruby."
+    assert sign.sentence == "Interrupted by the operator after the step install_runtimes."
 
 
 moments = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))

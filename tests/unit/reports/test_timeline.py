@@ -13,4 +13,4 @@ def test_the_timeline_squeezes_a_long_wait(made: Made) -> None:
         assert timeline.LABELS <= shape.x <= timeline.WIDTH
         assert shape.x + shape.width <= timeline.WIDTH
     widths = {s.text.partition(":")[0]: s.width for s in drawn.steps}
-    assert widths["install_ruby"] > 5 * widths["pin_host_key"] > 0
+    assert widths["install_runtimes"] > 5 * widths["pin_host_key"] > 0

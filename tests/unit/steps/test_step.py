@@ -30,7 +30,7 @@ DOORKEEPERS = {
 
 
 def build(function, **declared):
-    return step(needs=[], gives=["ruby_installed"], **declared)(function)
+    return step(needs=[], gives=["runtime_installed"], **declared)(function)
 
 
 def test_a_misspelt_parameter_is_refused_with_the_known_names_the_nearest_first():

@@ -172,7 +172,7 @@ def test_a_home_that_is_not_there_yet_gets_productions_owner_and_mode(source, ta
         def check(self, argv):
             return target.check([str(gone) if word == str(here) else word for word in argv])
 
-    _Bringing(source, Elsewhere(), here).home([])
+    _Bringing(source, Elsewhere(), here).directory(here, [])
     assert (gone.stat().st_mode & 0o7777, gone.stat().st_uid, gone.stat().st_gid) == (0o750, 1, 1)
 
 

@@ -89,7 +89,7 @@ def plant(made: Made) -> None:
         IMAGE.model_copy(
             update={
                 "scratch": records.ScratchBoot(
-                    instance_id="i-2", states=["ruby_installed"], verdict=NO_GO, checks=1, failed=[failed(NO_GO)],
+                    instance_id="i-2", states=["runtime_installed"], verdict=NO_GO, checks=1, failed=[failed(NO_GO)],
                     leftovers=[CANARY], seconds=1,
                 )
             }

@@ -71,19 +71,19 @@ def call(name):
     if os.environ.get("IDLE") != name:
         (HERE / name).touch()
 
-@step(needs=[], gives=["ruby_installed"], harmless=True)
+@step(needs=[], gives=["runtime_installed"], harmless=True)
 def first():
     """The first step."""
     call("first")
 
-@step(needs=["ruby_installed"], gives=["gems_installed"])
+@step(needs=["runtime_installed"], gives=["dependencies_installed"])
 def second():
     """The second step."""
     call("second")
     if os.environ.get("FAIL"):
         raise RuntimeError("a bug")
 
-@step(needs=["gems_installed"], gives=["target_open"])
+@step(needs=["dependencies_installed"], gives=["target_open"])
 def third(run):
     """The third step."""
     run.journal(TargetOpened())
@@ -118,17 +118,17 @@ from pathlib import Path
 import pytest
 HERE = Path(__file__).parent.parent
 
-@pytest.mark.ruby_installed
+@pytest.mark.runtime_installed
 def check_first():
     """The first step ran."""
     assert (HERE / "first").exists(), "first is missing"
 
-@pytest.mark.gems_installed
+@pytest.mark.dependencies_installed
 def check_second():
     """The second step ran."""
     assert (HERE / "second").exists(), "second is missing"
 
-@pytest.mark.gems_installed
+@pytest.mark.dependencies_installed
 def check_second_again():
     """The second step ran, again."""
     assert (HERE / "second").exists(), "second is missing"
@@ -185,7 +185,7 @@ def test_steps_run_in_order_each_between_its_gates(project):
     kinds = [e["kind"] for e in journal(project) if e["kind"] in ("gate", "step_started", "step_finished")]
     assert kinds[:4] == ["gate", "step_started", "gate", "step_finished"]
     gates = [e for e in journal(project) if e["kind"] == "gate"]
-    assert [g["verdict"] for g in gates if g["states"] == ["gems_installed"]] == ["no-go", "go", "go"]
+    assert [g["verdict"] for g in gates if g["states"] == ["dependencies_installed"]] == ["no-go", "go", "go"]
 
 
 def test_junit_and_results_are_kept_for_each_gate(project):
@@ -246,7 +246,7 @@ def test_what_a_step_gave_and_what_the_next_one_needs_is_asked_in_one_process(pr
         (1, "before", "first"), (2, "after", "first"), (2, "before", "second"), (2, "before", "second"),
     ]  # fmt: skip
     (run,) = [p for p in (project / "runs").iterdir() if p.is_dir()]
-    for state in ("ruby_installed", "gems_installed"):
+    for state in ("runtime_installed", "dependencies_installed"):
         told = [json.loads(path.read_text()) for path in sorted((run / "gates").glob("0002-*.json"))]
         found = [gate for gate in told if gate["states"] == [state]]
         assert found
@@ -277,13 +277,13 @@ def test_once_production_is_closed_nothing_of_before_runs_again_and_what_was_cop
     survey, install, close, copy, late = (
         Step(name, name, (), (state,), lambda: None, changes_checks=name == "survey")
         for name, state in (
-            ("survey", "source_surveyed"), ("install", "gems_installed"), ("close", "source_closed"), ("copy", "final_data_copied"),
+            ("survey", "source_surveyed"), ("install", "dependencies_installed"), ("close", "source_closed"), ("copy", "final_data_copied"),
             ("late", "smoke_tested"),
         )
     )  # fmt: skip
     unheard = Step("unheard", "of an earlier release", (), ("rights_tried",), lambda: None)
     taken = Executor(PLAN, run, Progress(), [survey, install, unheard, close, copy, late], after_gate=lambda: None)
-    states = ["source_surveyed", "gems_installed", "source_closed"]
+    states = ["source_surveyed", "dependencies_installed", "source_closed"]
     result = SimpleNamespace(results=[SimpleNamespace(outcome=Verdict.NO_GO, states=states)], covers=states)
     for one in (survey, install):
         run.journal(StepFinished(step=one.name))
@@ -306,12 +306,12 @@ def test_a_rehearsal_is_made_anew_though_a_gate_had_voided_it(run):
 
 
 def test_it_stops_at_the_state_asked_for(project):
-    drive(project, UNTIL="gems_installed")
+    drive(project, UNTIL="dependencies_installed")
     assert calls(project) == ["first", "second"]
 
 
 def test_a_gate_that_closes_stops_and_names_the_check(project):
-    drive(project, UNTIL="gems_installed")
+    drive(project, UNTIL="dependencies_installed")
     (project / "second").unlink()
     code, out = drive(project)
     assert code == 10, out
@@ -325,7 +325,7 @@ def test_a_gate_that_closes_stops_and_names_the_check(project):
 
 
 def test_what_was_mended_by_hand_is_not_done_again(project):
-    drive(project, UNTIL="gems_installed")
+    drive(project, UNTIL="dependencies_installed")
     (project / "second").unlink()
     assert drive(project)[0] == 10
     (project / "second").touch()
@@ -335,11 +335,11 @@ def test_what_was_mended_by_hand_is_not_done_again(project):
 
 
 def test_reached_means_that_the_gate_says_so_now(project):
-    drive(project, UNTIL="gems_installed")
+    drive(project, UNTIL="dependencies_installed")
     (project / "second").unlink()
-    code, out = drive(project, UNTIL="gems_installed", IDLE="second")
-    assert (code, "the gate after second: gems_installed" in out) == (10, True), out
-    code, out = drive(project, UNTIL="gems_installed")
+    code, out = drive(project, UNTIL="dependencies_installed", IDLE="second")
+    assert (code, "the gate after second: dependencies_installed" in out) == (10, True), out
+    code, out = drive(project, UNTIL="dependencies_installed")
     assert code == 0, out
     assert calls(project) == ["first", "second", "second", "second"]
     (project / "checks" / "check_all.py").write_text(
@@ -347,16 +347,16 @@ def test_reached_means_that_the_gate_says_so_now(project):
             '    assert (HERE / "second")', '    pytest.skip("the host is away")\n    assert (HERE / "second")'
         )
     )
-    code, out = drive(project, UNTIL="gems_installed")
-    assert (code, "the gate of gems_installed" in out) == (14, True), out
+    code, out = drive(project, UNTIL="dependencies_installed")
+    assert (code, "the gate of dependencies_installed" in out) == (14, True), out
     assert len(calls(project)) == 4, "nothing is done again for what could not be verified"
 
 
 def test_what_a_step_has_begun_to_change_is_not_asked_for_as_it_was_before(project):
     body = (
         DRIVER.replace(
-            '@step(needs=["ruby_installed"], gives=["gems_installed"])',
-            '@step(needs=["ruby_installed"], gives=["gems_installed"], resumes=[], once=SourceClosed)',
+            '@step(needs=["runtime_installed"], gives=["dependencies_installed"])',
+            '@step(needs=["runtime_installed"], gives=["dependencies_installed"], resumes=[], once=SourceClosed)',
         )
         .replace("def second():", "def second(run):")
         .replace(
@@ -380,10 +380,10 @@ def test_once_the_target_is_open_nothing_of_before_is_to_run_again(run, monkeypa
     monkeypatch.setattr(executor, "Gates", lambda *_: None)
     install, opens, changes = (
         Step(name, name, (), (state,), lambda: None)
-        for name, state in (("install", "gems_installed"), ("open", "target_open"), ("change", "dns_changed"))
+        for name, state in (("install", "dependencies_installed"), ("open", "target_open"), ("change", "dns_changed"))
     )
     taken = Executor(PLAN, run, Progress(), [install, opens, changes], after_gate=lambda: None)
-    states = ["gems_installed", "dns_changed"]
+    states = ["dependencies_installed", "dns_changed"]
 
     def result(verdict):
         return SimpleNamespace(results=[SimpleNamespace(outcome=verdict, states=states)], covers=states)
@@ -422,9 +422,9 @@ def test_the_environment_cannot_open_a_gate(project, options):
     "tampered",
     [
         CHECKS.replace('"first is missing"', '"first is missing"\n    pytest.skip("never mind")'),
-        CHECKS.replace("@pytest.mark.ruby_installed\n", "@pytest.mark.ruby_installed\n@pytest.mark.skip\n"),
-        CHECKS.replace("@pytest.mark.ruby_installed\n", "@pytest.mark.ruby_installed\n@pytest.mark.xfail\n"),
-        CHECKS.replace("@pytest.mark.ruby_installed\n", "@pytest.mark.data_copied\n"),
+        CHECKS.replace("@pytest.mark.runtime_installed\n", "@pytest.mark.runtime_installed\n@pytest.mark.skip\n"),
+        CHECKS.replace("@pytest.mark.runtime_installed\n", "@pytest.mark.runtime_installed\n@pytest.mark.xfail\n"),
+        CHECKS.replace("@pytest.mark.runtime_installed\n", "@pytest.mark.data_copied\n"),
         CHECKS.replace("def check_first", "def helper_first"),
     ],
     ids=["skips", "marked skip", "marked xfail", "emptied", "renamed away"],
@@ -454,7 +454,7 @@ ALONE = (
 import os
 BEFORE = []
 
-@pytest.mark.gems_installed
+@pytest.mark.dependencies_installed
 @pytest.mark.target_open
 def check_alone():
     \"\"\"Nothing is left here of another gate.\"\"\"
@@ -479,7 +479,7 @@ def test_a_gate_says_what_pytest_says_by_hand(project):
     drive(project, UNTIL="target_open")
     (run,) = [p for p in (project / "runs").iterdir() if p.is_dir()]
     (project / "second").unlink()
-    for states in (["gems_installed"], ["ruby_installed", "target_open"]):
+    for states in (["dependencies_installed"], ["runtime_installed", "target_open"]):
         code = f"""
 import json
 from pathlib import Path
@@ -511,7 +511,7 @@ def test_a_gate_whose_parent_is_killed_could_not_verify(project):
 
 
 def test_two_executors_never_work_on_one_plan(project):
-    drive(project, UNTIL="ruby_installed")
+    drive(project, UNTIL="runtime_installed")
     holder = subprocess.Popen(
         [sys.executable, "-c", "import sys, time\nfrom pathlib import Path\nfrom steps.engine.lock import plan_lock\n"
          "with plan_lock(Path('runs'), 'smallpayroll', 'Ada', 'a test'):\n    print('held', flush=True)\n    time.sleep(60)"],
@@ -528,7 +528,7 @@ def test_two_executors_never_work_on_one_plan(project):
 
 
 def test_a_journal_cut_short_by_a_crash_is_read(project):
-    drive(project, UNTIL="gems_installed")
+    drive(project, UNTIL="dependencies_installed")
     (run,) = [p for p in (project / "runs").iterdir() if p.is_dir()]
     whole = '{"at": "2026-01-01T00:00:00Z", "kind": "resumed"}'
     note(run, "journal.jsonl", whole.encode())
@@ -551,7 +551,7 @@ until = {until}
 def test_each_use_of_a_waiver_is_in_the_journal_and_skips_no_step(project):
     (project / "checks" / "check_all.py").write_text(CHECKS.replace('(HERE / "first").exists()', "False"))
     (project / "plan.waivers.toml").write_text(WAIVERS.format(until="2099-01-01"))
-    code, out = drive(project, UNTIL="ruby_installed")
+    code, out = drive(project, UNTIL="runtime_installed")
     assert (code, calls(project)) == (0, ["first"]), out
     (used,) = [e for e in journal(project) if e["kind"] == "waiver_used"]
     assert used["check"] == "checks/check_all.py::check_first"
@@ -657,7 +657,7 @@ def test_another_plan_of_the_same_name_is_no_plan_of_this_run(project):
     code, out = drive(project)
     assert (code, "source.address: it says who production is" in out) == (12, True), out
     assert (run / "journal.jsonl").read_text() == before
-    code, out = drive(project, "--new", UNTIL="gems_installed")
+    code, out = drive(project, "--new", UNTIL="dependencies_installed")
     assert code == 0, out
 
 
@@ -719,8 +719,8 @@ HERE = Path"""
             if not run.has(Survey):
                 run.record(Survey(
                     machine_id="m", system_identifier="1", server_version="15", encoding="UTF8", collation="C", ctype="C",
-                    tables=["public.payslips", f"public.{NAME}"], sequences=[], extensions={}, ruby="3", gems={},
-                    features={}, release="/r", release_digest="", environment=[], time_zone="UTC", files={}, units={},
+                    tables=["public.payslips", f"public.{NAME}"], sequences=[], extensions={},
+                    release="/r", release_digest="", environment=[], time_zone="UTC", files={}, units={},
                     facts={NAME: NAME}))
                 run.record(SourceClosure(logins={NAME: True}, stopped_units=[], held_files=[], closed=now()))
             executor = Executor(plan, run, progress,""",
@@ -740,7 +740,7 @@ def tell():
     print("printed", NAME)
     warnings.warn(f"warned {NAME}")
 
-@pytest.mark.gems_installed
+@pytest.mark.dependencies_installed
 @pytest.mark.backed_out
 def check_table(table, run):
     """Each table has arrived, and is called what it is called."""
@@ -750,14 +750,14 @@ def check_table(table, run):
     assert run.records(SourceClosure).logins == {NAME: True}
     assert (HERE / "second").exists(), f"no table {NAME}"
 
-@pytest.mark.gems_installed
+@pytest.mark.dependencies_installed
 def check_server():
     """The server answers."""
     tell()
     if not (HERE / "second").exists():
         raise CouldNotVerify("the server", expected=NAME, found=f"http://a:{NAME}@b/", remedy=NAME)
 
-@pytest.mark.gems_installed
+@pytest.mark.dependencies_installed
 def check_fault():
     """A check may itself be wrong."""
     if not (HERE / "second").exists():
@@ -779,7 +779,7 @@ def test_no_file_of_a_run_holds_a_secret_and_the_run_goes_on_and_back(leaky):
     told = []
     for arguments, environment, expected in (
         ([], {"FAIL": "1"}, 1),
-        ([], {"UNTIL": "gems_installed"}, 0),
+        ([], {"UNTIL": "dependencies_installed"}, 0),
         (["back-out"], {}, 0),
     ):
         code, out = drive(leaky, *arguments, **environment, NAME=SECRET, PAYROLL_DB_PASSWORD=SECRET)
@@ -803,7 +803,7 @@ def test_a_secret_equal_to_the_roles_name_stops_a_run_but_no_back_out(leaky):
     """The password may have been changed to it since production was closed."""
     code, out = drive(leaky, NAME="smallpayroll", PAYROLL_DB_PASSWORD="smallpayroll")
     assert (code, "database.password is a word of the plan" in out, calls(leaky)) == (1, True, []), out
-    assert drive(leaky, NAME="smallpayroll", UNTIL="ruby_installed")[0] == 0
+    assert drive(leaky, NAME="smallpayroll", UNTIL="runtime_installed")[0] == 0
     (leaky / "second").touch()
     code, out = drive(leaky, "back-out", NAME="smallpayroll", PAYROLL_DB_PASSWORD="smallpayroll")
     assert (code, "database.password is a word of the plan" in out) == (0, True), out
@@ -863,7 +863,7 @@ def go(run, order, monkeypatch):
 
 
 def everything(order, **declared):
-    @step(needs=[], gives=["ruby_installed"], writes_to_source="a file", **declared)
+    @step(needs=[], gives=["runtime_installed"], writes_to_source="a file", **declared)
     def a_step(target, target_db, open_source, open_source_db, cloud):
         """Be handed everything that may be changed."""
         order.append("the step")
@@ -879,7 +879,7 @@ def test_everything_is_proven_and_locked_before_the_step_begins_and_freed_after_
 
 
 def test_a_gate_is_asked_again_where_the_operators_word_was_waited_for(go, order, monkeypatch):
-    @step(needs=[], gives=["ruby_installed"])
+    @step(needs=[], gives=["runtime_installed"])
     def reads(source, run):
         """Read production."""
 
@@ -892,12 +892,12 @@ def test_a_gate_is_asked_again_where_the_operators_word_was_waited_for(go, order
 
 @pytest.mark.parametrize("refusing", GUARDS)
 def test_whatever_refuses_the_step_does_not_begin_and_the_journal_says_so(go, order, refusing):
-    @step(needs=[], gives=["ruby_installed"])
+    @step(needs=[], gives=["runtime_installed"])
     def in_the_cloud(cloud):
         """Change something in the cloud."""
         order.append("the step")
 
-    @step(needs=[], gives=["ruby_installed"], unproven="there is no marker yet")
+    @step(needs=[], gives=["runtime_installed"], unproven="there is no marker yet")
     def first_login(cloud):
         """Log in for the first time."""
         order.append("the step")
@@ -936,7 +936,7 @@ def test_a_step_that_destroys_is_refused_by_the_targets_own_word_wherever_it_sta
 
 
 def test_a_step_that_only_reads_has_nothing_to_prove(go, order):
-    @step(needs=[], gives=["ruby_installed"])
+    @step(needs=[], gives=["runtime_installed"])
     def reads(source, run):
         """Read production."""
 

@@ -19,7 +19,7 @@ from tests.unit.steps.engine.test_executor import calls, drive, journal
 
 run = begun.run
 project = test_executor.project
-CHECK = Check(claim="It is so.", states=["ruby_installed"], function="check_a", file="checks/a", line=1)
+CHECK = Check(claim="It is so.", states=["runtime_installed"], function="check_a", file="checks/a", line=1)
 
 
 def test_a_check_that_nobody_expected_shuts_a_composite_gate(plan: Plan, run: Run) -> None:

@@ -65,34 +65,37 @@ def test_where_only_a_preflight_had_failed_every_key_is_taken_up_by_the_same_com
 
 
 def test_what_used_a_key_runs_again_whatever_its_gate_says_and_nothing_else_does(plan, run):
-    finished(run, "survey_source", "install_ruby", "install_postgresql", "install_gems")
+    finished(run, "survey_source", "install_runtimes", "install_postgresql", "bring_dependencies")
     former = (run.directory / PLAN).read_text()
     take_up(edit(plan, *RUBY), run, STEPS)
-    assert set(finished_steps(run)) == {"survey_source", "install_postgresql"}
-    assert [step.name for step in STEPS if must_run(run, step)] == ["install_ruby", "install_gems"]
+    assert set(finished_steps(run)) == {"install_postgresql"}
+    again = ["survey_source", "install_runtimes", "bring_dependencies"]
+    assert [step.name for step in STEPS if must_run(run, step)] == again
     (entry,) = [one for one in run.entries() if isinstance(one, journal.PlanEdited)]
-    assert (list(entry.keys), entry.again) == (["ruby.packages"], ["install_ruby", "install_gems"])
+    assert (list(entry.keys), entry.again) == (["runtime"], again)
     assert entry.plan == digest(plan.path)
     assert (run.directory / "plans" / f"{entry.before}.toml").read_text() == former
-    assert edits(run) == ["the plan was edited: ruby.packages; run again: install_ruby, install_gems"]
+    assert edits(run) == [
+        "the plan was edited: runtime; run again: survey_source, install_runtimes, bring_dependencies"
+    ]
     run.journal(journal.Resumed())
     assert edits(run) == []
-    finished(run, "install_ruby")
-    assert [step.name for step in STEPS if must_run(run, step)] == ["install_gems"]
+    finished(run, "survey_source", "install_runtimes")
+    assert [step.name for step in STEPS if must_run(run, step)] == ["bring_dependencies"]
 
 
 def test_a_step_that_was_stopped_on_its_way_runs_whatever_its_gate_says(plan, run):
-    run.journal(journal.StepStarted(step="install_ruby"))
+    run.journal(journal.StepStarted(step="install_runtimes"))
     take_up(edit(plan, *RUBY), run, STEPS)
-    run.journal(journal.StepStarted(step="install_ruby"))
-    run.journal(journal.Interrupted(step="install_ruby"))
-    assert must_run(run, BY_NAME["install_ruby"])
+    run.journal(journal.StepStarted(step="install_runtimes"))
+    run.journal(journal.Interrupted(step="install_runtimes"))
+    assert must_run(run, BY_NAME["install_runtimes"])
 
 
 def test_a_comment_is_taken_up_and_nothing_runs_again(plan, run):
-    finished(run, "survey_source", "install_ruby")
+    finished(run, "survey_source", "install_runtimes")
     take_up(edit(plan, "# names the runs", "# names all the runs"), run, STEPS)
-    assert set(finished_steps(run)) == {"survey_source", "install_ruby"}
+    assert set(finished_steps(run)) == {"survey_source", "install_runtimes"}
     assert edits(run) == ["the plan was edited: no value of it"]
 
 
@@ -186,7 +189,7 @@ def test_a_copy_that_is_lost_or_damaged_is_no_leave_to_take_up_another_plan(plan
 
 def test_an_edit_whose_taking_up_was_cut_off_is_taken_up_by_the_next_command(plan, run, monkeypatch):
     run.journal(journal.RunStarted(plan=digest(plan.path)))
-    finished(run, "install_ruby")
+    finished(run, "install_runtimes")
     after = edit(plan, *RUBY)
     with monkeypatch.context() as patched:
         patched.setattr(Run, "keep", lambda *_: exec("raise KeyboardInterrupt"))
@@ -198,8 +201,8 @@ def test_an_edit_whose_taking_up_was_cut_off_is_taken_up_by_the_next_command(pla
     take_up(again, run, STEPS)
     assert (run.directory / PLAN).read_text() == plan.path.read_text()
     told = [list(one.keys) for one in run.entries() if isinstance(one, journal.PlanEdited)]
-    assert told == [["ruby.packages"], ["cutover.drain_seconds"]]
-    assert must_run(run, BY_NAME["install_ruby"])
+    assert told == [["runtime"], ["cutover.drain_seconds"]]
+    assert must_run(run, BY_NAME["install_runtimes"])
 
 
 def test_a_run_has_its_own_plan_whatever_the_file_says_by_now(plan, tmp_path):

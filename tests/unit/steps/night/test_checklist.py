@@ -96,11 +96,11 @@ def test_each_gate_has_the_claims_of_its_checks_in_the_order_of_their_files(plan
         return Check(claim=claim, states=marks, function="check", file=file, line=line)
 
     catalogue = {
-        "1": check("Two is so.", "checks/check_a.py", 20, "gems_installed", "ruby_installed"),
-        "2": check("One is so.", "checks/check_a.py", 9, "ruby_installed"),
-        "3": check("One is so.", "checks/check_a.py", 9, "ruby_installed"),
+        "1": check("Two is so.", "checks/check_a.py", 20, "dependencies_installed", "runtime_installed"),
+        "2": check("One is so.", "checks/check_a.py", 9, "runtime_installed"),
+        "3": check("One is so.", "checks/check_a.py", 9, "runtime_installed"),
     }
     found = {test.state: test.claims for test in checklist.tests(plan, catalogue)}
-    assert found["ruby_installed"] == ("One is so.", "Two is so.")
-    assert found["gems_installed"] == ("Two is so.",)
+    assert found["runtime_installed"] == ("One is so.", "Two is so.")
+    assert found["dependencies_installed"] == ("Two is so.",)
     assert found["accepted"] == ()

@@ -7,7 +7,9 @@ run = targets.run
 
 
 def test_a_units_name_is_run_and_step(run):
-    assert units.unit_name(run, "install_gems") == "gonogo-20260101T000000Z-smallpayroll-install_gems.service"
+    assert (
+        units.unit_name(run, "bring_dependencies") == "gonogo-20260101T000000Z-smallpayroll-bring_dependencies.service"
+    )
 
 
 def test_units_of_a_run_that_are_still_at_work_are_known(run):
