@@ -69,7 +69,7 @@ def check_console_is_in_production_mode(console: Console = on_target(pack.consol
         "the application's console on the target",
         expected="production",
         found=console.environment,
-        remedy="set RAILS_ENV=production in the environment file (application.environment_file) on production and target",
+        remedy="set RAILS_ENV=production in an environment file (application.environment_files) on production and target",
     )
 
 
@@ -92,7 +92,7 @@ def check_application_uses_its_own_database(
         "the database (name, cluster) that the application on the target uses",
         expected=(plan.database.name, cluster),
         found=(console.database, console.cluster),
-        remedy=f"correct host and name of the database in {plan.application.environment_file} on the target",
+        remedy="correct host and name of the database in the application's settings on the target (application.environment_files)",
     )
 
 

@@ -8,18 +8,18 @@ from fixtures.facts import files, updates
 from fixtures.facts.listeners import LISTENERS, Listener
 from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan
-
-NOBODY = "nobody"
+from fixtures.run.records import Survey
+from fixtures.run.run import Run
 
 
 def _places(plan: Plan) -> list[str]:
     return sorted({str(plan.application.home), *(str(upload.path) for upload in plan.files)})
 
 
-def _secrets(plan: Plan) -> list[str]:
+def _secrets(plan: Plan, run: Run) -> list[str]:
     current = plan.application.current
     return [
-        str(plan.application.environment_file),
+        *run.records(Survey).secret_files(plan),
         *(str(pair.key) for pair in plan.web.certificates),
         *(f"{current}/{name}" for name in ("config/master.key", "config/credentials/production.key", ".env")),
     ]
@@ -41,7 +41,7 @@ def check_no_security_update_is_pending(found: list[str] = on_target(updates.PEN
 @pytest.mark.build_finished
 @pytest.mark.accepted
 def check_no_application_file_is_open_to_all(
-    plan: Plan, found: list[str] = on_target(lambda plan: files.open_to_all(NOBODY, *_places(plan)))
+    plan: Plan, found: list[str] = on_target(lambda plan: files.open_to_all(files.NOBODY, *_places(plan)))
 ) -> None:
     """No file of the application can be written by every user of the machine."""
     if found:
@@ -56,13 +56,13 @@ def check_no_application_file_is_open_to_all(
 @pytest.mark.build_finished
 @pytest.mark.accepted
 def check_secrets_are_readable_by_nobody_else(
-    found: list[str] = on_target(lambda plan: files.readable(NOBODY, *_secrets(plan))),
+    found: list[str] = on_target(lambda plan, run: files.readable(files.NOBODY, *_secrets(plan, run))),
 ) -> None:
-    """The environment file, keys and other secrets cannot be read by a user who has no business with them."""
+    """Environment files, keys and other secrets cannot be read by a user who has no business with them."""
     if found:
         raise NoGo(
             "secrets on the target",
-            expected=f"not readable by {NOBODY}",
+            expected=f"not readable by {files.NOBODY}",
             found=f"readable: {', '.join(found)}",
             remedy="`chmod o-r FILE` on both hosts; whoever could log in to production may have read them: change them",
         )

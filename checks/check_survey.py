@@ -40,7 +40,7 @@ def check_release_is_the_surveyed_one(
 def check_code_and_settings_are_the_surveyed_ones(
     run: Run, code: str = on_source(release.digest), settings: list[str] = on_source(release.settings)
 ) -> None:
-    """Production's code is byte for byte what was surveyed, and its environment file names the same settings."""
+    """Production's code is byte for byte what was surveyed, and its environment files name the same settings."""
     survey = run.records(Survey)
     changed = [
         what
@@ -71,13 +71,13 @@ def check_tables_are_the_surveyed_ones(run: Run, tables: list[str] = in_source_d
         )
 
 
-def check_survey_names_something_to_move(run: Run) -> None:
+def check_survey_names_something_to_move(run: Run, plan: Plan) -> None:
     """The survey found tables, gems, settings and uploads: an empty one would prove nothing later."""
     survey = run.records(Survey)
     empty = [
         name
         for name, found in (("tables", survey.tables), ("gems", survey.gems), ("settings", survey.environment))
-        if not found
+        if not found and (name != "settings" or plan.application.environment_files)
     ] + [path for path, count in survey.files.items() if count.files == 0]
     if empty:
         raise NoGo(

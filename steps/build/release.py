@@ -47,7 +47,7 @@ def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
     patterns = [*left_out(plan, release), *_other_releases(source, release, plan)]
     bring = _Bringing(source, target, plan.application.home)
     bring.home(patterns)
-    bring.files([plan.application.environment_file, *plan.application.also_copy], patterns)
+    bring.files([*plan.application.environment_files, *plan.application.also_copy], patterns)
     if plan.application.cron:
         target.check(["install", "-d", "-m", "0700", str(HELD)])
         bring.files(plan.application.cron, [], HELD)

@@ -44,9 +44,16 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
             release=ask(source, files.real(str(plan.application.current))),
             release_digest=ask(source, release.digest(plan)),
             environment=ask(source, release.settings(plan)),
+            closed_files=_closed(plan, source),
             time_zone=ask(source, machine.TIME_ZONE),
             files={str(upload.path): ask(source, files.count(str(upload.path))) for upload in plan.files},
             units=ask(source, units.enabled(*plan.application.pack, *plan.application.workers)),
             facts=likeness.read(source, source_db, likeness.Subject.of(plan)),
         )
     )
+
+
+def _closed(plan: Plan, source: Host) -> list[str]:
+    """Further files that a user who has no business with them cannot read."""
+    paths = set(map(str, plan.application.also_copy))
+    return sorted(paths - set(ask(source, files.readable(files.NOBODY, *sorted(paths)))))
