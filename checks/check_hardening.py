@@ -19,7 +19,7 @@ def _places(plan: Plan) -> list[str]:
 def _secrets(plan: Plan, run: Run) -> list[str]:
     current = plan.application.current
     return [
-        *run.records(Survey).secret_files(plan),
+        *run.records(Survey).secret_files,
         *(str(pair.key) for pair in plan.web.certificates),
         *(f"{current}/{name}" for name in ("config/master.key", "config/credentials/production.key", ".env")),
     ]

@@ -87,7 +87,7 @@ def secrets(plan: Plan, run: Run) -> list[str]:
     """Files with the application's and TLS secrets, for a plan that keeps them out of the image."""
     if plan.image.keep_secrets:
         return []
-    return [*run.records(Survey).secret_files(plan), *(str(item.key) for item in plan.web.certificates)]
+    return [*run.records(Survey).secret_files, *(str(item.key) for item in plan.web.certificates)]
 
 
 def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> MadeImage:

@@ -181,7 +181,7 @@ def _inspect(plan: Plan, run: Run, facts: TargetFacts, image: MadeImage, key: Pa
 def inspect_command(plan: Plan, run: Run, image: MadeImage, key: str) -> list[str]:
     """The command that prints a line for each thing on the instance that no image may hold."""
     application = plan.application
-    secret = [*run.records(Survey).secret_files(plan), *(str(item.key) for item in plan.web.certificates)]
+    secret = [*run.records(Survey).secret_files, *(str(item.key) for item in plan.web.certificates)]
     return [
         *_INSPECT, key, str(plan.target.volume.mount), image.instance_id, str(places.QUARANTINED), places.EGRESS_TABLE,
         "yes" if image.secrets else "no",

@@ -44,7 +44,7 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
             release=ask(source, files.real(str(plan.application.current))),
             release_digest=ask(source, release.digest(plan)),
             environment=ask(source, release.settings(plan)),
-            closed_files=_closed(plan, source),
+            secret_files=_secret(plan, source),
             time_zone=ask(source, machine.TIME_ZONE),
             files={str(upload.path): ask(source, files.count(str(upload.path))) for upload in plan.files},
             units=ask(source, units.enabled(*plan.application.pack, *plan.application.workers)),
@@ -53,7 +53,8 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
     )
 
 
-def _closed(plan: Plan, source: Host) -> list[str]:
-    """Further files that a user who has no business with them cannot read."""
-    paths = set(map(str, plan.application.also_copy))
-    return sorted(paths - set(ask(source, files.readable(files.NOBODY, *sorted(paths)))))
+def _secret(plan: Plan, source: Host) -> list[str]:
+    """Files that hold settings and secrets: of the further ones those that a user who has no business there cannot read."""
+    further = [*map(str, plan.application.also_copy)]
+    open_ones = ask(source, files.readable(files.NOBODY, *further))
+    return [*map(str, plan.application.environment_files), *(path for path in further if path not in open_ones)]

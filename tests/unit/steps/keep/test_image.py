@@ -17,7 +17,7 @@ def test_an_image_is_taken_without_a_reboot_and_without_the_data_volume(run):
 
 
 def test_without_secrets_the_settings_and_tls_keys_are_put_aside_too(run):
-    run.record(SURVEY.model_copy(update={"closed_files": ["/etc/app/settings.php"]}))
+    run.record(SURVEY.model_copy(update={"secret_files": ["/etc/smallpayroll.env", "/etc/app/settings.php"]}))
     assert image.secrets(PLAN, run) == []
     bare = PLAN.model_copy(update={"image": PLAN.image.model_copy(update={"keep_secrets": False})})
     assert image.secrets(bare, run) == [

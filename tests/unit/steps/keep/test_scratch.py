@@ -22,7 +22,7 @@ def test_a_scratch_instance_has_no_profile_no_volume_and_keeps_host_keys_it_find
 
 
 def test_what_is_looked_for_on_a_scratch_instance(run):
-    run.record(SURVEY.model_copy(update={"closed_files": ["/etc/app/settings.php"]}))
+    run.record(SURVEY.model_copy(update={"secret_files": ["/etc/smallpayroll.env", "/etc/app/settings.php"]}))
     words = scratch.inspect_command(PLAN, run, MADE, "AAAAkey")
     assert words[4:10] == ["AAAAkey", "/mnt", "i-1", "/var/lib/gonogo/quarantine", "gonogo_quarantine", "yes"]
     assert words[10:] == [
