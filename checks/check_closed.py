@@ -9,17 +9,17 @@ from checks.equality import must_be_none, must_equal
 from fixtures import wording
 from fixtures.connect.database import SUPERUSER
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import catalogue, files, units
+from fixtures.facts import catalogue, files, pack, units
 from fixtures.facts.listeners import OWN_STREAMS
 from fixtures.facts.logins import as_superuser, with_own_password
 from fixtures.facts.network import PageAnswer, PageFact, at_source
-from fixtures.facts.pack import PortAnswer, health
+from fixtures.facts.pack import PackAnswer
 from fixtures.facts.roles import ENTRANTS, RULES, STALE, WRONG_LINES
 from fixtures.facts.server import Session
 from fixtures.facts.standstill import COUNTERS
 from fixtures.facts.wanted import in_source_db, on_source, on_web
 from fixtures.facts.watches import UNANSWERED, WRITTEN, MethodFact, Refusal, SqlWatch, Strangers, Written
-from fixtures.plan import Plan
+from fixtures.plan import Listens, Plan
 from fixtures.policy import notices
 from fixtures.policy.entrants import Entrant, held_roles, spared
 from fixtures.policy.hba import HbaRule, other_ways_in
@@ -268,22 +268,12 @@ def check_cron_is_held(
         )
 
 
-def _port(plan: Plan, unit: str) -> int:
-    return plan.application.ports[plan.application.pack.index(unit)]
-
-
-def check_ports_are_closed(
-    pack_unit: str,
-    plan: Plan,
-    answer: PortAnswer = on_source(
-        lambda pack_unit, plan: health(_port(plan, pack_unit), plan.application.health, plan.web.hostnames[0])
-    ),
-) -> None:
-    """Nothing answers on the ports of production's pack, not even a server that was started by hand."""
+def check_listener_is_closed(listener: Listens, answer: PackAnswer = on_source(pack.health)) -> None:
+    """Nothing answers on the ports and sockets of production's pack, not even a server that was started by hand."""
     if answer.status != 0:
         raise NoGo(
-            f"port {_port(plan, pack_unit)} of production",
+            f"{listener} of production",
             expected="closed",
-            found=f"an answer, status {answer.status}",
+            found="somebody listens" if answer.status is None else f"an answer, status {answer.status}",
             remedy=CLOSE,
         )

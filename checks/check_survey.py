@@ -6,7 +6,7 @@ from checks.equality import in_words, must_equal
 from fixtures.errors import NoGo
 from fixtures.facts import catalogue, files, machine, release, server
 from fixtures.facts.wanted import in_source_db, on_source
-from fixtures.plan import Plan
+from fixtures.plan import Listens, Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 
@@ -85,4 +85,15 @@ def check_survey_names_something_to_move(run: Run, plan: Plan) -> None:
             expected="tables, gems, settings and files",
             found=f"nothing under {', '.join(empty)}",
             remedy=AGAIN,
+        )
+
+
+def check_listener_answered(listener: Listens, run: Run) -> None:
+    """Every port and socket of the pack answered when production was surveyed: it is what the target is compared with."""
+    if run.records(Survey).answers[listener.name].status == 0:
+        raise NoGo(
+            f"{listener} of production ({listener.unit})",
+            expected="a server that answers",
+            found="nobody listened when it was surveyed",
+            remedy=f"start it there, or mend application.servers in the plan; {AGAIN}",
         )

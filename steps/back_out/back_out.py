@@ -286,7 +286,7 @@ def _unfence(connections: Connections) -> None:
     """Undo `_fence`: the target serves again."""
     target, plan = connections.target, connections.plan
     fence.unfence(target, connections.target_db, json.loads(target.read_file(str(FENCE))))
-    start_pack(target, plan)
+    start_pack(target, plan, connections.run)
     quarantine.lift(target, plan)
     target.check(["rm", "-f", "--", str(plan.application.maintenance_page), str(FENCE)])
     connections.run.journal(journal.TargetUnfenced())

@@ -164,16 +164,22 @@ def closed_by(source: Host) -> str:
         return "a run that the damaged file does not name"
 
 
-def connections_command(plan: Plan) -> list[str]:
-    """The command that prints a line for each request the pack is working on."""
-    ports = " or ".join(f"sport = :{port}" for port in plan.application.ports)
-    return ["ss", "-Htn", "state", "established", f"( {ports} )"]
+def at_work(host: Host, plan: Plan) -> bool:
+    """Whether the pack works on requests: whether anybody is connected to it."""
+    listeners = plan.application.listeners
+    ports = " or ".join(f"sport = :{one.at}" for one in listeners if not one.is_socket)
+    sockets = {one.name for one in listeners if one.is_socket}
+    if ports and host.check(["ss", "-Htn", "state", "established", f"( {ports} )"]).strip():
+        return True
+    # ss would take a path for a pattern. Who connects has no path, what was accepted has that of the listening socket.
+    found = host.check(["ss", "-Hxn", "state", "established"]) if sockets else ""
+    return any(line.split()[3] in sockets for line in found.splitlines())
 
 
 def drain(host: Host, plan: Plan) -> None:
     """Wait until the requests that had begun are answered, for `cutover.drain_seconds` at most."""
     deadline = time.monotonic() + plan.cutover.drain_seconds
-    while time.monotonic() < deadline and host.check(connections_command(plan)).strip():
+    while time.monotonic() < deadline and at_work(host, plan):
         time.sleep(0.2)
 
 

@@ -10,6 +10,7 @@ from fixtures.facts import parity
 from fixtures.plan import Plan
 from fixtures.run.records import DataCopy, RehearsalReady, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
+from steps.build.pack import enable
 from steps.rehearse import sampling
 from steps.step import step
 
@@ -33,7 +34,7 @@ _NOT_YET = (502, 503, 504)
 )
 def start_application(plan: Plan, run: Run, target: Host, web: Web) -> None:
     """Start the pack and nginx; workers and cron stay held."""
-    start_pack(target, plan)
+    start_pack(target, plan, run)
     await_site(plan, run.records(TargetFacts).public_address, web)
 
 
@@ -60,15 +61,16 @@ def stop_target_application(plan: Plan, target: Host) -> None:
 )
 def start_application_again(plan: Plan, run: Run, target: Host, web: Web) -> None:
     """Start the pack on closed production's data; workers and cron stay held until the target opens."""
-    start_pack(target, plan)
+    start_pack(target, plan, run)
     await_site(plan, run.records(TargetFacts).public_address, web)
 
 
-def start_pack(host: Host, plan: Plan) -> None:
+def start_pack(host: Host, plan: Plan, run: Run) -> None:
     """Start the application servers and nginx, enabled at boot; those that failed before get a fresh start."""
     units = plan.application.pack
     host.check(["sh", "-c", 'systemctl reset-failed -- "$@" 2>/dev/null || true', "reset", *units])
-    host.check(["systemctl", "enable", "--quiet", "--", *units, "nginx.service"])
+    enable(host, plan, run)
+    host.check(["systemctl", "enable", "--quiet", "--", "nginx.service"])
     host.check(["systemctl", "start", "--", *units, "nginx.service"], timeout=180)
 
 

@@ -4,10 +4,10 @@ from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.errors import StepFailed
 from fixtures.facts import bundle as bundles
-from fixtures.facts import catalogue, files, likeness, machine, release, server, units
+from fixtures.facts import catalogue, files, likeness, machine, pack, release, server, units
 from fixtures.facts.fact import ask
 from fixtures.plan import Plan
-from fixtures.run.records import Survey
+from fixtures.run.records import Answered, Survey
 from fixtures.run.run import Run
 from steps.engine import guards
 from steps.step import step
@@ -47,6 +47,8 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
             secret_files=_secret(plan, source),
             time_zone=ask(source, machine.TIME_ZONE),
             files={str(upload.path): ask(source, files.count(str(upload.path))) for upload in plan.files},
+            unit_users={unit: ask(source, units.shown(unit, "User")).get("User", "") for unit in plan.application.pack},
+            answers=_answers(plan, source),
             units=ask(source, units.enabled(*plan.application.pack, *plan.application.workers)),
             facts=likeness.read(source, source_db, likeness.Subject.of(plan)),
         )
@@ -58,3 +60,13 @@ def _secret(plan: Plan, source: Host) -> list[str]:
     further = [*map(str, plan.application.also_copy)]
     open_ones = ask(source, files.readable(files.NOBODY, *further))
     return [*map(str, plan.application.environment_files), *(path for path in further if path not in open_ones)]
+
+
+def _answers(plan: Plan, source: Host) -> dict[str, Answered]:
+    """What every listener of the pack answers."""
+    name = ask(source, machine.HOSTNAME)
+    found = {one.name: ask(source, pack.health(one, plan)) for one in plan.application.listeners}
+    return {
+        at: Answered(status=answer.status, own_name=sorted(key for key, value in answer.facts.items() if value == name))
+        for at, answer in found.items()
+    }

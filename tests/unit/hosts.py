@@ -41,7 +41,7 @@ def found_host(**changes):
     unit = UnitFound(name="app-web@3001.service", user="app", files=["/etc/systemd/system/app-web@.service"])
     app = ApplicationFound(
         name="app", user="app", home="/home/app", current="/home/app/current", release="/home/app/releases/1",
-        environment_files=["/etc/app.env"], settings=["DATABASE_URL"], pack=[unit], ports=[3001], cron=["/etc/cron.d/app"],
+        environment_files=["/etc/app.env"], settings=["DATABASE_URL"], pack=[unit], listens={unit.name: [3001]}, cron=["/etc/cron.d/app"],
         also_copy=unit.files, ruby="3.1.2", ruby_path="/usr/bin/ruby", ruby_packaged=True, gems={"rails": "6.1"},
         gem_sources=["https://gems.test/"], health="/healthz", database="app", role="app", static=["/app.css"],
         cached=["/help"], uploads=[Directory(path="/home/app/shared/uploads", files=3, bytes=9, why="UPLOADS")],
