@@ -29,11 +29,12 @@ BACK = "run `gonogo back-out` again: it finishes what is missing"
 def check_production_answers_under_its_name(
     hostname: str,
     plan: Plan,
-    answer: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.application.health, host=hostname)),
+    run: Run,
+    answer: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.health_page, host=hostname)),
 ) -> None:
-    """Production answers its users again, under every name."""
-    subject = f"the status of {hostname}{plan.application.health} at {plan.source.public_address}"
-    must_equal(subject, expected=200, found=answer.status, remedy=BACK)
+    """Production answers its users again, under every name, as it did when it was surveyed."""
+    subject = f"the status of {hostname}{plan.health_page} at {plan.source.public_address}"
+    must_equal(subject, expected=run.records(Survey).health[hostname], found=answer.status, remedy=BACK)
 
 
 def check_login_works_on_production(plan: Plan, browsed: Browsed = on_web(browsed_at_source)) -> None:

@@ -36,7 +36,7 @@ WATCHED_SECONDS = 1.0
 
 
 def _pages(plan: Plan, hostname: str) -> dict[str, PageFact]:
-    return {path: at_source(plan, path, host=hostname) for path in (plan.web.pages[0], plan.smoke.login_page)}
+    return {path: at_source(plan, path, host=hostname) for path in (plan.first_page, plan.smoke.login_page)}
 
 
 def check_users_see_the_maintenance_page(
@@ -58,7 +58,7 @@ def check_users_see_the_maintenance_page(
 def check_page_says_when_and_whom(
     plan: Plan,
     run: Run,
-    answer: PageAnswer = on_web(lambda plan: at_source(plan, plan.web.pages[0], redirects=False)),
+    answer: PageAnswer = on_web(lambda plan: at_source(plan, plan.first_page, redirects=False)),
 ) -> None:
     """The maintenance page says since when and until when, that data is safe, and whom to ask."""
     closed = run.records(SourceClosure).closed
@@ -85,7 +85,7 @@ def _sent(plan: Plan, run: Run, hostname: str, page: PageAnswer) -> dict[str, Me
 def check_no_method_reaches_the_application(
     hostname: str,
     plan: Plan,
-    page: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.web.pages[0], host=hostname)),
+    page: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.first_page, host=hostname)),
     answers: dict[str, Refusal] = on_web(lambda plan, run, hostname, page: _sent(plan, run, hostname, page)),
 ) -> None:
     """Closed production refuses every method that could write, not GET alone."""

@@ -44,7 +44,8 @@ from steps.night import cutover
 from steps.night.dns import restore
 from steps.night.notices import withdraw
 from steps.provision import firewall
-from steps.rehearse.application import await_site, start_pack, stop_pack, stop_pack_if_there
+from steps.rehearse.application import start_pack, stop_pack, stop_pack_if_there
+from steps.rehearse.readiness import await_site, limit_of
 from steps.tools import fence
 from steps.tools.units import run_unit, running_units
 
@@ -139,7 +140,8 @@ def _open_production(connections: Connections) -> None:
     reopen(connections, closure, run.name)
     put_closure_aside(connections.open_source)
     run.journal(journal.SourceReopened())
-    await_site(connections.plan, str(connections.plan.source.public_address), connections.web)
+    address = str(connections.plan.source.public_address)
+    await_site(connections.plan, address, connections.web, limit_of(run))
 
 
 def reopen(connections: Connections, closure: SourceClosure, run: str) -> None:
@@ -368,7 +370,7 @@ def _give_up_writes(connections: Connections, confirm: Confirm) -> None:
     with closing(open_reading(connections.target_db, plan, "the target", method=method)) as reading:
         written = database_since(copied, reading.digests())
     counts = {str(upload.path): ask(connections.target, files.count(str(upload.path))) for upload in plan.files}
-    written |= files_since(run.records(FilesCopy).counts, counts) | redis_since(plan)
+    written |= files_since(run.records(FilesCopy).counts if plan.files else {}, counts) | redis_since(plan)
     word = plan.web.hostnames[0]
     try:
         agreed = confirm(loss_text(written, saved_directory(plan, run)), word)

@@ -296,7 +296,9 @@ def back_up(configuration: Facts, job: str) -> Facts:
            "--numeric-owner"]  # fmt: skip
     paths = [directory.lstrip("/") for directory in configuration["directories"]]
     # 1 says that a file changed or went while it was read: on a living host that is no failure.
-    objects["files.tar.gz"] = bucket.stream(f"{name}/files.tar.gz", [*tar, "--", *paths], total, good=(0, 1))
+    objects["files.tar.gz"] = bucket.stream(
+        f"{name}/files.tar.gz", [*tar, "--files-from=/dev/null", "--", *paths], total, good=(0, 1)
+    )
     kept = unchanged(entries, moments)
     listed = gzip.compress(json.dumps(kept).encode("utf-8", "surrogateescape"), mtime=0)
     objects["files.json.gz"] = bucket.put(f"{name}/files.json.gz", listed)

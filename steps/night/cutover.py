@@ -27,6 +27,7 @@ from steps.build import quarantine
 from steps.provision import firewall
 from steps.rehearse import redis
 from steps.rehearse.application import stop_pack
+from steps.rehearse.readiness import AT_MOST
 from steps.step import step
 from steps.tools import fence
 
@@ -198,7 +199,7 @@ def release_units(host: Host, closure: SourceClosure) -> None:
     if closure.enabled_units:
         host.check(["systemctl", "enable", "--quiet", "--", *closure.enabled_units])
     for unit in reversed(closure.stopped_units):  # the pack before the workers
-        host.check(["systemctl", "start", "--", unit], timeout=180)
+        host.check(["systemctl", "start", "--", unit], timeout=AT_MOST)
     for file in map(PurePosixPath, closure.held_files):
         host.check(["sh", "-c", _ASIDE, "back", str(held(file)), str(file)])
 

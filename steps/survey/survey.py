@@ -2,10 +2,12 @@
 
 from fixtures.connect.database import Database
 from fixtures.connect.host import Host
+from fixtures.connect.web import Web
 from fixtures.errors import StepFailed
 from fixtures.facts import bundle as bundles
 from fixtures.facts import catalogue, files, likeness, machine, pack, release, server, units
 from fixtures.facts.fact import ask
+from fixtures.facts.network import at_source
 from fixtures.plan import Plan
 from fixtures.run.records import Answered, Survey
 from fixtures.run.run import Run
@@ -14,7 +16,7 @@ from steps.step import step
 
 
 @step(needs=[], gives=["source_surveyed"], harmless=True, changes_checks=True)
-def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> None:
+def survey_source(plan: Plan, run: Run, source: Host, source_db: Database, web: Web) -> None:
     """Record what production is: its database, Ruby, gems, release, settings, files and units."""
     if run.has(Survey):  # an edited plan has it made anew, and may lead elsewhere
         guards.prove_source(source, run, source_db)
@@ -26,6 +28,7 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
             found=bundle.bundle,
             remedy=f"run `bundle check` in {plan.application.current} on the source, mend what it names, then run again",
         )
+    servers = plan.application.servers
     locale = ask(source_db, server.LOCALES)[plan.database.name]
     run.record(
         Survey(
@@ -48,6 +51,8 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database) -> No
             time_zone=ask(source, machine.TIME_ZONE),
             files={str(upload.path): ask(source, files.count(str(upload.path))) for upload in plan.files},
             unit_users={unit: ask(source, units.shown(unit, "User")).get("User", "") for unit in plan.application.pack},
+            ready_seconds={one.unit: ask(source, units.took_to_start(one.unit, *one.sockets)) for one in servers},
+            health={name: ask(web, at_source(plan, plan.health_page, host=name)).status for name in plan.web.hostnames},
             answers=_answers(plan, source),
             units=ask(source, units.enabled(*plan.application.pack, *plan.application.workers)),
             facts=likeness.read(source, source_db, likeness.Subject.of(plan)),

@@ -207,7 +207,7 @@ def _ended_well(site: Site, stop: Stop, code: int, said: str) -> None:
 
 def _serves(plan: Plan, address: str) -> bool:
     try:
-        return bool(web_of(plan).get(plan.application.health, address).status_code == 200)
+        return bool(web_of(plan).get(plan.health_page, address).status_code == 200)
     except GonogoError:
         return False
 
