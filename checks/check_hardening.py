@@ -13,7 +13,7 @@ from fixtures.run.run import Run
 
 
 def _places(plan: Plan) -> list[str]:
-    return sorted({str(plan.application.home), *(str(upload.path) for upload in plan.files)})
+    return sorted({str(plan.application.place), *(str(upload.path) for upload in plan.files)})
 
 
 def _secrets(plan: Plan, run: Run) -> list[str]:

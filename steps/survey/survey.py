@@ -45,6 +45,7 @@ def survey_source(plan: Plan, run: Run, source: Host, source_db: Database, web: 
             gems={name: gem.version for name, gem in bundle.gems.items()},
             features={name: gem.feature for name, gem in bundle.gems.items()},
             release=ask(source, files.real(str(plan.application.current))),
+            release_packages=ask(source, release.packaged(plan)).packages,
             release_digest=ask(source, release.digest(plan)),
             environment=ask(source, release.settings(plan)),
             secret_files=_secret(plan, source),
