@@ -10,7 +10,7 @@ from fixtures.errors import NoGo
 from fixtures.facts import catalogue, files, network, security_group, units
 from fixtures.facts.fact import CloudFact
 from fixtures.facts.instance import Described, InstanceFact, described
-from fixtures.facts.logins import with_own_password
+from fixtures.facts.logins import with_own_login
 from fixtures.facts.network import Browsed, PageAnswer, at_source, browsed_at_source
 from fixtures.facts.roles import RULES, STALE, WRONG_LINES, logins
 from fixtures.facts.security_group import Group
@@ -83,7 +83,7 @@ def check_subscriptions_feed_it_again(run: Run, found: dict[str, bool] = in_sour
     must_be_none("subscriptions that closing disabled", expected="enabled", found=left, remedy=BACK)
 
 
-def check_password_is_accepted(plan: Plan, code: str | None = in_source_db(with_own_password)) -> None:
+def check_password_is_accepted(plan: Plan, code: str | None = in_source_db(with_own_login)) -> None:
     """The application's password opens production's database again."""
     if code is not None:
         raise NoGo(

@@ -11,7 +11,7 @@ from fixtures.connect.database import SUPERUSER
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.facts import catalogue, files, pack, units
 from fixtures.facts.listeners import OWN_STREAMS
-from fixtures.facts.logins import as_superuser, with_own_password
+from fixtures.facts.logins import as_superuser, with_own_login
 from fixtures.facts.network import PageAnswer, PageFact, at_source
 from fixtures.facts.pack import PackAnswer
 from fixtures.facts.roles import ENTRANTS, RULES, STALE, WRONG_LINES
@@ -153,7 +153,7 @@ def check_server_refuses_by_its_rules(plan: Plan, code: str | None = in_source_d
         )
 
 
-def check_password_is_refused(plan: Plan, code: str | None = in_source_db(with_own_password)) -> None:
+def check_password_is_refused(plan: Plan, code: str | None = in_source_db(with_own_login)) -> None:
     """The application's own password does not let anybody into production's database any more."""
     if code is None:
         raise NoGo(

@@ -6,6 +6,7 @@ from contextlib import closing
 from ipaddress import ip_address, ip_network
 from pathlib import PurePosixPath
 
+from fixtures.connect import conninfo
 from fixtures.connect.cloud import SCRATCH_TAG
 from fixtures.connect.connections import Connections
 from fixtures.connect.database import SUPERUSER
@@ -308,7 +309,7 @@ def saved_directory(plan: Plan, run: Run) -> PurePosixPath:
 def save_script(plan: Plan, directory: PurePosixPath) -> str:
     """The script that saves the target's database and a list of its uploads; whole or not at all, for root alone."""
     uploads = [upload.path for upload in plan.files]
-    return with_arguments(_SAVE, directory, plan.postgresql.port, plan.database.name, *uploads)
+    return with_arguments(_SAVE, directory, plan.postgresql.port, conninfo.database(plan.database.name), *uploads)
 
 
 def _save(connections: Connections) -> None:

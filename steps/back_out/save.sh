@@ -1,5 +1,5 @@
 #!/bin/bash
-# $1 directory, $2 port of the server, $3 database, the rest directories of uploads. Saves the database and a list of the
+# $1 directory, $2 port of the server, $3 the words of a connection to the database, the rest directories of uploads. Saves the database and a list of the
 # uploads there: whole or not at all, for root alone.
 set -euo pipefail
 umask 077
