@@ -12,8 +12,9 @@ from fixtures.run.records import Survey
 from fixtures.run.run import Run
 
 
-def _places(plan: Plan) -> list[str]:
-    return sorted({str(plan.application.place), *(str(upload.path) for upload in plan.files)})
+def _places(plan: Plan, run: Run) -> list[str]:
+    own = str(plan.application.home or run.records(Survey).release)
+    return sorted({own, *(str(upload.path) for upload in plan.files)})
 
 
 def _secrets(plan: Plan, run: Run) -> list[str]:
@@ -41,12 +42,14 @@ def check_no_security_update_is_pending(found: list[str] = on_target(updates.PEN
 @pytest.mark.build_finished
 @pytest.mark.accepted
 def check_no_application_file_is_open_to_all(
-    plan: Plan, found: list[str] = on_target(lambda plan: files.open_to_all(files.NOBODY, *_places(plan)))
+    plan: Plan,
+    run: Run,
+    found: list[str] = on_target(lambda plan, run: files.open_to_all(files.NOBODY, *_places(plan, run))),
 ) -> None:
     """No file of the application can be written by every user of the machine."""
     if found:
         raise NoGo(
-            f"files under {', '.join(_places(plan))} on the target",
+            f"files under {', '.join(_places(plan, run))} on the target",
             expected="none that everybody may write",
             found=", ".join(found[:5]),
             remedy="`chmod o-w FILE` on the target, and find out who made them so on production",
