@@ -13,6 +13,8 @@ from fixtures.run.run import Run
 pytestmark = pytest.mark.source_surveyed
 
 AGAIN = "survey anew: begin a new run with `gonogo run --new`"
+_BROKEN = 500
+"""From here on a status says that the server is broken: what the target is compared with must work."""
 
 
 def check_survey_is_of_this_production(
@@ -90,10 +92,23 @@ def check_survey_names_something_to_move(run: Run, plan: Plan) -> None:
 
 def check_listener_answered(listener: Listens, run: Run) -> None:
     """Every port and socket of the pack answered when production was surveyed: it is what the target is compared with."""
-    if run.records(Survey).answers[listener.name].status == 0:
+    status = run.records(Survey).answers[listener.name].status
+    if status is not None and (status == 0 or status >= _BROKEN):
         raise NoGo(
             f"{listener} of production ({listener.unit})",
             expected="a server that answers",
-            found="nobody listened when it was surveyed",
-            remedy=f"start it there, or mend application.servers in the plan; {AGAIN}",
+            found=f"status {status} when it was surveyed" if status else "nobody listened when it was surveyed",
+            remedy=f"start it there, or mend application.servers and application.health in the plan; {AGAIN}",
+        )
+
+
+def check_name_answered(hostname: str, plan: Plan, run: Run) -> None:
+    """The site answered under every name when production was surveyed, and not with an error of its own."""
+    status = run.records(Survey).health[hostname]
+    if status >= _BROKEN:
+        raise NoGo(
+            f"{hostname}{plan.health_page} of production",
+            expected="an answer that is no server's error",
+            found=f"status {status} when it was surveyed",
+            remedy=f"see the logs there, or mend application.health in the plan; {AGAIN}",
         )
