@@ -111,7 +111,7 @@ def check_production_fell_silent(run: Run) -> None:
 
 
 def _requests(host: Host, log: str) -> int:
-    return int(host.check(["sh", "-c", 'grep -vc "\\"gonogo\\"" "$1" || :', "count", log]).strip() or 0)
+    return int(host.check(["sh", "-c", 'grep -vc " gonogo\\"" "$1" || :', "count", log]).strip() or 0)
 
 
 def _rows_of_the_copy(plan: Plan, run: Run) -> dict[str, RowsFact]:

@@ -7,25 +7,17 @@ from fixtures.errors import NoGo
 from fixtures.facts import machine, pack, runtimes, server, units
 from fixtures.facts.fact import HostFact
 from fixtures.facts.listeners import ESTABLISHED, TcpConnection
-from fixtures.facts.pack import PortAnswer
+from fixtures.facts.pack import PackAnswer
 from fixtures.facts.wanted import in_target_db, on_target
-from fixtures.plan import Plan
+from fixtures.plan import Listens, Plan
 from fixtures.run.records import Said, Survey, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.application_running
 
 
-def _port(plan: Plan, unit: str) -> int:
-    return plan.application.ports[plan.application.pack.index(unit)]
-
-
-def _healths(plan: Plan) -> dict[str, HostFact[PortAnswer]]:
-    return {unit: _health(plan, unit) for unit in plan.application.pack}
-
-
-def _health(plan: Plan, pack_unit: str) -> HostFact[PortAnswer]:
-    return pack.health(_port(plan, pack_unit), plan.application.health, plan.web.hostnames[0])
+def _answers(plan: Plan) -> dict[str, HostFact[PackAnswer]]:
+    return {one.name: pack.health(one, plan) for one in plan.application.listeners}
 
 
 @pytest.mark.smoke_tested
@@ -44,22 +36,22 @@ def check_pack_unit_runs(
 
 
 @pytest.mark.smoke_tested
-def check_every_port_answers(
-    pack_unit: str,
-    plan: Plan,
-    answer: PortAnswer = on_target(lambda pack_unit, plan: _health(plan, pack_unit)),
+def check_listener_answers(
+    listener: Listens,
+    run: Run,
+    answer: PackAnswer = on_target(pack.health),
     own: str = on_target(machine.HOSTNAME),
 ) -> None:
-    """Every application server answers its health page, from this very host, with its database at hand."""
-    expected = {"status": 200, "server": own, "database": "ok"}
-    # Only what the page holds is compared: another application's may hold less.
-    found = {"status": answer.status, **{k: v for k, v in answer.facts.items() if k in expected and k != "status"}}
-    if found != {name: expected[name] for name in found}:
+    """Every port and socket of the pack answers as production's did, from this very host; what speaks no HTTP listens."""
+    surveyed = run.records(Survey).answers[listener.name]
+    expected = {"status": surveyed.status, **dict.fromkeys(surveyed.own_name, own)}
+    found = {"status": answer.status, **{key: answer.facts.get(key, "nothing") for key in surveyed.own_name}}
+    if found != expected:
         raise NoGo(
-            f"port {_port(plan, pack_unit)} of the target ({pack_unit})",
-            expected=in_words(expected),
-            found=in_words(found) if answer.status else "the port is closed",
-            remedy=f"see `journalctl -u {pack_unit}` and the application's log on the target",
+            f"{listener} of the target ({listener.unit})",
+            expected=f"as production, {in_words(expected)}" if surveyed.status else "a server that listens",
+            found="nobody listens" if answer.status == 0 else in_words(found),
+            remedy=f"see `journalctl -u {listener.unit}` and the application's log on the target",
         )
 
 
@@ -71,7 +63,7 @@ def check_application_is_in_productions_mode(
         "the mode that the application on the target starts in",
         expected=run.records(Survey).said[console].mode,
         found=found[console].mode,
-        remedy="see that the setting of its mode is in the environment file (application.environment_file) on production and target",
+        remedy="see that the setting of its mode is in an environment file (application.environment_files) on production and target",
     )
 
 
@@ -86,7 +78,7 @@ def check_application_uses_its_own_database(
         "the database (name, cluster) that the application on the target uses",
         expected=(plan.database.name, cluster),
         found=(found[console].database, found[console].cluster),
-        remedy=f"correct host and name of the database in {plan.application.environment_file} on the target",
+        remedy="correct host and name of the database in the application's settings on the target (application.environment_files)",
     )
 
 
@@ -94,7 +86,7 @@ def check_nothing_on_the_target_talks_to_the_source(
     plan: Plan,
     run: Run,
     said: dict[str, Said] = on_target(lambda plan: runtimes.said(plan)),
-    answers: dict[str, PortAnswer] = on_target(lambda plan: _healths(plan)),
+    answers: dict[str, PackAnswer] = on_target(lambda plan: _answers(plan)),
     # Asked when the application has been at work: before, it may have had nothing to say to anybody.
     established: list[TcpConnection] = on_target(lambda said, answers: ESTABLISHED),
 ) -> None:

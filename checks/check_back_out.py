@@ -10,7 +10,7 @@ from fixtures.errors import NoGo
 from fixtures.facts import catalogue, files, network, security_group, units, webserver
 from fixtures.facts.fact import CloudFact
 from fixtures.facts.instance import Described, InstanceFact, described
-from fixtures.facts.logins import with_own_password
+from fixtures.facts.logins import with_own_login
 from fixtures.facts.network import Browsed, PageAnswer, at_source, browsed_at_source
 from fixtures.facts.roles import RULES, STALE, WRONG_LINES, logins
 from fixtures.facts.security_group import Group
@@ -29,11 +29,12 @@ BACK = "run `gonogo back-out` again: it finishes what is missing"
 def check_production_answers_under_its_name(
     hostname: str,
     plan: Plan,
-    answer: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.application.health, host=hostname)),
+    run: Run,
+    answer: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.health_page, host=hostname)),
 ) -> None:
-    """Production answers its users again, under every name."""
-    subject = f"the status of {hostname}{plan.application.health} at {plan.source.public_address}"
-    must_equal(subject, expected=200, found=answer.status, remedy=BACK)
+    """Production answers its users again, under every name, as it did when it was surveyed."""
+    subject = f"the status of {hostname}{plan.health_page} at {plan.source.public_address}"
+    must_equal(subject, expected=run.records(Survey).health[hostname], found=answer.status, remedy=BACK)
 
 
 def check_login_works_on_production(plan: Plan, browsed: Browsed = on_web(browsed_at_source)) -> None:
@@ -82,7 +83,7 @@ def check_subscriptions_feed_it_again(run: Run, found: dict[str, bool] = in_sour
     must_be_none("subscriptions that closing disabled", expected="enabled", found=left, remedy=BACK)
 
 
-def check_password_is_accepted(plan: Plan, code: str | None = in_source_db(with_own_password)) -> None:
+def check_password_is_accepted(plan: Plan, code: str | None = in_source_db(with_own_login)) -> None:
     """The application's password opens production's database again."""
     if code is not None:
         raise NoGo(

@@ -9,17 +9,17 @@ from checks.equality import must_be_none, must_equal
 from fixtures import wording
 from fixtures.connect.database import SUPERUSER
 from fixtures.errors import CouldNotVerify, NoGo
-from fixtures.facts import catalogue, files, units, webserver
+from fixtures.facts import catalogue, files, pack, units, webserver
 from fixtures.facts.listeners import OWN_STREAMS
-from fixtures.facts.logins import as_superuser, with_own_password
+from fixtures.facts.logins import as_superuser, with_own_login
 from fixtures.facts.network import PageAnswer, PageFact, at_source
-from fixtures.facts.pack import PortAnswer, health
+from fixtures.facts.pack import PackAnswer
 from fixtures.facts.roles import ENTRANTS, RULES, STALE, WRONG_LINES
 from fixtures.facts.server import Session
 from fixtures.facts.standstill import COUNTERS
 from fixtures.facts.wanted import in_source_db, on_source, on_web
 from fixtures.facts.watches import UNANSWERED, WRITTEN, MethodFact, Refusal, SqlWatch, Strangers, Written
-from fixtures.plan import Plan
+from fixtures.plan import Listens, Plan
 from fixtures.policy import notices
 from fixtures.policy.entrants import Entrant, held_roles, spared
 from fixtures.policy.hba import HbaRule, other_ways_in
@@ -37,7 +37,7 @@ WATCHED_SECONDS = 1.0
 
 def _pages(plan: Plan, hostname: str) -> dict[str, PageFact]:
     """Pages, a file that nginx itself serves, and what machines ask for."""
-    paths = (plan.web.pages[0], plan.smoke.login_page, plan.web.static[0], plan.application.health)
+    paths = (plan.first_page, plan.smoke.login_page, *plan.web.static[:1], plan.health_page)
     return {path: at_source(plan, path, host=hostname) for path in paths}
 
 
@@ -82,7 +82,7 @@ def check_nginx_stays_closed(found: dict[str, bool] = on_source(webserver.closed
 def check_page_says_when_and_whom(
     plan: Plan,
     run: Run,
-    answer: PageAnswer = on_web(lambda plan: at_source(plan, plan.web.pages[0], redirects=False)),
+    answer: PageAnswer = on_web(lambda plan: at_source(plan, plan.first_page, redirects=False)),
 ) -> None:
     """The maintenance page says since when and until when, that data is safe, and whom to ask."""
     closed = run.records(SourceClosure).closed
@@ -109,7 +109,7 @@ def _sent(plan: Plan, run: Run, hostname: str, page: PageAnswer) -> dict[str, Me
 def check_no_method_reaches_the_application(
     hostname: str,
     plan: Plan,
-    page: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.web.pages[0], host=hostname)),
+    page: PageAnswer = on_web(lambda plan, hostname: at_source(plan, plan.first_page, host=hostname)),
     answers: dict[str, Refusal] = on_web(lambda plan, run, hostname, page: _sent(plan, run, hostname, page)),
 ) -> None:
     """Closed production refuses every method that could write, not GET alone."""
@@ -177,7 +177,7 @@ def check_server_refuses_by_its_rules(plan: Plan, code: str | None = in_source_d
         )
 
 
-def check_password_is_refused(plan: Plan, code: str | None = in_source_db(with_own_password)) -> None:
+def check_password_is_refused(plan: Plan, code: str | None = in_source_db(with_own_login)) -> None:
     """The application's own password does not let anybody into production's database any more."""
     if code is None:
         raise NoGo(
@@ -292,22 +292,12 @@ def check_cron_is_held(
         )
 
 
-def _port(plan: Plan, unit: str) -> int:
-    return plan.application.ports[plan.application.pack.index(unit)]
-
-
-def check_ports_are_closed(
-    pack_unit: str,
-    plan: Plan,
-    answer: PortAnswer = on_source(
-        lambda pack_unit, plan: health(_port(plan, pack_unit), plan.application.health, plan.web.hostnames[0])
-    ),
-) -> None:
-    """Nothing answers on the ports of production's pack, not even a server that was started by hand."""
+def check_listener_is_closed(listener: Listens, answer: PackAnswer = on_source(pack.health)) -> None:
+    """Nothing answers on the ports and sockets of production's pack, not even a server that was started by hand."""
     if answer.status != 0:
         raise NoGo(
-            f"port {_port(plan, pack_unit)} of production",
+            f"{listener} of production",
             expected="closed",
-            found=f"an answer, status {answer.status}",
+            found="somebody listens" if answer.status is None else f"an answer, status {answer.status}",
             remedy=CLOSE,
         )

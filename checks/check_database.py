@@ -5,7 +5,7 @@ import pytest
 from checks.equality import must_equal
 from fixtures.errors import NoGo
 from fixtures.facts import server
-from fixtures.facts.logins import with_own_password
+from fixtures.facts.logins import with_own_login
 from fixtures.facts.roles import roles_named
 from fixtures.facts.server import Locale
 from fixtures.facts.wanted import in_target_db
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.database_created
 MEND = "run `gonogo run --until database_created`"
 
 
-def check_right_password_is_accepted(plan: Plan, refused: str | None = in_target_db(with_own_password)) -> None:
-    """The application's own password is accepted over TCP."""
+def check_right_password_is_accepted(plan: Plan, refused: str | None = in_target_db(with_own_login)) -> None:
+    """The application's role is let in as the application logs in: with its own password over TCP, or as its user by peer."""
     if refused is not None:
         raise NoGo(
-            f"{plan.database.role} to {plan.database.name} on the target, over TCP, with the plan's password",
+            f"{plan.database.role} to {plan.database.name} on the target, by {plan.database.authentication}",
             expected="let in",
             found=f"refused ({refused})",
             remedy=f"see that database.password in the plan is production's; {MEND}",

@@ -84,9 +84,9 @@ def check_production_sequences_still_equal_the_copy(
 
 
 @pytest.mark.final_files_copied
-def check_files_were_copied_after_closing(run: Run) -> None:
+def check_files_were_copied_after_closing(upload: Upload, run: Run) -> None:
     """The last copy of the files was made after production had closed."""
-    made_after_closing("the copy of the files", run.records(FilesCopy), run)
+    made_after_closing(f"the copy of {upload.path}", run.records(FilesCopy), run)
 
 
 @pytest.mark.final_files_copied

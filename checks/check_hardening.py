@@ -8,18 +8,19 @@ from fixtures.facts import files, updates
 from fixtures.facts.listeners import LISTENERS, Listener
 from fixtures.facts.wanted import on_target
 from fixtures.plan import Plan
-
-NOBODY = "nobody"
-
-
-def _places(plan: Plan) -> list[str]:
-    return sorted({str(plan.application.home), *(str(upload.path) for upload in plan.files)})
+from fixtures.run.records import Survey
+from fixtures.run.run import Run
 
 
-def _secrets(plan: Plan) -> list[str]:
+def _places(plan: Plan, run: Run) -> list[str]:
+    own = str(plan.application.home or run.records(Survey).release)
+    return sorted({own, *(str(upload.path) for upload in plan.files)})
+
+
+def _secrets(plan: Plan, run: Run) -> list[str]:
     current = plan.application.current
     return [
-        str(plan.application.environment_file),
+        *run.records(Survey).secret_files,
         *(str(pair.key) for pair in plan.web.certificates),
         *(f"{current}/{name}" for name in ("config/master.key", "config/credentials/production.key", ".env")),
     ]
@@ -41,12 +42,14 @@ def check_no_security_update_is_pending(found: list[str] = on_target(updates.PEN
 @pytest.mark.build_finished
 @pytest.mark.accepted
 def check_no_application_file_is_open_to_all(
-    plan: Plan, found: list[str] = on_target(lambda plan: files.open_to_all(NOBODY, *_places(plan)))
+    plan: Plan,
+    run: Run,
+    found: list[str] = on_target(lambda plan, run: files.open_to_all(files.NOBODY, *_places(plan, run))),
 ) -> None:
     """No file of the application can be written by every user of the machine."""
     if found:
         raise NoGo(
-            f"files under {', '.join(_places(plan))} on the target",
+            f"files under {', '.join(_places(plan, run))} on the target",
             expected="none that everybody may write",
             found=", ".join(found[:5]),
             remedy="`chmod o-w FILE` on the target, and find out who made them so on production",
@@ -56,13 +59,13 @@ def check_no_application_file_is_open_to_all(
 @pytest.mark.build_finished
 @pytest.mark.accepted
 def check_secrets_are_readable_by_nobody_else(
-    found: list[str] = on_target(lambda plan: files.readable(NOBODY, *_secrets(plan))),
+    found: list[str] = on_target(lambda plan, run: files.readable(files.NOBODY, *_secrets(plan, run))),
 ) -> None:
-    """The environment file, keys and other secrets cannot be read by a user who has no business with them."""
+    """Environment files, keys and other secrets cannot be read by a user who has no business with them."""
     if found:
         raise NoGo(
             "secrets on the target",
-            expected=f"not readable by {NOBODY}",
+            expected=f"not readable by {files.NOBODY}",
             found=f"readable: {', '.join(found)}",
             remedy="`chmod o-r FILE` on both hosts; whoever could log in to production may have read them: change them",
         )

@@ -13,7 +13,7 @@ from fixtures.facts.network import Met, PageAnswer, VisitFact, answered, at_sour
 from fixtures.facts.wanted import in_dns, on_web
 from fixtures.facts.watches import DnsWatch
 from fixtures.plan import NameServer, Plan
-from fixtures.run.records import TargetFacts
+from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 
 SECURITY_HEADERS = (
@@ -35,7 +35,7 @@ def address(run: Run) -> str:
 
 
 def _paths(plan: Plan) -> list[str]:
-    return list(dict.fromkeys(["/", plan.smoke.login_page, plan.application.health, plan.web.static[0]]))
+    return list(dict.fromkeys(["/", plan.smoke.login_page, plan.health_page, *plan.web.static[:1]]))
 
 
 _ON_PRODUCTION: dict[str, PageAnswer] = on_web(
@@ -79,7 +79,7 @@ def check_security_headers_are_productions(
     here: dict[str, PageAnswer] = _ON_TARGET,
 ) -> None:
     """HSTS and the other headers that protect users are production's, on pages and on static files."""
-    for path in (plan.smoke.login_page, plan.web.static[0]):
+    for path in (plan.smoke.login_page, *plan.web.static[:1]):
         must_equal(
             f"headers of {hostname}{path} at {address}, as on production",
             expected=_security_headers(there[path]),
@@ -110,7 +110,7 @@ def _addresses(answers: dict[str, DnsAnswer]) -> list[str]:
 
 
 def _visits(hostname: str, plan: Plan, answers: dict[str, DnsAnswer]) -> dict[str, VisitFact]:
-    return {address: VisitFact(plan.application.health, address, hostname) for address in _addresses(answers)}
+    return {address: VisitFact(plan.health_page, address, hostname) for address in _addresses(answers)}
 
 
 @pytest.mark.accepted
@@ -124,16 +124,17 @@ def check_name_works_through_public_dns(
 ) -> None:
     """Whoever asks public DNS for any name of the site reaches the target, over HTTPS with a certificate that is accepted."""
     own, addresses = _own(plan, run), _addresses(answers)
+    expected = run.records(Survey).health[hostname]
     if not addresses:
         raise CouldNotVerify(
             f"{hostname} through {resolver.name}", expected="an address", found="none", remedy=NO_ADDRESS
         )
     for address in addresses:
         outcome = answered(met[address])
-        if address not in own or outcome != 200:
+        if address not in own or outcome != expected:
             raise NoGo(
-                f"{plan.web.scheme}://{hostname}{plan.application.health} as {resolver.name} finds it",
-                expected=f"status 200 from {' or '.join(sorted(own))}",
+                f"{plan.web.scheme}://{hostname}{plan.health_page} as {resolver.name} finds it",
+                expected=f"status {expected} from {' or '.join(sorted(own))}",
                 found=f"{outcome} from {address}",
                 remedy=f"see {plan.web.site} on the target",
             )

@@ -8,9 +8,9 @@ from checks.equality import must_be_on_production
 from fixtures.errors import NoGo
 from fixtures.facts import files, units
 from fixtures.facts.listeners import LISTENERS, Listener
-from fixtures.facts.nginx import DEFAULT, servers, whole
+from fixtures.facts.nginx import DEFAULT, leads_to, servers, upstreams, whole
 from fixtures.facts.wanted import on_source, on_target
-from fixtures.plan import Plan
+from fixtures.plan import Listens, Plan
 
 pytestmark = pytest.mark.web_configured
 
@@ -75,14 +75,13 @@ def check_static_files_are_nginxs(configuration: str = on_target(whole)) -> None
         raise NoGo("gzip_static in nginx on the target", expected="on", found="off", remedy=MEND)
 
 
-def check_pack_is_proxied(pack_unit: str, plan: Plan, configuration: str = on_target(whole)) -> None:
-    """Nginx hands requests to every application server of the pack."""
-    port = plan.application.ports[plan.application.pack.index(pack_unit)]
-    if not re.search(rf"^\s*(server|proxy_pass)\s[^;]*:{port}\b", configuration, re.MULTILINE):
+def check_pack_is_proxied(listener: Listens, configuration: str = on_target(whole)) -> None:
+    """Nginx hands requests to every port and socket of the pack."""
+    if not any(leads_to(way, listener) for way in upstreams(configuration)):
         raise NoGo(
-            f"port {port} ({pack_unit}) in nginx on the target",
-            expected="an upstream server",
-            found="none",
+            f"{listener} ({listener.unit}) in nginx on the target",
+            expected="nginx hands requests there",
+            found=f"none of its upstreams and *_pass names {listener.at}",
             remedy=MEND,
         )
 

@@ -7,7 +7,7 @@ import pytest
 from checks.equality import must_be_none, must_equal
 from fixtures.errors import NoGo
 from fixtures.facts import egress, files, security_group, units
-from fixtures.facts.logins import with_own_password
+from fixtures.facts.logins import with_own_login
 from fixtures.facts.roles import barriers
 from fixtures.facts.wanted import in_cloud, in_target_db, on_target
 from fixtures.plan import Plan
@@ -100,7 +100,7 @@ def check_public_rules_are_open(
 
 def check_application_may_write(
     plan: Plan,
-    refused: str | None = in_target_db(with_own_password),
+    refused: str | None = in_target_db(with_own_login),
     found: list[str] = in_target_db(lambda plan: barriers(plan.database.role)),
 ) -> None:
     """The target's database takes writes: the role may log in with its password and nothing is set read-only."""

@@ -6,17 +6,18 @@ from checks.equality import must_equal
 from fixtures.errors import NoGo
 from fixtures.facts import units
 from fixtures.facts.wanted import on_target
-from fixtures.plan import Plan
+from fixtures.run.records import Survey
+from fixtures.run.run import Run
 
 pytestmark = pytest.mark.pack_configured
 
 
 @pytest.mark.smoke_tested
 def check_unit_is_enabled(
-    pack_unit: str, at_boot: dict[str, bool] = on_target(lambda pack_unit: units.enabled(pack_unit))
+    pack_unit: str, run: Run, at_boot: dict[str, bool] = on_target(lambda pack_unit: units.enabled(pack_unit))
 ) -> None:
-    """The application server starts at boot."""
-    if not at_boot[pack_unit]:
+    """The application server starts at boot, as production's does."""
+    if at_boot[pack_unit] < run.records(Survey).units[pack_unit]:
         raise NoGo(
             f"{pack_unit} on the target",
             expected="enabled",
@@ -27,17 +28,18 @@ def check_unit_is_enabled(
 
 def check_unit_can_start(
     pack_unit: str,
-    plan: Plan,
+    run: Run,
     shown: dict[str, str] = on_target(
         lambda pack_unit: units.shown(pack_unit, "LoadState", "User", "NeedDaemonReload")
     ),
     program: str = on_target(lambda pack_unit: units.program(pack_unit)),
 ) -> None:
-    """The unit is loaded without a mistake, runs as the application's user, and what it starts is there."""
-    found = (shown.get("LoadState"), shown.get("User"), bool(program), shown.get("NeedDaemonReload"))
+    """The unit is loaded without a mistake, runs as production's user, and what it starts is there."""
+    starts = bool(program) or pack_unit.endswith(".socket")
+    found = (shown.get("LoadState"), shown.get("User", ""), starts, shown.get("NeedDaemonReload"))
     must_equal(
         f"{pack_unit} on the target (state, user, its program is there, changed since systemd read it)",
-        expected=("loaded", plan.application.user, True, "no"),
+        expected=("loaded", run.records(Survey).unit_users[pack_unit], True, "no"),
         found=found,
         remedy="run `gonogo run --until pack_configured`",
     )

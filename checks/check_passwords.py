@@ -5,7 +5,7 @@ import pytest
 from checks.equality import must_be_none, must_equal
 from fixtures.errors import NoGo
 from fixtures.facts import server
-from fixtures.facts.logins import with_wrong_password
+from fixtures.facts.logins import as_a_stranger
 from fixtures.facts.roles import MEMBERS, RULES, STALE, WRONG_LINES, roles_named
 from fixtures.facts.wanted import in_target_db
 from fixtures.plan import Plan
@@ -31,13 +31,13 @@ def check_first_rule_asks_for_a_password(
             rule = first_match(rules, database, own_roles, role, address, kind)
             # A further role of which only an md5 hash is known may have a rule of its own that takes it.
             own = rule is not None and rule.users == [role] != [plan.database.role]
-            methods = {plan.database.authentication} | ({"md5"} if own else set())
+            methods = {plan.database.over_tcp} | ({"md5"} if own else set())
             if rule is None or rule.method not in methods or database not in rule.databases:
                 wrong.append(f"{role}: line {rule.line}, {rule.method}" if rule else f"{role}: no rule")
     if wrong:
         raise NoGo(
             f"pg_hba.conf on the target, connections to {database} from {address}",
-            expected=f"first a rule for {database} itself, with {plan.database.authentication}",
+            expected=f"first a rule for {database} itself, with {plan.database.over_tcp}",
             found="; ".join(dict.fromkeys(wrong)),
             remedy=MEND,
         )
@@ -64,11 +64,11 @@ def check_rules_in_force_are_the_files(
 
 
 @pytest.mark.passwords_required
-def check_wrong_password_is_refused(plan: Plan, answer: str | None = in_target_db(with_wrong_password)) -> None:
-    """A wrong password is refused over TCP."""
+def check_wrong_password_is_refused(plan: Plan, answer: str | None = in_target_db(as_a_stranger)) -> None:
+    """Who is not the application is refused: by a wrong password over TCP, or as another user of the system where it has none."""
     if answer not in {"28P01", "28000"}:
         raise NoGo(
-            f"{plan.database.role} on the target, over TCP, with a wrong password",
+            f"{plan.database.role} on the target, for {as_a_stranger(plan).which}",
             expected="refused",
             found="let in" if answer is None else f"SQLSTATE {answer}",
             remedy=MEND,
@@ -80,7 +80,7 @@ def check_passwords_are_stored_as_planned(
     plan: Plan, found: str = in_target_db(server.setting("password_encryption"))
 ) -> None:
     """New passwords are stored in a form that the plan's method can use."""
-    expected = plan.database.authentication
+    expected = plan.database.over_tcp
     must_equal("password_encryption on the target", expected=expected, found=found, remedy=MEND)
 
 

@@ -37,10 +37,10 @@ def check_roles_match(
     """The application's roles are production's: attributes, groups, limits and passwords."""
     before = run.records(SourceClosure).logins if run.has(SourceClosure) else {}
     expected = with_logins(there, before)
-    own, password = plan.database.role, plan.database.password.reveal()
-    anew = own in expected and own in found and made_anew(plan, own, expected[own].password)
+    own, password = plan.database.role, plan.database.password
+    anew = password and own in expected and own in found and made_anew(plan, own, expected[own].password)
     # Where production's hash is of another form, the same password must open the new one.
-    if anew and opens(found[own].password, own, password):
+    if password and anew and opens(found[own].password, own, password.reveal()):
         expected[own] = replace(expected[own], password=found[own].password)
     differences_of = {name: differing(role, found.get(name)) for name, role in expected.items()}
     different = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in differences_of.items() if parts)

@@ -12,7 +12,7 @@ from fixtures.facts.network import HEADERS_SEEN, Browsed, PageAnswer, at_target,
 from fixtures.facts.wanted import on_target, on_web
 from fixtures.facts.watches import SecondPage, TokenFact, logged
 from fixtures.plan import Plan
-from fixtures.run.records import TargetFacts
+from fixtures.run.records import Survey, TargetFacts
 from fixtures.run.run import Run
 
 pytestmark = [pytest.mark.rehearsed, pytest.mark.smoke_tested]
@@ -62,13 +62,14 @@ def check_page_can_be_browsed(
 def check_every_hostname_is_served(
     hostname: str,
     plan: Plan,
+    run: Run,
     address: str,
-    answer: PageAnswer = on_web(lambda run, plan, hostname: at_target(run, plan.application.health, host=hostname)),
+    answer: PageAnswer = on_web(lambda run, plan, hostname: at_target(run, plan.health_page, host=hostname)),
 ) -> None:
-    """The target answers for every name of the site."""
-    subject = f"the status of {hostname}{plan.application.health} at {address}"
+    """The target answers for every name of the site, with production's status."""
+    subject = f"the status of {hostname}{plan.health_page} at {address}"
     remedy = f"see server_name in {plan.web.site} on the target"
-    must_equal(subject, expected=200, found=answer.status, remedy=remedy)
+    must_equal(subject, expected=run.records(Survey).health[hostname], found=answer.status, remedy=remedy)
 
 
 def check_static_file_is_served_by_nginx(
@@ -181,12 +182,14 @@ def check_unknown_page_is_404(
     )
 
 
-def check_login_is_asked_for(plan: Plan, address: str, browsed: Browsed = on_web(browsed_at_target)) -> None:
+def check_login_is_asked_for(
+    first_page: str, plan: Plan, address: str, browsed: Browsed = on_web(browsed_at_target)
+) -> None:
     """A page behind the login is shown to nobody who is not logged in."""
     answer = browsed.shown_to_a_stranger()  # after a user was there: a cache may have kept what that one saw
     if answer and plan.smoke.signed_in_text in answer.text:
         raise NoGo(
-            f"{plan.web.pages[0]} at {address}, not logged in",
+            f"{first_page} at {address}, not logged in",
             expected="the login page",
             found="the page itself",
             remedy="see the application's log on the target",

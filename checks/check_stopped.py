@@ -4,8 +4,10 @@ import pytest
 
 from checks.equality import must_be_none
 from fixtures.errors import NoGo
-from fixtures.facts import server, units
+from fixtures.facts import pack, server, units
+from fixtures.facts.fact import HostFact
 from fixtures.facts.listeners import LISTENERS, Listener
+from fixtures.facts.pack import PackAnswer
 from fixtures.facts.wanted import in_target_db, on_target
 from fixtures.plan import Plan
 
@@ -21,14 +23,25 @@ def check_pack_unit_is_stopped(
         raise NoGo(f"{pack_unit} on the target", expected="stopped", found=state, remedy=f"systemctl stop {pack_unit}")
 
 
-def check_nobody_listens_for_the_pack(plan: Plan, listeners: list[Listener] = on_target(LISTENERS)) -> None:
-    """Nothing listens on the pack's ports, not even a server that was started by hand."""
-    found = [one for one in listeners if one.protocol == "tcp" and one.port in plan.application.ports]
+def _at_sockets(plan: Plan) -> dict[str, HostFact[PackAnswer]]:
+    return {str(one): pack.listens(one) for one in plan.application.listeners if one.is_socket}
+
+
+def check_nobody_listens_for_the_pack(
+    plan: Plan,
+    listeners: list[Listener] = on_target(LISTENERS),
+    at_sockets: dict[str, PackAnswer] = on_target(_at_sockets),
+) -> None:
+    """Nothing listens on the pack's ports and sockets, not even a server that was started by hand."""
+    ports = {one.at for one in plan.application.listeners}
     must_be_none(
-        "the pack's ports on the target",
+        "the pack's ports and sockets on the target",
         expected="closed",
-        found=found,
-        remedy="find the process with `ss -ltnp` on the target, and stop it",
+        found=[
+            *(str(one) for one in listeners if one.protocol == "tcp" and one.port in ports),
+            *(socket for socket, answer in at_sockets.items() if answer.status != 0),
+        ],
+        remedy="find the process with `ss -lxtnp` on the target, and stop it",
     )
 
 

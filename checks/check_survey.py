@@ -6,13 +6,15 @@ from checks.equality import in_words, must_equal
 from fixtures.errors import NoGo
 from fixtures.facts import catalogue, files, machine, release, server
 from fixtures.facts.wanted import in_source_db, on_source
-from fixtures.plan import Plan
+from fixtures.plan import Listens, Plan
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 
 pytestmark = pytest.mark.source_surveyed
 
 AGAIN = "survey anew: begin a new run with `gonogo run --new`"
+_BROKEN = 500
+"""From here on a status says that the server is broken: what the target is compared with must work."""
 
 
 def check_survey_is_of_this_production(
@@ -40,7 +42,7 @@ def check_release_is_the_surveyed_one(
 def check_code_and_settings_are_the_surveyed_ones(
     run: Run, code: str = on_source(release.digest), settings: list[str] = on_source(release.settings)
 ) -> None:
-    """Production's code is byte for byte what was surveyed, and its environment file names the same settings."""
+    """Production's code is byte for byte what was surveyed, and its environment files name the same settings."""
     survey = run.records(Survey)
     changed = [
         what
@@ -71,14 +73,14 @@ def check_tables_are_the_surveyed_ones(run: Run, tables: list[str] = in_source_d
         )
 
 
-def check_survey_names_something_to_move(run: Run) -> None:
+def check_survey_names_something_to_move(run: Run, plan: Plan) -> None:
     """The survey found tables, settings, uploads and what each runtime loads: an empty one would prove nothing later."""
     survey = run.records(Survey)
     empty = [
         name
         for name, found in (
             ("tables", survey.tables),
-            ("settings", survey.environment),
+            ("settings", survey.environment or not plan.application.environment_files),
             *((f"the dependencies of {name}", one.dependencies) for name, one in survey.runtimes.items()),
         )
         if not found
@@ -89,4 +91,28 @@ def check_survey_names_something_to_move(run: Run) -> None:
             expected="tables, settings, files and dependencies of every runtime",
             found=f"nothing under {', '.join(empty)}",
             remedy=AGAIN,
+        )
+
+
+def check_listener_answered(listener: Listens, run: Run) -> None:
+    """Every port and socket of the pack answered when production was surveyed: it is what the target is compared with."""
+    status = run.records(Survey).answers[listener.name].status
+    if status is not None and (status == 0 or status >= _BROKEN):
+        raise NoGo(
+            f"{listener} of production ({listener.unit})",
+            expected="a server that answers",
+            found=f"status {status} when it was surveyed" if status else "nobody listened when it was surveyed",
+            remedy=f"start it there, or mend application.servers and application.health in the plan; {AGAIN}",
+        )
+
+
+def check_name_answered(hostname: str, plan: Plan, run: Run) -> None:
+    """The site answered under every name when production was surveyed, and not with an error of its own."""
+    status = run.records(Survey).health[hostname]
+    if status >= _BROKEN:
+        raise NoGo(
+            f"{hostname}{plan.health_page} of production",
+            expected="an answer that is no server's error",
+            found=f"status {status} when it was surveyed",
+            remedy=f"see the logs there, or mend application.health in the plan; {AGAIN}",
         )

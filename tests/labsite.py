@@ -190,5 +190,5 @@ def served_through_public_dns(site: Site) -> dict[str, str]:
     plan = load_plan(site.plan_path)
     resolver = plan.dns.resolvers[0].address
     answer = Dns(plan.dns).ask(plan.dns.resolvers[0], plan.web.hostnames[0], "A")
-    page = web_of(plan).get(plan.application.health, answer.values[0])
+    page = web_of(plan).get(plan.health_page, answer.values[0])
     return {"resolver": str(resolver), "address": answer.values[0], "server": json.loads(page.text)["server"]}

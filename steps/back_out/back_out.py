@@ -7,6 +7,7 @@ from contextlib import closing
 from ipaddress import ip_address, ip_network
 from pathlib import PurePosixPath
 
+from fixtures.connect import conninfo
 from fixtures.connect.cloud import SCRATCH_TAG
 from fixtures.connect.connections import Connections
 from fixtures.connect.database import SUPERUSER
@@ -45,7 +46,8 @@ from steps.night import cutover
 from steps.night.dns import restore
 from steps.night.notices import withdraw
 from steps.provision import firewall
-from steps.rehearse.application import await_site, start_pack, stop_pack, stop_pack_if_there
+from steps.rehearse.application import start_pack, stop_pack, stop_pack_if_there
+from steps.rehearse.readiness import await_site, limit_of
 from steps.tools import fence, maintenance
 from steps.tools.units import run_unit, running_units
 
@@ -142,7 +144,8 @@ def _open_production(connections: Connections) -> None:
     reopen(connections, closure, run.name)
     put_closure_aside(connections.open_source)
     run.journal(journal.SourceReopened())
-    await_site(connections.plan, str(connections.plan.source.public_address), connections.web)
+    address = str(connections.plan.source.public_address)
+    await_site(connections.plan, address, connections.web, limit_of(run))
 
 
 def reopen(connections: Connections, closure: SourceClosure, run: str) -> None:
@@ -274,7 +277,7 @@ def _fence(connections: Connections) -> None:
         target.write_file(str(FENCE), json.dumps(dict.fromkeys(held, True)))
     page = notices.outage_page(plan, connections.run.records(SourceClosure).closed)
     try:
-        maintenance.shut(target, maintenance.prepare(target, plan), page)
+        maintenance.shut(target, maintenance.prepare(target, plan, as_it_lies=True), page)
     except GonogoError as error:
         # Users then get an error; that holds up nobody's way back.
         log.warning("the target shows no page while it is fenced: %s: %s", error.subject, error.found)
@@ -290,7 +293,7 @@ def _unfence(connections: Connections) -> None:
     """Undo `_fence`: the target serves again."""
     target, plan = connections.target, connections.plan
     fence.unfence(target, connections.target_db, json.loads(target.read_file(str(FENCE))))
-    start_pack(target, plan)
+    start_pack(target, plan, connections.run)
     quarantine.lift(target, plan)
     maintenance.reopen(target)
     target.check(["rm", "-f", "--", str(FENCE)])
@@ -311,7 +314,7 @@ def saved_directory(plan: Plan, run: Run) -> PurePosixPath:
 def save_script(plan: Plan, directory: PurePosixPath) -> str:
     """The script that saves the target's database and a list of its uploads; whole or not at all, for root alone."""
     uploads = [upload.path for upload in plan.files]
-    return with_arguments(_SAVE, directory, plan.postgresql.port, plan.database.name, *uploads)
+    return with_arguments(_SAVE, directory, plan.postgresql.port, conninfo.database(plan.database.name), *uploads)
 
 
 def _save(connections: Connections) -> str:
@@ -381,7 +384,7 @@ def _give_up_writes(connections: Connections, confirm: Confirm, unsaved: str) ->
     with closing(open_reading(connections.target_db, plan, "the target", method=method)) as reading:
         written = database_since(copied, reading.digests())
     counts = {str(upload.path): ask(connections.target, files.count(str(upload.path))) for upload in plan.files}
-    written |= files_since(run.records(FilesCopy).counts, counts) | redis_since(plan)
+    written |= files_since(run.records(FilesCopy).counts if plan.files else {}, counts) | redis_since(plan)
     word = plan.web.hostnames[0]
     try:
         agreed = confirm(loss_text(written, saved_directory(plan, run), unsaved), word)

@@ -17,7 +17,7 @@ from steps.back_out.back_out import put_closure_aside, reopen
 from steps.engine.executor import ended, over
 from steps.night.cutover import OPENED_ELSEWHERE
 from steps.night.notices import withdraw
-from steps.rehearse.application import await_site
+from steps.rehearse.readiness import await_site
 from steps.tools.units import running_units
 
 

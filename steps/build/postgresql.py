@@ -14,10 +14,12 @@ from fixtures.errors import StepFailed
 from fixtures.facts.fact import ask
 from fixtures.facts.roles import roles_named
 from fixtures.plan import Plan
+from fixtures.policy.hba import quoted
 from fixtures.run.journal import TargetDatabaseStarted
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from fixtures.scripts import script, text, with_arguments
+from fixtures.secrets import Secret
 from steps.step import step
 from steps.tools import packages
 from steps.tools.units import run_unit
@@ -110,7 +112,7 @@ def move_script(plan: Plan) -> str:
 @step(needs=["data_on_mnt", "source_surveyed"], gives=["passwords_required"], harmless=True)
 def require_passwords(plan: Plan, target: Host, source_db: Database, target_db: Database) -> None:
     """Ask for a password over TCP, ahead of every looser rule, and store new ones in the plan's form."""
-    method = plan.database.authentication
+    method = plan.database.over_tcp
     if str(target_db.value("SHOW password_encryption", dbname="postgres")) != method:
         target_db.execute(
             sql.SQL("ALTER SYSTEM SET password_encryption = {}").format(sql.Literal(method)), dbname="postgres"
@@ -124,10 +126,11 @@ def require_passwords(plan: Plan, target: Host, source_db: Database, target_db: 
 
 def hba_lines(plan: Plan, md5_roles: Sequence[str]) -> list[str]:
     """The rules that come before all others; `md5_roles` are further roles of which production has only an md5 hash."""
-    method, name = plan.database.authentication, plan.database.name
+    method, name = plan.database.over_tcp, quoted(plan.database.name)
+    by_peer = [f"local {name} {quoted(plan.database.role)} peer"] if plan.database.password is None else []
     # Such a hash cannot be turned into a SCRAM one without the password. md5 takes both kinds.
-    own = [(role, "md5") for role in md5_roles] if method != "md5" else []
-    return [
+    own = [(quoted(role), "md5") for role in md5_roles] if method != "md5" else []
+    return by_peer + [
         f"host {name} {role} {address} {form}"
         for role, form in [*own, ("all", method)]
         for address in ("127.0.0.1/32", "::1/128")
@@ -149,10 +152,11 @@ def create_role_and_database(plan: Plan, run: Run, target: Host, target_db: Data
     target_db.execute(
         sql.SQL("GRANT ALL PRIVILEGES ON DATABASE {database} TO {role}").format(**names), dbname="postgres"
     )
-    if target_db.password_login(role, plan.database.password.reveal()) is not None:
+    password = plan.database.password
+    if password and target_db.password_login(role, password.reveal()) is not None:
+        made = verifier(plan, password, target_db)
         target_db.execute(
-            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(names["role"], sql.Literal(verifier(plan, target_db))),
-            dbname="postgres",
+            sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(names["role"], sql.Literal(made)), dbname="postgres"
         )
 
 
@@ -166,15 +170,13 @@ def create_database(plan: Plan, survey: Survey) -> sql.Composed:
     )  # fmt: skip
 
 
-def verifier(plan: Plan, target_db: Database) -> str:
-    """A new hash of the plan's password, in the plan's form.
+def verifier(plan: Plan, password: Secret, target_db: Database) -> str:
+    """A new hash of the application's password, in the plan's form.
 
     The server gets it alone: no log of its, and no statement of ours, ever holds the password.
     """
     with closing(target_db.connect("postgres", read_only=False)) as session:
-        made: str = encrypt_password(
-            plan.database.password.reveal(), plan.database.role, session, plan.database.authentication
-        )
+        made: str = encrypt_password(password.reveal(), plan.database.role, session, plan.database.over_tcp)
     return made
 
 

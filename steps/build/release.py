@@ -3,7 +3,7 @@
 import logging
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
@@ -12,13 +12,16 @@ from fixtures.connect.deadline import within
 from fixtures.connect.host import Host
 from fixtures.connect.shell import exit_status
 from fixtures.errors import Refused, StepFailed
-from fixtures.facts.release import left_out
+from fixtures.facts.fact import ask
+from fixtures.facts.release import left_out, packaged
 from fixtures.plan import Plan
+from fixtures.plan.software import is_shared
 from fixtures.run.places import HELD
 from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from fixtures.scripts import script
 from steps.step import step
+from steps.tools import packages
 from steps.tools.archive import BrokenArchive, passed_on
 from steps.tools.copying import CONFINED
 
@@ -33,6 +36,8 @@ LIMIT = 2 * 3600.0
 _USER = script(__file__, "create_user.sh")
 # $1 directory, $2 mode, $3 owner, $4 group. tar would leave the directory that it begins in as it is.
 _DIRECTORY = '[ -d "$1" ] || { mkdir -p -- "$(dirname -- "$1")" && install -d -m "$2" -o "$3" -g "$4" -- "$1"; }'
+_SINGLE = 1000
+"""Files of a packaged release that are copied one by one."""
 _MOST = 6
 """Names that are told of what was left behind; the rest is counted."""
 _POWERFUL = {"root", "disk", "kmem", "shadow"}
@@ -43,11 +48,14 @@ _POWERFUL = {"root", "disk", "kmem", "shadow"}
 def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
     """Copy the application's user, its code, its settings and secrets, and its units; cron files are held."""
     target.check([*_USER, *_account(source, plan.application.user)])
-    release = run.records(Survey).release
-    patterns = [*left_out(plan, release), *_other_releases(source, release, plan)]
-    bring = _Bringing(source, target, plan.application.home)
-    bring.directory(plan.application.home, patterns)
-    bring.files([plan.application.environment_file, *plan.application.also_copy], patterns)
+    survey = run.records(Survey)
+    patterns = [*left_out(plan, survey.release), *_other_releases(source, survey.release, plan)]
+    bring = _Bringing(source, target, plan.application.place)
+    if plan.application.home:
+        bring.directory(plan.application.home, patterns)
+    if not _is_in_home(plan, survey.release):
+        _bring_release(plan, run, bring, patterns)
+    bring.files([*plan.application.environment_files, *plan.application.also_copy], patterns)
     if plan.application.cron:
         target.check(["install", "-d", "-m", "0700", str(HELD)])
         bring.files(plan.application.cron, [], HELD)
@@ -56,7 +64,45 @@ def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
 
 def bring_directory(plan: Plan, source: Host, target: Host, directory: PurePosixPath) -> None:
     """Bring one directory of production's as it is."""
-    _Bringing(source, target, plan.application.home).directory(directory, [])
+    _Bringing(source, target, plan.application.place).directory(directory, [])
+
+
+def _is_in_home(plan: Plan, release: str) -> bool:
+    home = plan.application.home
+    return home is not None and PurePosixPath(release).is_relative_to(home)
+
+
+def _bring_release(plan: Plan, run: Run, bring: "_Bringing", patterns: Sequence[str]) -> None:
+    """The release that lies elsewhere than in the home: from its packages where some brought it, else as it lies on production.
+
+    What lies beside the packages' own files in such a release is copied file by file. Raises `Refused` for a directory that is
+    no application's own.
+    """
+    survey, current = run.records(Survey), plan.application.current
+    release = PurePosixPath(survey.release)
+    if is_shared(release):
+        raise Refused(
+            f"{current} on production, which leads to {release}",
+            expected="a directory of the application's own",
+            found="one that belongs to the whole system",
+            remedy="name the release in application.current; nothing was changed",
+        )
+    if not survey.release_packages:
+        bring.directory(release, patterns)
+    else:
+        packages.install(bring.target, run, "release", survey.release_packages)
+        own = ask(bring.source, packaged(plan)).own
+        if len(own) > _SINGLE:
+            raise Refused(
+                f"{release} on production, of {', '.join(survey.release_packages)}",
+                expected=f"at most {_SINGLE} files that no package brought",
+                found=f"{len(own)} of them",
+                remedy="name directories of user files in [[files]], so that they go their own way",
+            )
+        bring.files([PurePosixPath(path) for path in own], patterns)
+    if release != current:
+        bring.files([current], patterns)
+        bring.whole.append(current)
 
 
 @dataclass(frozen=True)
@@ -66,16 +112,19 @@ class _Bringing:
     source: Host
     target: Host
     application: PurePosixPath
+    whole: list[PurePosixPath] = field(default_factory=list)
+    """Directories that were brought as a whole."""
 
     def directory(self, path: PurePosixPath, patterns: Sequence[str]) -> None:
-        """A whole directory, such as the home of the application's user, but for what the patterns leave out."""
+        """A directory of the application's own, as production's, but for what the patterns leave out."""
         mode, owner, group = self.source.check(["stat", "-L", "-c", "%a %U %G", "--", str(path)]).split()
         self.target.check(["sh", "-c", _DIRECTORY, "directory", str(path), mode, owner, group])
         self._stream([path], patterns, below=path, into=path)
+        self.whole.append(path)
 
     def files(self, paths: Iterable[PurePosixPath], patterns: Sequence[str], into: PurePosixPath = _ROOT) -> None:
-        """Single files, below a directory of the target; those in the home have come with it."""
-        beside = {path for path in paths if not path.is_relative_to(self.application)}
+        """Single files, below a directory of the target; those in directories that came as a whole are there."""
+        beside = {path for path in paths if not any(path.is_relative_to(one) for one in self.whole)}
         for parent, group in groupby(sorted(beside, key=lambda path: (path.parent, path)), lambda path: path.parent):
             directory = into / parent.relative_to(_ROOT)
             self.target.check(["mkdir", "-p", "--", str(directory)])
@@ -200,7 +249,7 @@ def _account(source: Host, user: str) -> list[str]:
 def _other_releases(source: Host, release: str, plan: Plan) -> list[str]:
     """Releases beside the current one: the target does not need them."""
     parent = PurePosixPath(release).parent
-    if parent == plan.application.home or not parent.is_relative_to(plan.application.home):
+    if parent == plan.application.home or not _is_in_home(plan, str(parent)):
         return []
     beside = source.check(["find", str(parent), "-mindepth", "1", "-maxdepth", "1"]).splitlines()
     return [path.lstrip("/") for path in beside if path != release]

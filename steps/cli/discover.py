@@ -77,7 +77,7 @@ def _say(progress: Progress, found: Discovered, undecided: int, out: Path, page_
     app = found.application
     progress.say(f"{found.host}: {found.system.os}", "bold")
     for line in (
-        f"{len(app.pack)} application servers on ports {', '.join(map(str, app.ports)) or 'none'}, {len(app.workers)} workers",
+        f"{len(app.pack)} application servers on ports {', '.join(str(port) for ports in app.listens.values() for port in ports) or 'none'}, {len(app.workers)} workers",
         f"PostgreSQL {found.postgresql.version}, database {app.database or 'to be decided'}",
         "; ".join(f"{one.kind} {one.version}, {len(one.dependencies)} dependencies" for one in app.runtimes)
         or "no runtime found",

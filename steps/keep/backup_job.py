@@ -39,12 +39,18 @@ class Failure(Exception):
     """Why there is no backup, or why it is none that can be restored."""
 
 
+def _connection(database: str) -> str:
+    """A database as PostgreSQL's programs are told of it: a bare name with "=" would be taken for something else."""
+    quoted = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{quoted}'"
+
+
 class Sql:
     """A psql that stays open, so that one transaction lasts as long as we need it."""
 
     def __init__(self, configuration: Facts, database: str) -> None:
         command = ["psql", "-XAtq", "-F", "\x1f", "-v", "ON_ERROR_STOP=1",
-                   f"--port={configuration['port']}", f"--dbname={database}"]  # fmt: skip
+                   f"--port={configuration['port']}", f"--dbname={_connection(database)}"]  # fmt: skip
         self._psql = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for name, value in configuration["settings"].items():
             self.ask(f"SELECT set_config('{name}', '{value}', false);")
@@ -286,7 +292,7 @@ def back_up(configuration: Facts, job: str) -> Facts:
         port = f"--port={configuration['port']}"
         dump = ["pg_dump", port, f"--snapshot={snapshot}", "--format=custom", "--lock-wait-timeout=60000"]
         part = configuration["dump"]
-        objects[part] = bucket.stream(f"{name}/{part}", [*dump, configuration["database"]], size)
+        objects[part] = bucket.stream(f"{name}/{part}", [*dump, _connection(configuration["database"])], size)
     finally:
         sql.close()
     objects["globals.sql"] = bucket.stream(f"{name}/globals.sql", ["pg_dumpall", port, "--globals-only"], 0)
@@ -296,7 +302,9 @@ def back_up(configuration: Facts, job: str) -> Facts:
            "--numeric-owner"]  # fmt: skip
     paths = [directory.lstrip("/") for directory in configuration["directories"]]
     # 1 says that a file changed or went while it was read: on a living host that is no failure.
-    objects["files.tar.gz"] = bucket.stream(f"{name}/files.tar.gz", [*tar, "--", *paths], total, good=(0, 1))
+    objects["files.tar.gz"] = bucket.stream(
+        f"{name}/files.tar.gz", [*tar, "--files-from=/dev/null", "--", *paths], total, good=(0, 1)
+    )
     kept = unchanged(entries, moments)
     listed = gzip.compress(json.dumps(kept).encode("utf-8", "surrogateescape"), mtime=0)
     objects["files.json.gz"] = bucket.put(f"{name}/files.json.gz", listed)
@@ -366,7 +374,8 @@ def _test_database(configuration: Facts, manifest: Facts, fetched: Callable[[str
         if free < needed:
             raise Failure(f"{place}: {free} bytes are free, the restored database needs about {needed}")
         as_it_is = "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname"
-        encoding, collation, ctype = admin.ask(f"{as_it_is} = '{configuration['database']}';")[0]
+        living = configuration["database"].replace("'", "''")
+        encoding, collation, ctype = admin.ask(f"{as_it_is} = '{living}';")[0]
         admin.ask(
             f"CREATE DATABASE {scratch} TEMPLATE template0 ENCODING '{encoding}'"
             f" LC_COLLATE '{collation}' LC_CTYPE '{ctype}';"

@@ -100,11 +100,16 @@ def configuration(plan: Plan) -> str:
     )
 
 
+def _described(plan: Plan) -> str:
+    """The database in a unit's words, where a percent sign stands for something else."""
+    return plan.database.name.replace("%", "%%")
+
+
 def service(plan: Plan) -> str:
     """The unit that makes one backup: PostgreSQL's superuser, who may read every file and write none."""
     return f"""\
 [Unit]
-Description=Backup of {plan.database.name} and its files to s3://{plan.backup.bucket}/{plan.backup.prefix}
+Description=Backup of {_described(plan)} and its files to s3://{plan.backup.bucket}/{plan.backup.prefix}
 Wants=network-online.target
 After=network-online.target {server_unit(plan)}
 RequiresMountsFor={plan.target.volume.mount}
@@ -127,7 +132,7 @@ def timer(plan: Plan) -> str:
     """The unit that makes them on schedule; one that was missed is made up for."""
     return f"""\
 [Unit]
-Description=Backups of {plan.database.name}
+Description=Backups of {_described(plan)}
 
 [Timer]
 OnCalendar={plan.backup.schedule}

@@ -10,7 +10,7 @@ from fixtures.facts.fact import ask
 from fixtures.facts.images import MachineImage, find_image, images_of
 from fixtures.plan import Plan
 from fixtures.run.evidence import Verdict, now
-from fixtures.run.records import MadeImage, TargetFacts
+from fixtures.run.records import MadeImage, Survey, TargetFacts
 from fixtures.run.run import Run
 from steps.build.postgresql import server_unit
 from steps.keep import scratch, sealing
@@ -83,11 +83,11 @@ def units(plan: Plan) -> list[str]:
     return [*stores, *plan.application.pack]
 
 
-def secrets(plan: Plan) -> list[str]:
+def secrets(plan: Plan, run: Run) -> list[str]:
     """Files with the application's and TLS secrets, for a plan that keeps them out of the image."""
     if plan.image.keep_secrets:
         return []
-    return [str(plan.application.environment_file), *(str(item.key) for item in plan.web.certificates)]
+    return [*run.records(Survey).secret_files, *(str(item.key) for item in plan.web.certificates)]
 
 
 def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> MadeImage:
@@ -96,7 +96,7 @@ def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> MadeImage:
     name = f"{plan.image.name}-{begun:%Y%m%dT%H%M%SZ}"
     log.info("taking the image %s", name)
     try:
-        sealing.seal(target, units(plan), secrets(plan))
+        sealing.seal(target, units(plan), secrets(plan, run))
         with aws_errors("taking the image"):
             image_id = cloud.ec2.create_image(**create_request(plan, run, instance, name))["ImageId"]
         wait_for(lambda: _has_begun(cloud, image_id) or None, SNAPSHOT_SECONDS, image_id, "its snapshot to begin")

@@ -18,7 +18,7 @@ from fixtures.plan import Plan
 from fixtures.policy.ingress import before_opening
 from fixtures.run import places
 from fixtures.run.evidence import PASS, PLAN, GateResult
-from fixtures.run.records import MadeImage, ScratchBoot, TargetFacts
+from fixtures.run.records import MadeImage, ScratchBoot, Survey, TargetFacts
 from fixtures.run.run import Run, make_run
 from fixtures.scripts import script
 from steps.engine.gate import Gates
@@ -62,7 +62,7 @@ def try_image(plan: Plan, run: Run, cloud: Cloud, image: MadeImage) -> ScratchBo
         facts.host_keys = shown
         known = run.records(TargetFacts).host_keys
         leftovers = ["the target's own SSH host key"] if set(shown) & set(known) else []
-        leftovers += _inspect(plan, facts, image, key)
+        leftovers += _inspect(plan, run, facts, image, key)
         result = _gate(plan, run, directory, facts, image)
     finally:
         key.unlink(missing_ok=True)
@@ -166,22 +166,22 @@ def _running(cloud: Cloud, instance_id: str) -> Instance | None:
     return instance if instance.state == "running" and instance.public_address else None
 
 
-def _inspect(plan: Plan, facts: TargetFacts, image: MadeImage, key: Path) -> list[str]:
+def _inspect(plan: Plan, run: Run, facts: TargetFacts, image: MadeImage, key: Path) -> list[str]:
     await_ssh(plan, facts.public_address)
     login = target_login(plan, facts.public_address, facts.host_keys[0]).model_copy(update={"key_file": key})
     host = open_host("scratch", login, plan.resolve)
     try:
         await_cloud_init(plan, host)
-        command = inspect_command(plan, image, paramiko.PKey.from_path(key).get_base64())
+        command = inspect_command(plan, run, image, paramiko.PKey.from_path(key).get_base64())
         return host.check(command, timeout=300).splitlines()
     finally:
         host.close()
 
 
-def inspect_command(plan: Plan, image: MadeImage, key: str) -> list[str]:
+def inspect_command(plan: Plan, run: Run, image: MadeImage, key: str) -> list[str]:
     """The command that prints a line for each thing on the instance that no image may hold."""
     application = plan.application
-    secret = [str(application.environment_file), *(str(item.key) for item in plan.web.certificates)]
+    secret = [*run.records(Survey).secret_files, *(str(item.key) for item in plan.web.certificates)]
     return [
         *_INSPECT, key, str(plan.target.volume.mount), image.instance_id, str(places.QUARANTINED), places.EGRESS_TABLE,
         "yes" if image.secrets else "no",

@@ -35,7 +35,9 @@ def accept(
             wait_forgotten(plan, dns, resolver, record, facts)
     if not run.records(UsersMoved).silent:
         following.follow(plan, run, dns, source, target)
-    times = parity.measure(web, {"target": facts.public_address}, plan.smoke, plan.web.pages, plan.parity)
+    times = parity.measure(
+        web, {"target": facts.public_address}, plan.smoke, plan.web.pages or [plan.health_page], plan.parity
+    )
     run.record(run.records(ResponseTimes).model_copy(update={"accepted": times["target"]}))
     backups.back_up(target, run, "accept")
     remove_temporary_keys(open_source, target, plan)

@@ -27,6 +27,7 @@ from steps.build import quarantine
 from steps.provision import firewall
 from steps.rehearse import redis
 from steps.rehearse.application import stop_pack
+from steps.rehearse.readiness import AT_MOST
 from steps.step import step
 from steps.tools import fence, maintenance
 
@@ -54,7 +55,7 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
     fence.refuse_prepared(open_source_db)
     roles = ask(open_source_db, ENTRANTS)
     spared = entrants.spared(roles, plan, SUPERUSER)
-    site = maintenance.prepare(open_source, plan, again=run.happened(SourceClosed))
+    site = maintenance.prepare(open_source, plan, as_it_lies=run.happened(SourceClosed))
     closure = _closure(plan, run, open_source, open_source_db, entrants.held_roles(roles, spared), site.master.main)
     # Both records and the journal come before the first change, so that a back-out always knows what to undo.
     open_source.check(["install", "-d", "-m", "0755", str(STATE_DIRECTORY)])
@@ -168,16 +169,22 @@ def closed_by(source: Host) -> str:
         return "a run that the damaged file does not name"
 
 
-def connections_command(plan: Plan) -> list[str]:
-    """The command that prints a line for each request the pack is working on."""
-    ports = " or ".join(f"sport = :{port}" for port in plan.application.ports)
-    return ["ss", "-Htn", "state", "established", f"( {ports} )"]
+def at_work(host: Host, plan: Plan) -> bool:
+    """Whether the pack works on requests: whether anybody is connected to it."""
+    listeners = plan.application.listeners
+    ports = " or ".join(f"sport = :{one.at}" for one in listeners if not one.is_socket)
+    sockets = {one.name for one in listeners if one.is_socket}
+    if ports and host.check(["ss", "-Htn", "state", "established", f"( {ports} )"]).strip():
+        return True
+    # ss would take a path for a pattern. Who connects has no path, what was accepted has that of the listening socket.
+    found = host.check(["ss", "-Hxn", "state", "established"]) if sockets else ""
+    return any(line.split()[3] in sockets for line in found.splitlines())
 
 
 def drain(host: Host, plan: Plan) -> None:
     """Wait until the requests that had begun are answered, for `cutover.drain_seconds` at most."""
     deadline = time.monotonic() + plan.cutover.drain_seconds
-    while time.monotonic() < deadline and host.check(connections_command(plan)).strip():
+    while time.monotonic() < deadline and at_work(host, plan):
         time.sleep(0.2)
 
 
@@ -196,7 +203,7 @@ def release_units(host: Host, closure: SourceClosure) -> None:
     if closure.enabled_units:
         host.check(["systemctl", "enable", "--quiet", "--", *closure.enabled_units])
     for unit in reversed(closure.stopped_units):  # the pack before the workers
-        host.check(["systemctl", "start", "--", unit], timeout=180)
+        host.check(["systemctl", "start", "--", unit], timeout=AT_MOST)
     for file in map(PurePosixPath, closure.held_files):
         host.check(["sh", "-c", _ASIDE, "back", str(held(file)), str(file)])
 

@@ -17,7 +17,7 @@ from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
 from fixtures.facts import machine, server
 from fixtures.facts.backups import CONFIGURATION, JOB
 from fixtures.facts.fact import ask
-from fixtures.facts.logins import as_superuser, with_own_password
+from fixtures.facts.logins import as_superuser, with_own_login
 from fixtures.facts.network import BrowseFact
 from fixtures.plan import DnsRecord, Plan
 from fixtures.plan.rights import OPEN, Right, needed_rights
@@ -120,8 +120,10 @@ class _Trials:
                 if right.of == "source":
                     self._could_shut()
             case "web.site":
-                host = self.source if right.of == "source" else self.target
-                maintenance.prove(host, maintenance.prepare(host, self.plan), notices.outage_page(self.plan, now()))
+                ours = right.of == "target"
+                host = self.target if ours else self.source
+                prepared = maintenance.prepare(host, self.plan, as_it_lies=ours)
+                maintenance.prove(host, prepared, notices.outage_page(self.plan, now()))
             case _:
                 raise KeyError(f"there is no trial of {right.key}")
         return ""
@@ -131,7 +133,7 @@ class _Trials:
         db = self.databases["source"]
         fence.rules_file(self.source, db)
         ask(db, as_superuser(self.plan))  # whatever it says: by night it must say no, and here that it says anything
-        if code := ask(db, with_own_password(self.plan)):
+        if code := ask(db, with_own_login(self.plan)):
             raise Refused(
                 f"logging in to {db.dbname} on the source as {self.plan.database.role}",
                 expected="accepted, while production is open",

@@ -4,7 +4,7 @@
 # are left out.
 size=$(stat -c %s -- "$1" 2>/dev/null || echo 0)
 from=1; [ "$size" -lt "$2" ] || from=$(($2 + 1))
-{ [ "$size" -eq 0 ] || tail -c "+$from" -- "$1" | grep -v '"gonogo"'; } |
+{ [ "$size" -eq 0 ] || tail -c "+$from" -- "$1" | grep -v ' gonogo"'; } |
   case $3 in
     count) wc -l ;;
     clients) awk '{ print $1 }' | sort | uniq -c | sort -rn | head -n 5 | awk '{ print $2 }' ;;

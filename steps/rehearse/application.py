@@ -1,20 +1,15 @@
 """The application on the target: started, tried, stopped, started again."""
 
-import time
-from contextlib import suppress
-
 from fixtures.connect.host import Host
 from fixtures.connect.web import Web
-from fixtures.errors import CouldNotVerify
 from fixtures.facts import parity
 from fixtures.plan import Plan
 from fixtures.run.records import DataCopy, RehearsalReady, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
+from steps.build.pack import enable
 from steps.rehearse import sampling
+from steps.rehearse.readiness import await_pack, await_site, limit_of
 from steps.step import step
-
-_NOT_YET = (502, 503, 504)
-"""What a proxy answers while nobody behind it does."""
 
 
 @step(
@@ -33,8 +28,8 @@ _NOT_YET = (502, 503, 504)
 )
 def start_application(plan: Plan, run: Run, target: Host, web: Web) -> None:
     """Start the pack and nginx; workers and cron stay held."""
-    start_pack(target, plan)
-    await_site(plan, run.records(TargetFacts).public_address, web)
+    start_pack(target, plan, run)
+    await_site(plan, run.records(TargetFacts).public_address, web, limit_of(run))
 
 
 @step(needs=["application_running", "pages_sampled"], gives=["rehearsed"])
@@ -43,7 +38,7 @@ def rehearse(plan: Plan, run: Run, web: Web) -> None:
     facts = run.records(TargetFacts)
     sampling.ask_again(plan, run, web)
     hosts = {"source": str(plan.source.public_address), "target": facts.public_address}
-    times = parity.measure(web, hosts, plan.smoke, plan.web.pages, plan.parity)
+    times = parity.measure(web, hosts, plan.smoke, plan.web.pages or [plan.health_page], plan.parity)
     run.record(ResponseTimes(source=times["source"], target=times["target"]))
     run.record(RehearsalReady(instance_id=facts.instance_id, snapshot=run.records(DataCopy).snapshot))
 
@@ -60,30 +55,19 @@ def stop_target_application(plan: Plan, target: Host) -> None:
 )
 def start_application_again(plan: Plan, run: Run, target: Host, web: Web) -> None:
     """Start the pack on closed production's data; workers and cron stay held until the target opens."""
-    start_pack(target, plan)
-    await_site(plan, run.records(TargetFacts).public_address, web)
+    start_pack(target, plan, run)
+    await_site(plan, run.records(TargetFacts).public_address, web, limit_of(run))
 
 
-def start_pack(host: Host, plan: Plan) -> None:
-    """Start the application servers and nginx, enabled at boot; those that failed before get a fresh start."""
+def start_pack(host: Host, plan: Plan, run: Run) -> None:
+    """Start the application servers and nginx, enabled at boot, and wait for them; those that failed before get a fresh start."""
     units = plan.application.pack
     host.check(["sh", "-c", 'systemctl reset-failed -- "$@" 2>/dev/null || true', "reset", *units])
-    host.check(["systemctl", "enable", "--quiet", "--", *units, "nginx.service"])
-    host.check(["systemctl", "start", "--", *units, "nginx.service"], timeout=180)
-
-
-def await_site(plan: Plan, address: str, web: Web) -> None:
-    """Wait until nginx passes requests on again, for a minute at most; what it then says is for the gate to judge.
-
-    Servers load an application for a while after systemd calls them started, and nginx asks a server that was away again
-    only after its `fail_timeout`, ten seconds where nobody says otherwise.
-    """
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with suppress(CouldNotVerify):
-            if web.get(plan.application.health, address).status_code not in _NOT_YET:
-                return
-        time.sleep(0.5)
+    enable(host, plan, run)
+    host.check(["systemctl", "enable", "--quiet", "--", "nginx.service"])
+    host.check(["systemctl", "start", "--no-block", "--", *units])
+    host.check(["systemctl", "start", "--", "nginx.service"], timeout=180)
+    await_pack(host, plan, run)
 
 
 def stop_pack_if_there(target: Host, plan: Plan) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import psycopg2
 from psycopg2 import sql
 
+from fixtures.connect import conninfo
 from fixtures.connect.database import SUPERUSER, Database
 from fixtures.connect.host import Host
 from fixtures.errors import CouldNotVerify, Refused, StepFailed
@@ -24,6 +25,7 @@ from fixtures.sameness.comparisons import read_comparisons
 from fixtures.sameness.digest import Digest, choose_method, keep_digest
 from fixtures.sameness.reading import open_reading
 from fixtures.sameness.tables import LARGE_OBJECTS
+from fixtures.secrets import Secret
 from steps.build.postgresql import create_database, died, is_up, start_again, verifier
 from steps.rehearse.application import stop_pack_if_there
 from steps.step import step
@@ -75,7 +77,7 @@ def copy_database_again(
 def restore_command(plan: Plan) -> list[str]:
     """What the target runs for the copy: one transaction, undone when the stream breaks off or anything fails."""
     restore = ["sudo", "-n", "-u", SUPERUSER, "--", "pg_restore", "--exit-on-error", "--single-transaction",
-               f"--port={plan.postgresql.port}", f"--dbname={plan.database.name}"]  # fmt: skip
+               f"--port={plan.postgresql.port}", f"--dbname={conninfo.database(plan.database.name)}"]  # fmt: skip
     return ["sh", "-c", f"cd / && exec {shlex.join(restore)}"]
 
 
@@ -83,7 +85,7 @@ def dump_script(plan: Plan, snapshot: str, ssh: Sequence[str]) -> str:
     """The script on the source: the dump of a snapshot, compressed by pg_dump itself, straight into ssh."""
     dump = ["nice", "-n", "10", "ionice", "-c", "2", "-n", "7", "runuser", "-u", SUPERUSER, "--",
             "pg_dump", f"--port={plan.postgresql.port}", f"--snapshot={snapshot}", "--format=custom", "--compress=1",
-            "--lock-wait-timeout=10000", plan.database.name]  # fmt: skip
+            "--lock-wait-timeout=10000", conninfo.database(plan.database.name)]  # fmt: skip
     return f"set -o pipefail\ncd /\n{shlex.join(dump)} | {shlex.join(ssh)}\n"
 
 
@@ -161,8 +163,9 @@ class _Copy:
         known = roles.with_logins(ask(self.source_db, roles_named(wanted)), logins)
         self._refuse_unlisted(wanted, sorted(set(wanted) - set(known)))
         own = known[self.plan.database.role]
-        if roles.made_anew(self.plan, own.name, own.password):
-            known[own.name] = replace(own, password=self._new_hash(own))
+        password = self.plan.database.password
+        if password and roles.made_anew(self.plan, own.name, own.password):
+            known[own.name] = replace(own, password=self._new_hash(own, password))
         existing = {name for (name,) in self.target_db.rows("SELECT rolname::text FROM pg_roles", dbname="postgres")}
         statements = [roles.create(name) for name in wanted if name not in existing]
         # Groups before members: a grant needs both.
@@ -172,16 +175,16 @@ class _Copy:
         self.target_db.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name), dbname="postgres")
         self.target_db.execute(create_database(self.plan, self.run.records(Survey)), dbname="postgres", timeout=300)
 
-    def _new_hash(self, own: roles.Role) -> str:
+    def _new_hash(self, own: roles.Role, password: Secret) -> str:
         """The application's password in the plan's form, proven to be production's; production's hash is of another."""
-        if not roles.opens(own.password, own.name, self.plan.database.password.reveal()):
+        if not roles.opens(own.password, own.name, password.reveal()):
             raise Refused(
                 f"the password of {own.name} in the plan",
                 expected="production's: its hash must be made anew for scram-sha-256",
                 found="another one",
                 remedy="mend database.password in the plan; nothing was changed",
             )
-        return verifier(self.plan, self.target_db)
+        return verifier(self.plan, password, self.target_db)
 
     def _refuse_unlisted(self, wanted: Sequence[str], absent: Sequence[str]) -> None:
         database = self.plan.database.name

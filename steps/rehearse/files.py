@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 @step(
     needs=["release_copied", "target_quarantined"],
     gives=["files_copied"],
+    only_with="files",
     destroys="files in the target's upload directories that production no longer has",
     writes_to_source="a key for this copy alone, kept in memory, and the units that send the files",
 )
@@ -41,6 +42,7 @@ def copy_uploads(plan: Plan, run: Run, open_source: Host, source: Host, target: 
 @step(
     needs=["source_closed", "target_stopped"],
     gives=["final_files_copied"],
+    only_with="files",
     destroys="files in the target's upload directories that closed production no longer has",
     writes_to_source="a key for this copy alone, kept in memory, and the units that send the files",
 )

@@ -2,6 +2,8 @@
 
 from fixtures.connect.connections import Connections
 from fixtures.errors import Refused
+from fixtures.facts.fact import ask
+from fixtures.facts.logins import with_own_login
 from fixtures.run.places import MARKER, OPENED
 from steps.night.cutover import refuse_foreign_closure
 from steps.tools.copying import refuse_empty
@@ -55,11 +57,11 @@ def _target_is_not_the_source(connections: Connections) -> None:
 
 def _password_is_productions(connections: Connections) -> None:
     database = connections.plan.database
-    refused = connections.source_db.password_login(database.role, database.password.reveal(), database.name)
+    refused = ask(connections.source_db, with_own_login(connections.plan))
     if refused is not None:
         raise Refused(
             f"the login of {database.role} to the database {database.name} on the source",
-            expected=f"accepted with the plan's password ({database.password})",
+            expected=f"accepted by {database.authentication}{f', with {database.password}' if database.password else ''}",
             found=f"refused (SQLSTATE {refused})",
             remedy="mend database.password in the plan: it must be the one that production's application uses",
         )

@@ -193,7 +193,7 @@ def rsync_push(
     target.check(["install", "-d", "-m", "0711", str(MEMORY)])
     for name, content in _SCRIPTS.items():
         target.write_file(script_path(name), content, mode="0500")
-    server = rsync_server(target_dir, str(plan.application.home))
+    server = rsync_server(target_dir, str(plan.application.place))
     with channel(open_source, target, plan, run, purpose=purpose, forced_command=server) as ssh:
         if open_source.unit_result(unit_name(run, purpose)).state == "running":
             open_source.wait_unit(unit_name(run, purpose), timeout)

@@ -33,17 +33,18 @@ class Prepared:
         return closed(self.configuration, self.closing, page).encode("latin-1")
 
 
-def prepare(host: Host, plan: Plan, *, again: bool = False) -> Prepared:
+def prepare(host: Host, plan: Plan, *, as_it_lies: bool = False) -> Prepared:
     """See how the site is closed; raises `Refused` where that cannot be done safely. It changes nothing.
 
-    `again`: nginx goes by a file of ours already, or was about to; what somebody has put in its place meanwhile is closed anew.
+    `as_it_lies`: the configuration is closed even where nginx has not loaded it: on the target it is gonogo's own; on production
+    nginx goes by a file of ours already, or was about to, and what somebody has put in its place meanwhile is closed anew.
     """
     prepared = _serving(host, plan)
     master, configuration = prepared.master, prepared.configuration
     if not master.program or master.loaded is None:
         what = "a program that was replaced since it started" if not master.program else "no worker"
         raise _refused(host, "a master with its program and its workers", what, "restart nginx when users bear it")
-    if not again and (changed := configuration.changed_after(master.loaded)):
+    if not as_it_lies and (changed := configuration.changed_after(master.loaded)):
         raise _refused(
             host,
             "a configuration that nginx has loaded as it lies there: closing has it read anew",

@@ -128,7 +128,7 @@ def _write(made: Sequence[Stopped], writes: int) -> None:
 
 def _serves(plan: Plan, address: str) -> bool:
     try:
-        return bool(web_of(plan).get(plan.application.health, address).status_code == 200)
+        return bool(web_of(plan).get(plan.health_page, address).status_code == 200)
     except GonogoError:
         return False
 

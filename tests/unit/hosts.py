@@ -46,7 +46,7 @@ def found_host(**changes):
     unit = UnitFound(name="app-web@3001.service", user="app", files=["/etc/systemd/system/app-web@.service"])
     app = ApplicationFound(
         name="app", user="app", home="/home/app", current="/home/app/current", release="/home/app/releases/1",
-        environment_file="/etc/app.env", settings=["DATABASE_URL"], pack=[unit], ports=[3001], cron=["/etc/cron.d/app"],
+        environment_files=["/etc/app.env"], settings=["DATABASE_URL"], pack=[unit], listens={unit.name: [3001]}, cron=["/etc/cron.d/app"],
         also_copy=unit.files, runtimes=[RUBY], framework="rails",
         health="/healthz", database="app", role="app", static=["/app.css"],
         cached=["/help"], uploads=[Directory(path="/home/app/shared/uploads", files=3, bytes=9, why="UPLOADS")],

@@ -1,5 +1,6 @@
 """What runs the application's code, and what it loads for it: each runtime of the plan by its own module."""
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from fixtures.connect.host import Host
@@ -10,6 +11,7 @@ from fixtures.facts.runtimes.python import OfPython
 from fixtures.facts.runtimes.ruby import OfRuby
 from fixtures.facts.runtimes.seam import OfPlan, why_not
 from fixtures.plan import Plan
+from fixtures.run.records import Survey
 from fixtures.run.run import Run
 from steps.build.release import bring_directory
 from steps.build.runtimes import node, python, ruby
@@ -37,11 +39,16 @@ def bring_dependencies(plan: Plan, run: Run, source: Host, target: Host) -> None
     packages.install(target, run, "bring_dependencies", plan.application.packages)
     work = Work(plan, run, source)
     for one in all_of(plan).values():
-        # What lies in the home has come with the release.
-        if one.part.bring == "as_is" and one.directory and not one.directory.is_relative_to(plan.application.home):
+        if one.part.bring == "as_is" and one.directory and not _has_come(plan, run, one.directory):
             bring_directory(plan, source, target, one.directory)
         _bring(target, work, one)
         _refuse_incomplete(target, work, one)
+
+
+def _has_come(plan: Plan, run: Run, directory: PurePosixPath) -> bool:
+    """Whether a directory lies in what was copied as the release: the home, and a release that no package brought."""
+    whole = [plan.application.home, None if run.records(Survey).release_packages else plan.application.current]
+    return any(place is not None and directory.is_relative_to(place) for place in whole)
 
 
 def _bring(target: Host, work: Work, runtime: OfPlan[Any]) -> None:

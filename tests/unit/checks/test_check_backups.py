@@ -123,10 +123,10 @@ def restored(**changes):
 
 def test_a_restore_that_differs_or_missed_something(run):
     check_backups.check_restored_backup_was_what_was_backed_up(run)
-    check_backups.check_restore_covered_everything(run, ["public.a"])
+    check_backups.check_restore_covered_everything(PLAN, run, ["public.a"])
     check_backups.check_restore_left_nothing([])
     with pytest.raises(NoGo, match=r"public\.b"):
-        check_backups.check_restore_covered_everything(run, ["public.a", "public.b"])
+        check_backups.check_restore_covered_everything(PLAN, run, ["public.a", "public.b"])
     with pytest.raises(NoGo, match="gonogo_restore_test_x"):
         check_backups.check_restore_left_nothing(["gonogo_restore_test_x"])
     run.record(restored(differences=["public.a: absent"]))

@@ -9,6 +9,7 @@ from fixtures.facts.network import VisitFact
 from fixtures.facts.wanted import wanted_by
 from fixtures.run.evidence import Problem
 from tests.unit.example import FACTS, PLAN
+from tests.unit.steps.target import SURVEY
 
 HOSTNAME, RESOLVER = PLAN.web.hostnames[0], PLAN.dns.resolvers[0]
 OWN, OTHER = FACTS.public_address, "198.51.100.9"
@@ -18,6 +19,7 @@ SILENT = Problem(subject="GET", expected="an answer", found="nothing within 15 s
 @pytest.fixture
 def moved(run):
     run.record(FACTS)
+    run.record(SURVEY.model_copy(update={"health": dict.fromkeys(PLAN.web.hostnames, 200)}))
     return run
 
 
@@ -68,4 +70,11 @@ def test_resolvers_are_waited_for_and_each_address_that_they_name_is_visited(mov
     }
     assert list(wanted["answers"].made_of(values | {"hostname": "alias.example.test"})) == ["A"]
     met = wanted["met"].made_of(values | {"answers": named(OTHER, OWN)})
-    assert met == {address: VisitFact(PLAN.application.health, address, HOSTNAME) for address in (OTHER, OWN)}
+    assert met == {address: VisitFact(PLAN.health_page, address, HOSTNAME) for address in (OTHER, OWN)}
+
+
+def test_whatever_status_production_gave_is_right(moved):
+    moved.record(SURVEY.model_copy(update={"health": {HOSTNAME: 401}}))
+    judge(moved, {OWN: 401})
+    with pytest.raises(NoGo, match=f"status 401 from {OWN}"):
+        judge(moved, {OWN: 200})

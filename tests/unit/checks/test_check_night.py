@@ -35,8 +35,8 @@ def test_a_drill_has_an_age(plan, days, good):
 
 SURVEY = Survey(
     machine_id="m", system_identifier="1", server_version="15", encoding="UTF8", collation="C", ctype="C", tables=[],
-    sequences=[], extensions={}, release="/r", release_digest="", environment=[],
-    time_zone="UTC", files={}, units={},
+    sequences=[], extensions={}, release="/r", release_digest="", release_packages=[], environment=[], secret_files=[],
+    time_zone="UTC", files={}, units={}, unit_users={}, answers={}, ready_seconds={}, health={},
 )  # fmt: skip
 
 

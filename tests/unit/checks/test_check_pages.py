@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from checks import check_pages
+from fixtures.connect.web import BROWSER
 from fixtures.errors import CouldNotVerify, NoGo
 from fixtures.plan import Pages
 from fixtures.run.evidence import now
@@ -61,7 +62,7 @@ def test_equal_hosts_are_go_and_only_allowed_pages_are_asked(walked, run, plan, 
     wanted = {"/", "/a.css", "/employees", "/help", "/login", "/payslips/7", "/payslips?page=2", replay.ABSENT}
     for server in (source, target):
         assert {path for _, path, *_ in server.asked} == wanted
-        assert {agent for *_, agent, _ in server.asked} == {"gonogo"}
+        assert {agent for *_, agent, _ in server.asked} == {BROWSER["User-Agent"]}
         assert {(method, path) for method, path, *_ in server.asked if method != "GET"} == {
             ("POST", "/login"), ("HEAD", "/payslips?page=2"),
         }  # fmt: skip

@@ -87,4 +87,4 @@ def test_a_page_that_a_cache_shows_to_strangers_is_no_go():
     for text, wrong in (("", False), (PLAN.smoke.signed_in_text, True)):
         met = replace(browsed(), stranger=PageAnswer("http://h/", 200, (), text))
         with pytest.raises(NoGo, match="not logged in") if wrong else nullcontext():
-            check_site.check_login_is_asked_for(PLAN, HERE, met)
+            check_site.check_login_is_asked_for("/", PLAN, HERE, met)

@@ -12,7 +12,8 @@ from tests.unit.example import FACTS
 SURVEY = Survey(
     machine_id="source-machine", system_identifier="7001", server_version="15.4", encoding="UTF8", collation="C.UTF-8",
     ctype="C.UTF-8", tables=[], sequences=[], extensions={}, release="/r",
-    release_digest="", environment=[], time_zone="Etc/UTC", files={}, units={},
+    release_digest="", release_packages=[], environment=[], secret_files=[], time_zone="Etc/UTC", files={}, units={},
+    unit_users={}, answers={}, ready_seconds={}, health={},
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The way back: what it says before, what it counts, and that it deletes nothing."""
 
+import shlex
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import PurePosixPath
@@ -192,7 +193,8 @@ def test_the_save_is_whole_or_not_at_all_and_removes_nothing(plan: Plan, run: Ru
     directory = back_out.saved_directory(plan, run)
     assert str(directory) == "/mnt/gonogo-back-out/20261101T000000Z-smallpayroll"
     script = back_out.save_script(plan, directory)
-    assert script.startswith(f"set -- {directory} 5432 payroll_prod {plan.files[0].path}\n")
+    database = shlex.quote("dbname='payroll_prod'")
+    assert script.startswith(f"set -- {directory} 5432 {database} {plan.files[0].path}\n")
     assert "set -euo pipefail\numask 077\n" in script
     assert 'pg_dump --port="$port" --format=custom "$database") >database.part' in script
     assert script.index("sync database.part") < script.index("mv -f database.part database.dump")

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +12,10 @@ from fixtures.errors import Refused, StepFailed
 from steps.build import release
 from steps.build.release import UNPACK, _account, _Bringing, pack_command, stream
 from steps.tools.copying import CONFINED
+from tests.unit.answers import Answers
+from tests.unit.example import PLAN
 from tests.unit.loopback import running_sshd
+from tests.unit.steps.target import SURVEY
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +151,7 @@ def test_each_file_is_brought_to_its_own_directory(source, target, tmp_path, mon
     monkeypatch.setattr(release, "stream", noting)
     wanted = [etc / "app.env", etc / "systemd/app.service", etc / "zz", tmp_path / "home/.env", etc / "app.env"]
     with caplog.at_level(logging.INFO, "steps"):
-        _Bringing(source, target, tmp_path / "home").files(wanted, [], tmp_path / "held")
+        _Bringing(source, target, tmp_path / "home", [tmp_path / "home"]).files(wanted, [], tmp_path / "held")
     assert sorted(streams) == [(etc, ["app.env", "zz"]), (etc / "systemd", ["app.service"])]
     arrived = tmp_path / "held" / etc.relative_to("/")
     assert sorted(str(path.relative_to(arrived)) for path in arrived.rglob("*") if path.is_file()) == [
@@ -193,3 +196,56 @@ def test_the_user_is_the_plans_and_in_no_group_that_is_as_good_as_root(answer, a
             _account(host, "app")
     else:
         assert _account(host, "app") == account
+
+
+class Noted:
+    """Stands for what is brought, and keeps it."""
+
+    def __init__(self, own=()):
+        self.brought, self.target, self.whole = [], "target", []
+        answer = "".join(f"{line}\n" for line in ("package redmine", *(f"own {path}" for path in own)))
+        self.source = Answers(answer, name="source")
+
+    def directory(self, path, _):
+        self.brought.append(f"{path}/")
+
+    def files(self, paths, _):
+        self.brought += map(str, paths)
+
+
+def brought(run, current, real, *, packages=(), own=()):
+    application = PLAN.application.model_copy(update={"home": None, "current": PurePosixPath(current)})
+    run.record(SURVEY.model_copy(update={"release": real, "release_packages": [*packages]}))
+    noted = Noted(own)
+    release._bring_release(PLAN.model_copy(update={"application": application}), run, noted, [])
+    return noted.brought
+
+
+def test_a_release_beside_the_home_is_copied_with_the_link_that_leads_to_it(run):
+    assert brought(run, "/srv/app", "/srv/app") == ["/srv/app/"]
+    assert brought(run, "/srv/app/current", "/srv/app/releases/1") == ["/srv/app/releases/1/", "/srv/app/current"]
+
+
+@pytest.mark.parametrize("shared", ["/", "/usr", "/usr/share", "/opt", "/srv", "/var/lib"])
+def test_a_link_to_what_belongs_to_the_whole_system_is_refused(run, shared):
+    with pytest.raises(Refused, match="belongs to the whole system"):
+        brought(run, "/srv/app/current", shared)
+
+
+def test_what_packages_brought_is_installed_and_what_lies_beside_it_is_copied(run, monkeypatch):
+    installed = []
+    monkeypatch.setattr(release.packages, "install", lambda *words: installed.append(words[1:]))
+    home = "/usr/share/redmine"
+    assert brought(run, home, home, packages=["redmine"]) == []
+    assert brought(run, home, home, packages=["redmine"], own=[f"{home}/config/own.yml"]) == [f"{home}/config/own.yml"]
+    assert installed == [(run, "release", ["redmine"])] * 2
+    with pytest.raises(Refused, match="1001 of them"):
+        brought(run, home, home, packages=["redmine"], own=[f"{home}/{number}" for number in range(1001)])
+
+
+def test_a_link_is_brought_as_a_link(source, target, tmp_path):
+    (tmp_path / "app/releases/1").mkdir(parents=True)
+    (tmp_path / "app/current").symlink_to("releases/1")
+    _Bringing(source, target, tmp_path / "app/current").files([tmp_path / "app/current"], [], tmp_path / "there")
+    arrived = tmp_path / "there" / (tmp_path / "app/current").relative_to("/")
+    assert str(arrived.readlink()) == "releases/1"

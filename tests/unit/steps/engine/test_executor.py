@@ -720,7 +720,8 @@ HERE = Path"""
                 run.record(Survey(
                     machine_id="m", system_identifier="1", server_version="15", encoding="UTF8", collation="C", ctype="C",
                     tables=["public.payslips", f"public.{NAME}"], sequences=[], extensions={},
-                    release="/r", release_digest="", environment=[], time_zone="UTC", files={}, units={},
+                    release="/r", release_digest="", release_packages=[], environment=[], secret_files=[],
+                    time_zone="UTC", files={}, units={}, unit_users={}, answers={}, ready_seconds={}, health={},
                     facts={NAME: NAME}))
                 run.record(SourceClosure(logins={NAME: True}, stopped_units=[], held_files=[], closed=now()))
             executor = Executor(plan, run, progress,""",

@@ -2,6 +2,7 @@
 
 from steps.keep import image
 from tests.unit.example import PLAN
+from tests.unit.steps.target import SURVEY
 
 
 def test_an_image_is_taken_without_a_reboot_and_without_the_data_volume(run):
@@ -15,7 +16,12 @@ def test_an_image_is_taken_without_a_reboot_and_without_the_data_volume(run):
         }  # fmt: skip
 
 
-def test_without_secrets_the_settings_and_tls_keys_are_put_aside_too():
-    assert image.secrets(PLAN) == []
+def test_without_secrets_the_settings_and_tls_keys_are_put_aside_too(run):
+    run.record(SURVEY.model_copy(update={"secret_files": ["/etc/smallpayroll.env", "/etc/app/settings.php"]}))
+    assert image.secrets(PLAN, run) == []
     bare = PLAN.model_copy(update={"image": PLAN.image.model_copy(update={"keep_secrets": False})})
-    assert image.secrets(bare) == ["/etc/smallpayroll.env", "/etc/ssl/smallpayroll/privkey.pem"]
+    assert image.secrets(bare, run) == [
+        "/etc/smallpayroll.env",
+        "/etc/app/settings.php",
+        "/etc/ssl/smallpayroll/privkey.pem",
+    ]

@@ -5,6 +5,7 @@ import json
 from steps.keep import scratch
 from tests.unit.example import PLAN
 from tests.unit.images import MADE
+from tests.unit.steps.target import SURVEY
 
 
 def test_a_scratch_instance_has_no_profile_no_volume_and_keeps_host_keys_it_finds():
@@ -20,11 +21,12 @@ def test_a_scratch_instance_has_no_profile_no_volume_and_keeps_host_keys_it_find
     assert tags[scratch.SCRATCH_TAG] == PLAN.name
 
 
-def test_what_is_looked_for_on_a_scratch_instance():
-    words = scratch.inspect_command(PLAN, MADE, "AAAAkey")
+def test_what_is_looked_for_on_a_scratch_instance(run):
+    run.record(SURVEY.model_copy(update={"secret_files": ["/etc/smallpayroll.env", "/etc/app/settings.php"]}))
+    words = scratch.inspect_command(PLAN, run, MADE, "AAAAkey")
     assert words[4:10] == ["AAAAkey", "/mnt", "i-1", "/var/lib/gonogo/quarantine", "gonogo_quarantine", "yes"]
     assert words[10:] == [
-        "/etc/smallpayroll.env", "/etc/ssl/smallpayroll/privkey.pem", "--",
+        "/etc/smallpayroll.env", "/etc/app/settings.php", "/etc/ssl/smallpayroll/privkey.pem", "--",
         "smallpayroll-worker.service", "--", "/etc/cron.d/smallpayroll", "--",
     ]  # fmt: skip
     assert json.dumps(words)

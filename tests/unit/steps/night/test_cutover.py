@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import socket
+import subprocess
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +17,7 @@ from fixtures.errors import Refused, StepFailed
 from fixtures.facts.fact import ask
 from fixtures.facts.roles import logins
 from fixtures.plan import Plan
+from fixtures.plan import Server as PackServer
 from fixtures.policy.standstill import moved
 from fixtures.run.journal import SourceClosed, SourceReopened
 from fixtures.run.records import Counters, SourceClosure, Standstill
@@ -90,8 +93,36 @@ def log_in(server: Server, role: str):
     return psycopg2.connect(host="127.0.0.1", port=server.port, user=role, password="p", dbname="payroll_prod")
 
 
-def test_the_drain_asks_for_the_packs_ports(plan: Plan) -> None:
-    assert cutover.connections_command(plan)[-1] == "( sport = :3001 or sport = :3002 )"
+HERE = SimpleNamespace(check=lambda argv: subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+
+
+def served_at(plan: Plan, *listens: object) -> Plan:
+    servers = [PackServer(unit="app.service", listens=list(listens))]
+    return plan.model_copy(update={"application": plan.application.model_copy(update={"servers": servers})})
+
+
+def test_the_drain_waits_for_requests_at_ports_and_sockets_of_the_pack(plan: Plan, tmp_path: Path) -> None:
+    path, other = tmp_path / "app.sock", tmp_path / "app.sock2"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX) as unix,
+        socket.socket(socket.AF_UNIX) as third,
+    ):
+        unix.bind(str(path))
+        third.bind(str(other))
+        unix.listen()
+        third.listen()
+        port = tcp.getsockname()[1]
+        for place, where, listener in ((port, ("127.0.0.1", port), tcp), (str(path), str(path), unix)):
+            asked = served_at(plan, place)
+            assert not cutover.at_work(HERE, asked)
+            with socket.socket(listener.family) as user:
+                user.connect(where)
+                accepted, _ = listener.accept()
+                with accepted:
+                    assert cutover.at_work(HERE, asked)
+                    assert not cutover.at_work(HERE, served_at(plan, 1, str(other)))
+    assert not cutover.at_work(HERE, served_at(plan))
 
 
 def test_production_is_closed_and_opened_as_it_was(server: Server, db: Local, plan: Plan, run: Run) -> None:

@@ -40,7 +40,7 @@ def test_requests_of_users_are_counted_beyond_the_offset_also_after_a_rotation(p
     assert following.requests(plan, Local(), 0) == 3
     assert following.requests(plan, Local(), size) == 0
     with log.open("a") as file:
-        file.write(LINE.format(1, "Firefox") * 2 + LINE.format(9, "gonogo"))
+        file.write(LINE.format(1, "Firefox") * 2 + LINE.format(9, "Firefox/128.0 gonogo"))
     assert following.requests(plan, Local(), size) == 2, "ours are left out"
     log.write_text(LINE.format(2, "Firefox"))
     assert following.requests(plan, Local(), size) == 1, "rotated: all of it is new"

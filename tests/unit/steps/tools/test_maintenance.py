@@ -324,12 +324,12 @@ def test_who_rewrites_the_file_meanwhile_is_seen_and_not_overwritten(host, servi
     host.put(main, f"# managed\n{MAIN}")
     assert not ask(host, webserver.closed(main))
     assert host.ask("app.test").status == 503, "not read yet"
-    maintenance.shut(host, maintenance.prepare(host, plan, again=True), PAGE)
+    maintenance.shut(host, maintenance.prepare(host, plan, as_it_lies=True), PAGE)
     assert ask(host, webserver.closed(main))
     host.put(main, f"# managed\n{MAIN}")
     host.reload()
     assert host.ask("app.test", "/a.css").status == 200
-    maintenance.shut(host, maintenance.prepare(host, plan, again=True), PAGE)
+    maintenance.shut(host, maintenance.prepare(host, plan, as_it_lies=True), PAGE)
     assert host.ask("app.test", "/a.css").status == 503
     maintenance.reopen(host, main)
     assert host.check(["head", "-n", "1", main]) == "# managed\n"
