@@ -314,7 +314,7 @@ def measure_users(name: str, run: Run) -> Users:
 
 def _stored_references(name: str) -> set[str]:
     """References of all writes of users in the target's database."""
-    held = productions.production(control.lab_status(name).production or "")
+    held = control.lab_production(name)
     command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", held.database, "-c", held.references]
     code, out, errors = control.lab_call(name, "run", faults.instance(name), command)
     if code != 0:
