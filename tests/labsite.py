@@ -88,8 +88,17 @@ class Site:
         command = [sys.executable, "-m", "pytest", "checks/", "-m", expression, "--plan", str(plan or self.plan_path)]
         return run([*command, *arguments], **extra)
 
-    def up(self, *, rehearsed: bool, ttl: int | None = TTL, variant: str = "first") -> Done:
-        more = ["--variant", variant, *(["--rehearsed"] if rehearsed else []), *([f"--ttl={ttl}"] if ttl else [])]
+    def up(
+        self, *, rehearsed: bool, ttl: int | None = TTL, variant: str = "first", production: str = "smallpayroll"
+    ) -> Done:
+        more = [
+            "--production",
+            production,
+            "--variant",
+            variant,
+            *(["--rehearsed"] if rehearsed else []),
+            *([f"--ttl={ttl}"] if ttl else []),
+        ]
         done = self.gonogo("lab", "up", "--name", self.name, *more)
         assert done.code == 0, done.out
         return done

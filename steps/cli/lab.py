@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
-from fixtures.errors import GonogoError
-from fixtures.lab import control, faults, snapshots
+from fixtures.errors import GonogoError, Refused
+from fixtures.lab import control, faults, planfile, snapshots
 from fixtures.lab.dns.ttl import set_ttl
 from fixtures.lab.hosts import images
+from fixtures.lab.places import LabStatus
+from fixtures.lab.production import productions
+from fixtures.lab.production.production import SMALLPAYROLL
 from fixtures.lab.users import ledger
 from fixtures.lab.variants import FIRST, VARIANTS
 from fixtures.plan import Plan, load_plan
@@ -31,6 +34,9 @@ from steps.engine.suite import ROOT
 lab = typer.Typer(no_args_is_help=True, help="A whole migration on this machine: real hosts, only Amazon is imitated.")
 
 VariantName = Annotated[str, typer.Option("--variant", help=f"which migration: {' | '.join(VARIANTS)}")]
+ProductionName = Annotated[
+    str, typer.Option("--production", help=f"which application: {' | '.join(productions.PRODUCTIONS)}")
+]
 Name = Annotated[str, typer.Option("--name", help="which lab; several can be up side by side")]
 
 DEMO_TTL = 20
@@ -47,6 +53,7 @@ def _say(line: str) -> None:
 @clear_errors
 def up(
     name: Name = "lab",
+    production: ProductionName = SMALLPAYROLL.name,
     variant: VariantName = FIRST.name,
     rehearsed: Annotated[
         bool, typer.Option("--rehearsed", help="bring it up rehearsed, as it stands before the cutover")
@@ -56,19 +63,29 @@ def up(
     ] = None,
 ) -> None:
     """Bring a lab up; one that is up already stays as it is."""
+    if rehearsed and production not in planfile.PLANS:
+        raise Refused(
+            f"a rehearsed lab of {production}",
+            expected=f"one of {', '.join(planfile.PLANS)}, for which the lab has a plan",
+            found=production,
+            remedy="leave --rehearsed out, and draft a plan with the command that the lab then names",
+        )
     restore = None
     anew = control.lab_status(name).state == "down"
     if rehearsed and anew:
         restore = snapshots.rehearsed_snapshot(name, variant)
         if not snapshots.usable(restore):
             _make_snapshot(name, variant, restore)
-    status = control.lab_up(name, progress=_say, variant=variant, restore=restore)
+    status = control.lab_up(name, progress=_say, production=production, variant=variant, restore=restore)
     if restore is not None:
         _bring_back_run(restore)
-    elif anew:
+    elif anew and status.plan.exists():
         _set_aside(load_plan(status.plan))
     if ttl is not None:
         set_ttl(name, ttl)
+    if not status.plan.exists():
+        _say_how_to_discover(status)
+        return
     Progress().say(f"lab {name} is up; its plan: {status.plan}", "bold")
     if not _link(status.plan):
         Progress().say(
@@ -76,6 +93,14 @@ def up(
             " migration is meant",
             "bold yellow",
         )
+
+
+def _say_how_to_discover(status: LabStatus) -> None:
+    Progress().say(
+        f"lab {status.name} is up; it has no plan for {status.production} yet.\n"
+        f"survey its production and draft one: sh {status.directory / planfile.DISCOVER}",
+        "bold",
+    )
 
 
 def _make_snapshot(name: str, variant: str, to: Path) -> None:
@@ -149,11 +174,13 @@ def status(name: Name = "lab") -> None:
     """Say what runs in a lab."""
     found = control.lab_status(name)
     say = Progress().say
-    say(f"lab {name}: {found.state}" + (f", the {found.variant} variant" if found.variant else ""), "bold")
+    shown = f", {found.production}, the {found.variant} variant" if found.variant else ""
+    say(f"lab {name}: {found.state}{shown}", "bold")
     for host in found.hosts:
         say(f"  {host.name:22} {host.address:16} {'running' if host.running else 'stopped'}")
     if found.state == "up":
-        say(f"  users: {'at work' if found.users else 'none'}\n  plan: {found.plan}")
+        plan = found.plan if found.plan.exists() else f"none yet: sh {found.directory / planfile.DISCOVER}"
+        say(f"  users: {'at work' if found.users else 'none'}\n  plan: {plan}")
 
 
 @lab.command()
@@ -286,13 +313,13 @@ def measure_users(name: str, run: Run) -> Users:
 
 
 def _stored_references(name: str) -> set[str]:
-    """References of all timesheets in the target's database."""
-    query = "SELECT reference FROM timesheets WHERE reference IS NOT NULL"
-    command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "payroll_prod", "-c", query]
+    """References of all writes of users in the target's database."""
+    held = control.lab_production(name)
+    command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", held.database, "-c", held.references]
     code, out, errors = control.lab_call(name, "run", faults.instance(name), command)
     if code != 0:
         raise GonogoError(
-            "the target's timesheets",
+            "the users' writes in the target's database",
             expected="a list",
             found=errors.decode(errors="replace"),
             remedy="see the lab's log",

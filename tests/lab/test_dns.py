@@ -13,9 +13,10 @@ import dns.zone
 import pytest
 
 from fixtures.connect.nameservers import Dns
-from fixtures.lab.dns.dns import ZONE, NameServers
+from fixtures.lab.dns.dns import NameServers
 from fixtures.lab.hosts.images import image
 from fixtures.lab.hosts.network import LabNet, Network
+from fixtures.lab.production.production import ZONE
 from fixtures.plan import Dns as DnsPlan
 from steps.night.dns import point
 from steps.night.providers import Change

@@ -75,7 +75,7 @@ def test_up_twice_changes_nothing():
 
 
 def test_another_variant_is_not_what_is_up():
-    with pytest.raises(GonogoError, match="the first variant, which is up"):
+    with pytest.raises(GonogoError, match="smallpayroll, the first variant, which is up"):
         up(ONE, variant="second")
 
 

@@ -17,6 +17,7 @@ from fixtures.connect.web import FixedAddress
 from fixtures.lab.hosts import images
 from fixtures.lab.hosts.hosts import LabHost
 from fixtures.lab.hosts.network import LabNet, Network
+from fixtures.lab.production import host as production_host
 from fixtures.lab.production import production as lab
 from fixtures.lab.production.authority import Authority
 from fixtures.lab.production.mail import MailSink
@@ -112,8 +113,8 @@ def host(
     host.prepare()
     with (host.root / "etc/hosts").open("a") as file:
         file.write(f"{sink.address} {lab.SMTP_HOST}\n")
-    lab.authorize(host.root, f"{key.get_name()} {key.get_base64()} operator")
-    lab.certify(host.root, authority)
+    production_host.authorize(host.root, f"{key.get_name()} {key.get_base64()} operator")
+    production_host.certify(host.root, authority, [lab.HOST_NAME, lab.OTHER_NAME], lab.CERTIFICATE, lab.CERTIFICATE_KEY)
     host.start()
     yield host
     host.destroy()
@@ -164,13 +165,13 @@ def test_everything_is_up_when_the_host_has_booted(host: LabHost, site: Site):
 
 def test_the_operator_logs_in_with_the_pinned_key_and_has_sudo(host: LabHost, key: paramiko.PKey):
     client = paramiko.SSHClient()
-    kind, public = lab.host_public_key(host.root).split()
+    kind, public = production_host.host_public_key(host.root).split()
     known = paramiko.hostkeys.HostKeyEntry.from_line(f"{host.address} {kind} {public}")
     assert known is not None
     assert known.key is not None
     client.get_host_keys().add(host.address, kind, known.key)
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    client.connect(host.address, username=lab.OPERATOR, pkey=key, look_for_keys=False, allow_agent=False)
+    client.connect(host.address, username=production_host.OPERATOR, pkey=key, look_for_keys=False, allow_agent=False)
     _, out, _ = client.exec_command("sudo -n id -u")
     assert out.read().strip() == b"0"
     client.close()

@@ -8,9 +8,10 @@ from fixtures.connect.nameservers import Dns
 from fixtures.errors import Refused
 from fixtures.lab.cloud.cloud import ACCOUNT, Cloud
 from fixtures.lab.cloud.route53 import host_zone
-from fixtures.lab.dns.dns import ZONE, NameServers
+from fixtures.lab.dns.dns import NameServers
 from fixtures.lab.hosts.images import image
 from fixtures.lab.hosts.network import LabNet, Network
+from fixtures.lab.production.production import ZONE
 from fixtures.plan import Dns as DnsPlan
 from steps.night.dns import point
 from steps.night.providers import Change

@@ -13,10 +13,11 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
-from fixtures.lab.dns.dns import ZONE, NameServers
+from fixtures.lab.dns.dns import NameServers
 from fixtures.lab.hosts.images import image
 from fixtures.lab.hosts.network import LabNet, Network
 from fixtures.lab.production.authority import Authority
+from fixtures.lab.production.production import ZONE
 from fixtures.lab.users.ledger import Request, acknowledged, outage, read, served_by, write_gap
 from fixtures.lab.users.users import Users
 
