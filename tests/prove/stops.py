@@ -12,6 +12,8 @@ from tests.labsite import REHEARSED, Site, stop_group
 from tests.prove.acts import STEPS, WALKS, walk
 from tests.prove.cutover_night import STOPS, Night, ended_well, kept, night
 
+OTHERS = 40
+"""Stops by other kinds than SIGKILL."""
 SECONDS = dict(zip(STEPS, (3.0, 1.0, 3.0, 2.0, 2.0, 2.0, 3.0, 2.0), strict=True))
 """Step -> within how many seconds of its begin it is stopped; it and its gate take about that long in the lab."""
 LAST = "accept"
@@ -41,7 +43,7 @@ _BREAK = {
 
 @dataclass(frozen=True)
 class Stop:
-    """Where, when and how a run is stopped, by the number of the stop alone; `back`: it then goes back instead of on."""
+    """Where, when and how a run is stopped, by step and number alone; `back`: it then goes back instead of on."""
 
     step: str
     after: float
@@ -49,9 +51,9 @@ class Stop:
     back: bool
 
     @classmethod
-    def numbered(cls, number: int) -> "Stop":
+    def numbered(cls, number: int, step: str) -> "Stop":
+        """The stop of this number in a step."""
         choice = random.Random(number)
-        step = STEPS[number % len(STEPS)]
         return cls(step, round(choice.uniform(0, SECONDS[step]), 2), choice.choice(KINDS), choice.random() < 0.1)
 
 
@@ -60,32 +62,38 @@ def stops(most: int) -> str:
 
     First each walk (SIGKILL at every act), then nights of stops by the other kinds.
     """
-    last = min(STOPS, len(kept()) + most)
-    while len(kept()) < last:
-        walked = {row[4].split(",")[0] for row in kept()}
-        todo = [name for name in WALKS if name not in walked]
+    made = len(kept())
+    while len(kept()) - made < most and (_left_to_walk() or _others() < OTHERS or len(kept()) < STOPS):
         with night(Site(REHEARSED)) as this:
-            if todo:
+            if todo := _left_to_walk():
                 walk(this, todo[0])
             else:
-                _chosen(this, range(len(kept()), last))
-    rows = kept()
+                _chosen(this)
+    rows, todo = kept(), _left_to_walk()
     bad = [row[0] for row in rows if row[-1] != "none"]
-    killed = len([row for row in rows if row[3] == "SIGKILL"])
-    writes = sum(int(row[5]) for row in rows)
+    killed, writes = len([row for row in rows if row[3] == "SIGKILL"]), sum(int(row[5]) for row in rows)
     figure = (
-        f"{len(rows)} of {STOPS} stops, {killed} of them SIGKILL at an act of {', '.join(WALKS)}; {writes} writes acknowledged, "
-        f"0 lost; wrong: {', '.join(bad) or 'none'}"
+        f"{len(rows)} of {STOPS} stops, {killed} of them SIGKILL ({', '.join(set(WALKS) - set(todo)) or 'no walk'}), "
+        f"{_others()} of {OTHERS} by other kinds; {writes} writes acknowledged, 0 lost; wrong: {', '.join(bad) or 'none'}"
     )
-    assert len(rows) >= STOPS, figure
-    assert not bad, figure
+    assert not todo, f"{figure}; not walked yet: {', '.join(todo)}"
+    assert (len(rows) >= STOPS, _others() >= OTHERS, bad) == (True, True, []), figure
     return figure
 
 
-def _chosen(this: Night, numbers: Sequence[int]) -> None:
-    """Stop the run in one step after the other, each time by what its number says."""
-    for number in numbers:
-        stop = Stop.numbered(number)
+def _left_to_walk() -> list[str]:
+    walked = {row[4].split(",")[0] for row in kept()}
+    return [name for name in WALKS if name not in walked]
+
+
+def _others() -> int:
+    return len([row for row in kept() if row[3] in KINDS])
+
+
+def _chosen(this: Night) -> None:
+    """Stop the run in one step after the other, each time by what the stop's number says."""
+    for step in STEPS:
+        stop = Stop.numbered(len(kept()) + len(this.made), step)
         this.back = stop.back
         this.stopped(stop.by, f"{stop.step}, {stop.after} s, {'back' if stop.back else 'on'}")
         if stop.step == LAST:
