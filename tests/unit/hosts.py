@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from fixtures.connect.runner import Output
 from fixtures.discovery.model import (
     ApplicationFound,
     BackupFound,
@@ -77,3 +78,59 @@ def found_host(**changes):
         facts={"os.locale": "C"}, risks=[],
     )  # fmt: skip
     return found.model_copy(update=changes)
+
+
+class Machine:
+    """A host with files, processes, units and sockets, which answers what discovery asks of them.
+
+    `files` maps a path to its text (None: a directory), `links` a path to where it leads; `private` are the files that not
+    everybody may read, `writable` the directories that the application's user may write to.
+    """
+
+    address = name = "production.test"
+
+    def __init__(
+        self, *, files=None, links=None, private=(), writable=(), ps="", unix="", sockets="", installed=(), roots=None
+    ):
+        self.files, self.links = files or {}, links or {}
+        self.private, self.writable, self.installed = private, writable, installed
+        self.ps, self.unix, self.sockets = ps, unix, sockets
+        self.asked, self.shell = [], self
+
+    def real(self, path):
+        for link, to in self.links.items():
+            if path == link or path.startswith(f"{link}/"):
+                return self.real(to + path[len(link) :])
+        return path
+
+    def exists(self, path, kind):
+        path = self.real(path)
+        directory = self.files.get(path, "") is None or any(one.startswith(f"{path}/") for one in self.files)
+        file = isinstance(self.files.get(path), str)
+        return {"-d": directory, "-f": file, "-r": file, "-e": file or directory}.get(kind, False)
+
+    def succeeds(self, argv):
+        self.asked.append(list(argv))
+        return argv[0] == "test" and self.exists(argv[-1], argv[1])
+
+    def read_file(self, path):
+        return self.files[self.real(path)]
+
+    def check(self, argv, **_):
+        self.asked.append(list(argv))
+        command, last = " ".join(map(str, argv)), argv[-1]
+        if argv[0] == "ps":
+            return self.ps
+        if "list-sockets" in command:
+            return self.sockets
+        if "-type l -exec readlink" in command:
+            return "".join(f"{self.real(to)}\n" for link, to in self.links.items() if link.rpartition("/")[0] == last)
+        if "readlink" in command:
+            return f"{self.real(last)}\n"
+        return ""
+
+    def run(self, command, **_):
+        self.asked.append([command])
+        if command.startswith("ss -lxpH"):
+            return Output(0, self.unix.encode(), b"")
+        return Output(0, b"", b"")
