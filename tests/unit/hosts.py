@@ -121,6 +121,15 @@ class Machine:
         command, last = " ".join(map(str, argv)), argv[-1]
         if argv[0] == "ps":
             return self.ps
+        if "settings_files" in command or "files that its units name" in command:
+            named = [
+                f"named {one}\n"
+                for one in argv
+                if self.files.get(one) is not None and not one.endswith(("uwsgi", ".js"))
+            ]
+            return "".join([*(f"private {one}\n" for one in self.private), *named])
+        if "no package brought" in command:
+            return "".join(f"{one}\n" for one in argv if str(one).startswith("/"))
         if "list-sockets" in command:
             return self.sockets
         if "-type l -exec readlink" in command:
