@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from fixtures.connect.host import open_host
 from fixtures.discovery import discover as survey
 from fixtures.discovery import draft, page
-from fixtures.discovery.model import Discovered
+from fixtures.discovery.model import ApplicationFound, Discovered
 from fixtures.errors import Refused
 from fixtures.plan import Jump, Login
 from fixtures.redaction import as_state, hide, redact
@@ -73,11 +73,16 @@ def discover(
     _say(progress, found, len(draft.decisions(tables)), out, page_file, stored)
 
 
+def _at(app: ApplicationFound) -> str:
+    places = ", ".join(str(at) for places in app.listens.values() for at in places)
+    return f" at {places}" if places else ""
+
+
 def _say(progress: Progress, found: Discovered, undecided: int, out: Path, page_file: Path, stored: Path) -> None:
     app = found.application
     progress.say(f"{found.host}: {found.system.os}", "bold")
     for line in (
-        f"{len(app.pack)} application servers on ports {', '.join(str(port) for ports in app.listens.values() for port in ports) or 'none'}, {len(app.workers)} workers",
+        f"{len(app.pack)} application servers{_at(app)}, {len(app.workers)} workers",
         f"PostgreSQL {found.postgresql.version}, database {app.database or 'to be decided'}",
         "; ".join(f"{one.kind} {one.version}, {len(one.dependencies)} dependencies" for one in app.runtimes)
         or "no runtime found",

@@ -130,6 +130,13 @@ class Machine:
             return "".join([*(f"private {one}\n" for one in self.private), *named])
         if "no package brought" in command:
             return "".join(f"{one}\n" for one in argv if str(one).startswith("/"))
+        if "uppermost directories" in command:
+            at = argv.index("0") if "0" in argv else argv.index("4")
+            below = [one for one in self.writable for where in argv[at + 1 :] if f"{one}/".startswith(f"{where}/")]
+            exact = [one for one in self.writable if one in argv[at + 1 :]]
+            return "".join(f"{one}\n" for one in dict.fromkeys(exact if argv[at] == "0" else below))
+        if "may hold uploads" in command:
+            return ""
         if "list-sockets" in command:
             return self.sockets
         if "-type l -exec readlink" in command:
