@@ -44,9 +44,7 @@ REFRESH = (
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
 WRITES = "; where a login or a journey writes there, name the table in smoke.writes or in its writes first"
 
-_ROWS_ON_TARGET: dict[str, Rows | None] = in_target_db(
-    lambda plan, run, table: rows_on_target(plan, run, table)
-)
+_ROWS_ON_TARGET: dict[str, Rows | None] = in_target_db(lambda plan, run, table: rows_on_target(plan, run, table))
 _ROWS_ON_PRODUCTION: dict[str, Rows | None] = in_source_db(
     lambda plan, run, table: on_production_since(run, rows_of(plan, run, table))
 )
@@ -85,7 +83,7 @@ def compared_rows(
 ) -> tuple[str, Rows | None]:
     """As `compared`; of a table that a login or a journey may write to, what the target held before any was made."""
     before = before_journeys(run)
-    if before and table in before.tables and not on_production:
+    if before and not on_target and not on_production:
         return BEFORE, Rows("r", before.tables[table])
     return compared(on_target, on_production)
 
@@ -194,7 +192,7 @@ def check_large_objects_match(
     """Every large object is there with its content, owner and grants."""
     if LARGE_OBJECTS in copied.unproven:
         recorded(LARGE_OBJECTS, copied)
-    side, rows = compared_rows(table, run, on_target, on_production)
+    side, rows = compared(on_target, on_production)
     _, count = compared(count_on_target, count_on_production)
     found = count, _there(LARGE_OBJECTS, side, rows).copy.digest
     expected = (copied.large_objects, copied.large_objects_digest)

@@ -167,7 +167,9 @@ def test_a_page_of_one_long_line_is_compared_in_pieces(walked, run, plan, web, s
     assert "/employees: body: line 124" in red(compared(run, plan, web), run)["sampled"]
 
 
-def test_a_page_that_never_rests_is_a_limit_and_its_status_and_headers_are_compared(walked, run, plan, web, source, target):
+def test_a_page_that_never_rests_is_a_limit_and_its_status_and_headers_are_compared(
+    walked, run, plan, web, source, target
+):
     source.pages[replay.ABSENT] = (404, lambda: f"<p>{time.monotonic_ns()}</p>", {})
     target.pages[replay.ABSENT] = (404, "<p>other</p>", {})
     walked()
