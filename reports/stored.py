@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from fixtures.run.evidence import JOURNAL, PLAN, GateResult, refuse_other_format
 from fixtures.run.journal import Entry, Forgotten, parse
 from fixtures.run.records import (
+    BeforeJourneys,
     Checklist,
     DataCopy,
     DnsBefore,
@@ -33,6 +34,7 @@ R = TypeVar("R", bound=Record)
 KINDS: tuple[type[Record], ...] = (
     TargetFacts,
     DataCopy,
+    BeforeJourneys,
     FilesCopy,
     DnsBefore,
     SourceClosure,
