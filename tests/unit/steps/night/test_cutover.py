@@ -60,7 +60,7 @@ def db(server, tmp_path, plan, monkeypatch):
             monkeypatch.setattr(module, name, lambda *_: None)
         monkeypatch.setattr(back_out, "running_units", lambda *_: [])
         site = SimpleNamespace(master=SimpleNamespace(main="/etc/nginx/nginx.conf"))
-        monkeypatch.setattr(maintenance, "prepare", lambda *_, again: made.again.append(again) or site)
+        monkeypatch.setattr(maintenance, "prepare", lambda *_, as_it_lies: made.again.append(as_it_lies) or site)
         made.shown, made.again = [], []
         monkeypatch.setattr(maintenance, "shut", lambda host, site, page: made.shown.append(page))
         monkeypatch.setattr(maintenance, "reopen", lambda host, main: made.shown.append(main))
