@@ -128,7 +128,7 @@ class Machine:
                 if self.files.get(one) is not None and not one.endswith(("uwsgi", ".js"))
             ]
             return "".join([*(f"private {one}\n" for one in self.private), *named])
-        if "no package brought" in command:
+        if "Prints those of the files" in command:
             return "".join(f"{one}\n" for one in argv if str(one).startswith("/"))
         if "uppermost directories" in command:
             at = argv.index("0") if "0" in argv else argv.index("4")
