@@ -388,11 +388,13 @@ def test_an_opened_target_shows_the_page_while_it_is_fenced_where_it_can(
     run.record(SourceClosure(logins={}, stopped_units=[], held_files=[], closed=CLOSED))
     target = _Fenced()
 
-    def prepare(*_: Any) -> str:
+    def prepare(*_: Any, as_it_lies: bool) -> str:
+        assert as_it_lies, "the configuration there is gonogo's own"
         if fault:
             raise fault("nginx", expected="one", found="none", remedy="start it")
         return "the site"
 
+    monkeypatch.setattr(back_out, "start_pack", lambda *_: target.done.append("the pack"))
     monkeypatch.setattr(back_out.maintenance, "prepare", prepare)
     monkeypatch.setattr(back_out.maintenance, "shut", lambda _, site, page: target.done.append(f"{site}: {page}"))
     monkeypatch.setattr(back_out.maintenance, "reopen", lambda *_: target.done.append("serves again"))
