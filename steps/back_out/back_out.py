@@ -160,7 +160,7 @@ def reopen(connections: Connections, closure: SourceClosure, run: str) -> None:
         file=closure.hba_file,
         subscriptions=closure.subscriptions,
     )
-    cutover.release_units(source, closure)
+    cutover.release_units(source, connections.plan, closure)
     if closure.nginx_main:
         maintenance.reopen(source, closure.nginx_main)
 
