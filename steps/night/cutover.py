@@ -208,15 +208,24 @@ def hold_units(host: Host, plan: Plan) -> None:
 
 
 def release_units(host: Host, plan: Plan, closure: SourceClosure) -> None:
-    """Undo `hold_units`: what ran runs, what started at boot starts at boot, cron files are in place."""
+    """Undo `hold_units`: what ran runs, what started at boot starts at boot, cron files are in place.
+
+    Raises `StepFailed` where a unit does not start, once all others were told to.
+    """
+    failed: list[StepFailed] = []
     in_order = [*plan.application.pack, *plan.application.workers]
     if closure.enabled_units:
         host.check(["systemctl", "enable", "--quiet", "--", *closure.enabled_units])
     # A socket that begins after its own service would be refused.
     for unit in sorted(closure.stopped_units, key=lambda unit: in_order.index(unit) if unit in in_order else -1):
-        host.check(["systemctl", "start", "--", unit], timeout=AT_MOST)
+        try:
+            host.check(["systemctl", "start", "--", unit], timeout=AT_MOST)
+        except StepFailed as error:
+            failed.append(error)
     for file in map(PurePosixPath, closure.held_files):
         host.check(["sh", "-c", _BACK, "back", str(file), str(held(file))])
+    if failed:
+        raise failed[0]
 
 
 @step(

@@ -202,6 +202,31 @@ def test_the_pack_starts_in_its_order_and_before_the_workers(plan: Plan) -> None
     assert [argv[-1] for argv in done] == ["of-an-older-plan.service", "app.socket", "app.service", "work.service"]
 
 
+def test_a_unit_that_does_not_start_keeps_nothing_else_shut(
+    db: Local, plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.record(SURVEY)
+    (worker, *_), pack = plan.application.workers, plan.application.pack
+    db.states |= dict.fromkeys([worker, *pack], "active")
+    close(plan, run, db)
+    done: list[str] = []
+
+    def check(argv: list[str], **_: Any) -> str:
+        done.append(argv[-1])
+        if argv[-1] == pack[0]:
+            raise StepFailed("a command", expected="exit code 0", found=f"{pack[0]} failed", remedy="see its journal")
+        return ""
+
+    host = SimpleNamespace(check=check)
+    release = cutover.release_units
+    monkeypatch.setattr(cutover, "release_units", lambda _, *words: release(host, *words))
+    with pytest.raises(StepFailed, match=f"{pack[0]} failed"):
+        open_again(plan, run, db)
+    assert [one for one in done if one in (*pack, worker)] == [*pack, worker]
+    assert db.shown[-1] == "/etc/nginx/nginx.conf", "nginx serves again"
+    assert not run.happened(SourceReopened), "the same command is to be run again"
+
+
 def test_a_cron_file_that_comes_back_while_production_is_closed_is_held_too(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
