@@ -470,6 +470,20 @@ def test_secrets_of_a_site_stay_roots_while_it_is_closed(host, serving):
     assert host.ask("app.test", "/a.css").status == 200
 
 
+def test_an_nginx_that_was_started_by_another_main_file_meanwhile_is_opened_too(host, serving):
+    plan = serving(SIMPLE)
+    main, other = "/etc/nginx/nginx.conf", "/etc/nginx/other.conf"
+    maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+    host.stop()
+    host.put(other, MAIN)
+    host.check(["sh", "-c", f"nginx -c {other} >/dev/null 2>&1"])
+    maintenance.shut(host, maintenance.prepare(host, plan, as_it_lies=True), PAGE)
+    assert host.ask("app.test", "/a.css").status == 503
+    maintenance.reopen(host, main)
+    assert host.ask("app.test", "/a.css").status == 200
+    assert host.check(["cat", main]) == host.check(["cat", other]) == MAIN
+
+
 def test_what_a_comment_names_is_nothing_that_nginx_reads(host, serving):
     text = f"# include /srv/drafts/*.conf;\n  #include /srv/drafts/one.conf;\n{OTHER}"
     plan = serving(Shape({**SIMPLE.files, "conf.d/other.conf": text}))
