@@ -18,7 +18,17 @@ from fixtures.run.places import MEMORY, STATE_DIRECTORY
 from fixtures.run.records import DataCopy, Survey, TableCopy
 from fixtures.run.run import Run
 from fixtures.sameness.digest import kept_buckets
-from fixtures.sameness.proofs import Rows, large_objects, on_production_since, on_target_until_opened, rows_of
+from fixtures.sameness.proofs import (
+    BEFORE,
+    TARGET,
+    Rows,
+    before_journeys,
+    large_objects,
+    on_production_since,
+    on_target_until_opened,
+    rows_of,
+    rows_on_target,
+)
 from fixtures.sameness.side import explain
 from fixtures.sameness.tables import LARGE_OBJECTS
 from fixtures.scripts import script
@@ -32,10 +42,9 @@ REFRESH = (
     " `gonogo run`; or accept the fresh one by a waiver"
 )
 AGAIN = "copy again: `gonogo run` (before the target opened; afterwards see `gonogo back-out`)"
+WRITES = "; where a login or a journey writes there, name the table in smoke.writes or in its writes first"
 
-_ROWS_ON_TARGET: dict[str, Rows | None] = in_target_db(
-    lambda plan, run, table: on_target_until_opened(run, rows_of(plan, run, table))
-)
+_ROWS_ON_TARGET: dict[str, Rows | None] = in_target_db(lambda plan, run, table: rows_on_target(plan, run, table))
 _ROWS_ON_PRODUCTION: dict[str, Rows | None] = in_source_db(
     lambda plan, run, table: on_production_since(run, rows_of(plan, run, table))
 )
@@ -69,24 +78,37 @@ def compared(on_target: Mapping[str, T], on_production: Mapping[str, T]) -> tupl
     return side, found
 
 
+def compared_rows(
+    table: str, run: Run, on_target: Mapping[str, Rows | None], on_production: Mapping[str, Rows | None]
+) -> tuple[str, Rows | None]:
+    """As `compared`; of a table that a login or a journey may write to, what the target held before any was made."""
+    before = before_journeys(run)
+    if before and not on_target and not on_production:
+        return BEFORE, Rows("r", before.tables[table])
+    return compared(on_target, on_production)
+
+
 def _there(table: str, side: str, found: Rows | None) -> Rows:
     if found is None:
         raise NoGo(f"the table {table}", expected=f"on {side}", found="no such table", remedy=AGAIN)
     return found
 
 
-def _remedy(there: Rows) -> str:
-    return REFRESH if there.kind == "m" else AGAIN
+def _remedy(there: Rows, run: Run) -> str:
+    if there.kind == "m":
+        return REFRESH
+    return f"{AGAIN}{WRITES}" if before_journeys(run) and not run.happened(TargetOpened) else AGAIN
 
 
 def check_row_counts_match(
     table: str,
     copied: DataCopy,
+    run: Run,
     on_target: dict[str, Rows | None] = _ROWS_ON_TARGET,
     on_production: dict[str, Rows | None] = _ROWS_ON_PRODUCTION,
 ) -> None:
     """Every table has exactly the rows that production had: a missing row is a lost payslip."""
-    side, rows = compared(on_target, on_production)
+    side, rows = compared_rows(table, run, on_target, on_production)
     there = _there(table, side, rows)
     expected, found = recorded(table, copied).rows, there.copy.rows
     if expected != found:
@@ -94,7 +116,7 @@ def check_row_counts_match(
             f"rows of {table} on {side}",
             expected=f"{expected}, as in the copied snapshot",
             found=found,
-            remedy=_remedy(there),
+            remedy=_remedy(there, run),
         )
 
 
@@ -108,14 +130,14 @@ def check_rows_match(
     on_production: dict[str, Rows | None] = _ROWS_ON_PRODUCTION,
 ) -> None:
     """Every table's rows are equal, value by value, to those that production had."""
-    side, rows = compared(on_target, on_production)
+    side, rows = compared_rows(table, run, on_target, on_production)
     there = _there(table, side, rows)
     expected, found = recorded(table, copied), there.copy
     if expected == found:
         return
     show = [name.removeprefix(f"{table}.") for name in plan.proof.show_values if name.startswith(f"{table}.")]
     detail = f"digest {found.digest[:16]}"
-    if not run.happened(TargetOpened):
+    if side == TARGET:
         try:
             buckets = kept_buckets(run.directory, expected)
             source, target = request.getfixturevalue("sides")
@@ -126,7 +148,7 @@ def check_rows_match(
         f"content of {table} on {side}",
         expected=f"the {expected.rows} rows of the copied snapshot, digest {expected.digest[:16]}",
         found=detail,
-        remedy=_remedy(there),
+        remedy=_remedy(there, run),
     )
 
 

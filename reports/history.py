@@ -17,11 +17,13 @@ WORST = (Verdict.NO_GO, Verdict.COULD_NOT_VERIFY, Verdict.WAIVED, Verdict.GO)
 EVENTS = {
     "interrupted": "interrupted",
     "resumed": "resumed",
-    "source_closed": "production closed",
+    "source_closed": "closing production began",
+    "source_shut": "production closed",
     "target_open": "target opened",
     "dns_changed": "DNS changed",
     "accepted": "accepted",
     "back_out_started": "back-out began",
+    "source_reopening": "opening production began",
     "source_reopened": "production open again",
     "backed_out": "backed out",
 }

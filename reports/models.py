@@ -211,6 +211,9 @@ class Data(_Part):
     comparisons: list[ComparisonRow]
     sequences: int
     large_objects: int
+    tried: list[str] = Field(
+        default=[], description="tables that logins and journeys write to, compared before any was made"
+    )
     proven: bool
 
 
@@ -257,9 +260,14 @@ class SpeedRow(_Part):
 
 
 class PagesRow(_Part):
-    """Pages asked for on both hosts: how many had to be equal, and those that production changed itself meanwhile."""
+    """Pages asked for on both hosts: how many had to be equal, and what production changed itself meanwhile.
+
+    Of `partly` some lines were left out, of `moving` the whole body, and of `changed` nothing is claimed.
+    """
 
     compared: int
+    partly: list[str] = []
+    moving: list[str] = []
     changed: list[str]
 
 

@@ -1,5 +1,6 @@
 """Makes the sign-off of a run out of its stored evidence: one model, from which every page is made."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from fixtures.run import records
@@ -104,6 +105,7 @@ def _data(stored: Stored) -> models.Data | None:
     if copy is None:
         return None
     found, proven = _judged(stored, copy, "data_copied")
+    before = stored.record(records.BeforeJourneys)
     tables = [
         models.TableRow(
             name=name, rows=table.rows, digest=table.digest, verdict=_verdict_of("table", name, found, proven=proven)
@@ -123,7 +125,7 @@ def _data(stored: Stored) -> models.Data | None:
         source_identifier=copy.source_identifier, target_identifier=copy.target_identifier, tables=tables,
         rows=sum(table.rows for table in tables), bits=min((table.bits for table in copy.tables.values()), default=0),
         comparisons=comparisons, sequences=len(copy.sequences), large_objects=copy.large_objects,
-        proven=proven,
+        tried=sorted(before.tables) if before and before.snapshot == copy.snapshot else [], proven=proven,
     )  # fmt: skip
 
 
@@ -169,8 +171,16 @@ def _pages(stored: Stored) -> models.PagesRow | None:
     replayed = stored.record(records.PagesReplayed)
     if replayed is None:
         return None
-    changed = dict.fromkeys(page.url for page in replayed.changed)
-    return models.PagesRow(compared=len(replayed.pages), changed=list(changed))
+    moving = [page.url for page in replayed.changed if page.print]
+    changed = [page.url for page in replayed.changed if not page.print]
+    return models.PagesRow(
+        compared=len(replayed.pages), partly=_once(page.url for page in replayed.pages if page.unsteady),
+        moving=_once(moving), changed=_once(changed),
+    )  # fmt: skip
+
+
+def _once(urls: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(urls))
 
 
 def _last_at(entries: list[Entry], *kinds: type[Happened]) -> datetime | None:

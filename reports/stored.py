@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from fixtures.run.evidence import CATALOGUE, JOURNAL, OWN, PLAN, Check, GateResult, refuse_other_format
 from fixtures.run.journal import Entry, Forgotten, parse
 from fixtures.run.records import (
+    BeforeJourneys,
     Checklist,
     DataCopy,
     DnsBefore,
@@ -34,6 +35,7 @@ _CATALOGUE = TypeAdapter(dict[str, Check])
 KINDS: tuple[type[Record], ...] = (
     TargetFacts,
     DataCopy,
+    BeforeJourneys,
     FilesCopy,
     DnsBefore,
     SourceClosure,

@@ -141,6 +141,7 @@ def _open_production(connections: Connections) -> None:
     if closure.enabled_units is None:  # an earlier release closed it
         enabled = [unit for unit, was in run.records(Survey).units.items() if was]
         closure = closure.model_copy(update={"enabled_units": enabled})
+    run.journal(journal.SourceReopening())
     reopen(connections, closure, run.name)
     put_closure_aside(connections.open_source)
     run.journal(journal.SourceReopened())

@@ -54,7 +54,7 @@ def copy_release(plan: Plan, run: Run, source: Host, target: Host) -> None:
     if plan.application.home:
         bring.directory(plan.application.home, patterns)
     if not _is_in_home(plan, survey.release):
-        _bring_release(plan, run, bring, patterns)
+        _bring_release(plan, run, target, bring, patterns)
     bring.files([*plan.application.environment_files, *plan.application.also_copy], patterns)
     if plan.application.cron:
         target.check(["install", "-d", "-m", "0700", str(HELD)])
@@ -72,7 +72,7 @@ def _is_in_home(plan: Plan, release: str) -> bool:
     return home is not None and PurePosixPath(release).is_relative_to(home)
 
 
-def _bring_release(plan: Plan, run: Run, bring: "_Bringing", patterns: Sequence[str]) -> None:
+def _bring_release(plan: Plan, run: Run, target: Host, bring: "_Bringing", patterns: Sequence[str]) -> None:
     """The release that lies elsewhere than in the home: from its packages where some brought it, else as it lies on production.
 
     What lies beside the packages' own files in such a release is copied file by file. Raises `Refused` for a directory that is
@@ -90,7 +90,7 @@ def _bring_release(plan: Plan, run: Run, bring: "_Bringing", patterns: Sequence[
     if not survey.release_packages:
         bring.directory(release, patterns)
     else:
-        packages.install(bring.target, run, "release", survey.release_packages)
+        packages.install(target, run, "release", survey.release_packages)
         own = ask(bring.source, packaged(plan)).own
         if len(own) > _SINGLE:
             raise Refused(

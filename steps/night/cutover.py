@@ -20,7 +20,7 @@ from fixtures.facts.units import states
 from fixtures.plan import Plan
 from fixtures.policy import entrants, ingress, notices, standstill
 from fixtures.run.evidence import now
-from fixtures.run.journal import SourceClosed, TargetOpened
+from fixtures.run.journal import SourceClosed, SourceShut, TargetOpened
 from fixtures.run.places import CLOSURE, HELD, OPENED, STATE_DIRECTORY, held
 from fixtures.run.records import ClosedBy, Counters, Opening, SourceClosure, Standstill, Survey, TargetFacts
 from fixtures.run.run import Run
@@ -94,6 +94,7 @@ def close_source(plan: Plan, run: Run, open_source: Host, open_source_db: Databa
     fence.fence(open_source, open_source_db, closure.logins, file=closure.hba_file, subscriptions=closure.subscriptions)
     log.info("looking whether production's database stands still")
     run.record(_standstill(plan, open_source, open_source_db))
+    run.journal(SourceShut())
 
 
 def _closure(

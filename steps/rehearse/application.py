@@ -1,15 +1,22 @@
 """The application on the target: started, tried, stopped, started again."""
 
+import logging
+
+from fixtures.connect.database import Database
 from fixtures.connect.host import Host
 from fixtures.connect.web import Web
 from fixtures.facts import parity
+from fixtures.facts.fact import ask, ask_all
 from fixtures.plan import Plan
-from fixtures.run.records import DataCopy, RehearsalReady, ResponseTimes, TargetFacts
+from fixtures.run.records import BeforeJourneys, DataCopy, RehearsalReady, ResponseTimes, TargetFacts
 from fixtures.run.run import Run
+from fixtures.sameness.proofs import before_journeys, databases_open, rows_of, sequences_of
 from steps.build.pack import enable
 from steps.rehearse import sampling
 from steps.rehearse.readiness import await_pack, await_site, limit_of
 from steps.step import step
+
+log = logging.getLogger(__name__)
 
 
 @step(
@@ -26,8 +33,9 @@ from steps.step import step
     gives=["application_running"],
     harmless=True,
 )
-def start_application(plan: Plan, run: Run, target: Host, web: Web) -> None:
+def start_application(plan: Plan, run: Run, target: Host, target_db: Database, web: Web) -> None:
     """Start the pack and nginx; workers and cron stay held."""
+    note_what_journeys_write(plan, run, target_db)
     start_pack(target, plan, run)
     await_site(plan, run.records(TargetFacts).public_address, web, limit_of(run))
 
@@ -53,10 +61,28 @@ def stop_target_application(plan: Plan, target: Host) -> None:
     needs=["source_closed", "final_data_copied", "final_files_copied", "final_redis_copied", "target_quarantined"],
     gives=["smoke_tested"],
 )
-def start_application_again(plan: Plan, run: Run, target: Host, web: Web) -> None:
+def start_application_again(plan: Plan, run: Run, target: Host, target_db: Database, web: Web) -> None:
     """Start the pack on closed production's data; workers and cron stay held until the target opens."""
+    note_what_journeys_write(plan, run, target_db)
     start_pack(target, plan, run)
     await_site(plan, run.records(TargetFacts).public_address, web, limit_of(run))
+
+
+def note_what_journeys_write(plan: Plan, run: Run, target_db: Database) -> None:
+    """Record what the target holds of the tables that a login or a journey may write to, while none was made on this copy.
+
+    That is what checks compare with production from now on. Of a table that is noted already nothing is read again.
+    """
+    copied, before = run.records(DataCopy), before_journeys(run)
+    noted = dict(before.tables) if before else {}
+    new = tuple(table for table in plan.written_by_journeys if table not in noted)
+    sequences = dict(before.sequences) if before else {}
+    if new:
+        with databases_open(log.info):
+            found = ask_all(target_db, {table: rows_of(plan, run, table) for table in new})
+            sequences |= ask(target_db, sequences_of(plan, run, new))
+        noted |= {table: rows.copy for table, rows in found.items() if rows}
+    run.record(BeforeJourneys(snapshot=copied.snapshot, tables=noted, sequences=sequences))
 
 
 def start_pack(host: Host, plan: Plan, run: Run) -> None:

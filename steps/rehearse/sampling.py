@@ -9,6 +9,7 @@ from fixtures.facts import accesslog
 from fixtures.facts.accesslog import LogPart
 from fixtures.facts.fact import ask
 from fixtures.plan import Plan
+from fixtures.run.evidence import now
 from fixtures.run.records import PagesReplayed, PagesSampled
 from fixtures.run.run import Run
 from fixtures.sameness import replay
@@ -45,18 +46,27 @@ def _log_of(source: Host, plan: Plan) -> LogPart:
 
 
 def ask_again(plan: Plan, run: Run, web: Web) -> None:
-    """Ask production once more for the sampled pages: what it shows as before the copy, the target must show too."""
+    """Ask production once more for the sampled pages: what it shows as before the copy, the target must show too.
+
+    At least `pages.apart` seconds lie between: what moves by itself must have had the time to.
+    """
     begun = time.monotonic()
     sampled = run.records(PagesSampled)
+    early = plan.pages.apart - (now() - sampled.recorded).total_seconds()
+    if early > 0:
+        log.info("production's pages were looked at a moment ago: once more in %.0f s", early)
+        time.sleep(early)
     bare = [page.model_copy(update={"print": None}) for page in sampled.pages]
-    now = replay.prints(replay.ask(web, str(plan.source.public_address), bare, plan, gently=True, say=log.info), plan)
-    stable = [page for page, before in zip(now, sampled.pages, strict=True) if page.print == before.print]
-    changed = [page for page, before in zip(now, sampled.pages, strict=True) if page.print != before.print]
+    shown = replay.ask(web, str(plan.source.public_address), bare, plan, gently=True, say=log.info)
+    pairs = zip(sampled.pages, replay.prints(shown, plan), strict=True)
+    learnt = [replay.learnt(before, after) for before, after in pairs]
+    resting = [page for page in learnt if page.unsteady is not None]
+    changed = [page for page in learnt if page.unsteady is None]
     run.record(
         PagesReplayed(
-            sampled=sampled.recorded, pages=stable, changed=changed, seconds=round(time.monotonic() - begun, 3)
+            sampled=sampled.recorded, pages=resting, changed=changed, seconds=round(time.monotonic() - begun, 3)
         )
     )
     if changed:
         named = ", ".join(dict.fromkeys(page.url for page in changed[:5]))
-        log.info("%d pages stable; %d production changed itself: %s", len(stable), len(changed), named)
+        log.info("%d pages stable; %d production changed itself: %s", len(resting), len(changed), named)

@@ -17,13 +17,14 @@ from fixtures.plugin.gathering import Gathering
 from fixtures.plugin.recorded import Recorded
 from fixtures.run.evidence import now
 from fixtures.run.journal import TargetOpened
-from fixtures.run.records import DataCopy
+from fixtures.run.records import BeforeJourneys, DataCopy
 from fixtures.run.run import new_run
 from fixtures.sameness import catalog, collations, pinned, proofs, schema
 from fixtures.sameness.digest import keep_digest
 from fixtures.sameness.proofs import PinnedFact, databases_open
 from fixtures.sameness.reading import Reading
 from fixtures.sameness.tables import LARGE_OBJECTS
+from steps.rehearse import application
 from tests.unit.example import EXAMPLE
 
 TABLES = ("public.slips", "public.people")
@@ -267,6 +268,44 @@ def test_once_the_target_was_opened_production_is_compared_instead(databases, pl
     assert "on production" in str(found["check_rows_match{'table': 'public.slips'}"])
 
 
+def test_what_a_login_writes_is_judged_by_what_was_there_before_it(databases, plan, run):
+    smoke = plan.smoke.model_copy(update={"writes": ["public.slips"]})
+    plan = plan.model_copy(update={"smoke": smoke})
+    application.note_what_journeys_write(plan, run, databases[1])
+    databases[1].run("INSERT INTO slips (net) VALUES (1)")
+    found, readings = gate(plan, run, databases)
+    comparison = next(name for name in found if "comparison" in name)
+    assert {name for name, error in found.items() if error != "go"} <= {comparison}, (
+        "a query of the business counts them"
+    )
+    assert texts(replayed(plan, run, readings)) == texts(found)
+    databases[1].run("DELETE FROM people")
+    found, _ = gate(plan, run, databases)
+    wrong = found["check_rows_match{'table': 'public.people'}"]
+    assert isinstance(wrong, NoGo), "it may write to no other table"
+    assert "name the table in smoke.writes" in wrong.remedy
+
+
+def test_rows_that_were_wrong_before_any_login_stay_wrong(databases, plan, run):
+    databases[1].run("DELETE FROM slips WHERE id = 7; ALTER SEQUENCE slips_id_seq RESTART WITH 9000")
+    smoke = plan.smoke.model_copy(update={"writes": ["public.slips", "public.none"]})
+    plan = plan.model_copy(update={"smoke": smoke})
+    application.note_what_journeys_write(plan, run, databases[1])
+    databases[1].run("INSERT INTO slips VALUES (7, 7); ALTER SEQUENCE slips_id_seq RESTART WITH 501")
+    found, _ = gate(plan, run, databases)
+    wrong = {name: error for name, error in found.items() if isinstance(error, NoGo)}
+    rows = wrong["check_rows_match{'table': 'public.slips'}"]
+    assert "the target, before its application was started" in rows.subject
+    assert "check_sequences_match{}" in wrong
+    noted = run.records(BeforeJourneys)
+    application.note_what_journeys_write(plan, run, databases[1])
+    again = run.records(BeforeJourneys)
+    assert (again.tables, again.sequences) == (noted.tables, noted.sequences), "what is noted is not read again"
+    copied = run.records(DataCopy)
+    run.record(copied.model_copy(update={"snapshot": "of another copy"}))
+    assert proofs.before_journeys(run) is None
+
+
 def test_production_is_read_with_its_brake(databases, plan, run):
     with databases_open(lambda _: None):
         production, target = proofs.both_sides(plan, run, *databases)
@@ -354,7 +393,8 @@ def test_every_answer_comes_back_from_json(databases, plan, run):
     facts = [
         proofs.VERSION, proofs.GRANTS, proofs.LOCALE, proofs.STALE_COLLATIONS, proofs.USED_COLLATIONS,
         proofs.SEQUENCES_BEHIND, proofs.words_by(["pg_catalog.\"C\""]), proofs.rows_of(plan, run, "public.slips"),
-        proofs.rows_of(plan, run, "public.none"), proofs.sequences(plan, run), proofs.large_objects(plan, run),
+        proofs.rows_of(plan, run, "public.none"), proofs.sequences(plan, run), proofs.sequences_of(plan, run, ("public.slips",)),
+        proofs.large_objects(plan, run),
         proofs.comparison_of(plan, run, COMPARISON), *(proofs.schema_of(kind, 150000, 170000) for kind in schema.KINDS),
     ]  # fmt: skip
     assert len({fact.key for fact in facts}) == len(facts)

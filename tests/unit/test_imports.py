@@ -161,11 +161,11 @@ def test_nothing_but_its_commands_knows_the_lab():
 
 BEHIND_THE_SEAM = ("fixtures/facts/runtimes/", "fixtures/plan/runtimes.py", "steps/build/runtimes/", "fixtures/lab/")
 LANGUAGES = re.compile(
-    r"\b(ruby|rubygems|gems?|bundler?|rails|rake|puma|django|alembic|celery|uwsgi|gunicorn|pip|venv|virtualenv|npm|nodejs"
+    r"\b(ruby|rubygems|gems?|bundler?|rails|rake|puma|django|alembic|celery|gunicorn|pip|venv|virtualenv|npm|nodejs"
     r"|node_modules|knex|php|fpm|composer)\b",
     re.IGNORECASE,
 )
-"""Languages, frameworks and their tools. Python is none of them here: scripts of our own are written in it."""
+"""Languages, frameworks and their tools. Python is none of them here: scripts of our own are written in it; uwsgi is a protocol of nginx's."""
 
 
 def files_before_the_seam():

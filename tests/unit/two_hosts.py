@@ -96,7 +96,7 @@ def plan(monkeypatch):
     smoke = made.smoke.model_validate({"user": "anna", "password": {"env": "SMOKE"}, "signed_in_text": "Signed in as"})
     return made.model_copy(
         update={
-            "pages": Pages(allow=["/employees", "/payslips(/[0-9]+)?"], keep_query=["page"], per_second=100),
+            "pages": Pages(allow=["/employees", "/payslips(/[0-9]+)?"], keep_query=["page"], per_second=100, apart=0),
             "web": made.web.model_copy(update={"static": ["/a.css"], "cached": ["/help"], "pages": ["/"]}),
             "source": made.source.model_copy(update={"public_address": PRODUCTION}),
             "smoke": smoke,

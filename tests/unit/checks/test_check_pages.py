@@ -1,6 +1,8 @@
 """Pages of the target match production's: the checks against two hosts on loopback, each seen red."""
 
+import itertools
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from fixtures.plan import Pages
 from fixtures.run.evidence import now
 from fixtures.run.records import PagesReplayed, PagesSampled
 from fixtures.sameness import pages, replay
+from steps.rehearse import sampling
 from tests.unit import two_hosts
 from tests.unit.two_hosts import PRODUCTION, TARGET, site
 
@@ -122,12 +125,100 @@ def test_what_production_changes_after_the_rehearsal_is_not_held_against_the_tar
     assert compared(run, plan, web).changed == [], "both show the same now"
 
 
-def test_pages_that_all_change_prove_nothing(walked, run, plan, web, source):
-    source.pages[replay.ABSENT] = (404, lambda: f"<p>{time.monotonic_ns()}</p>", {})
+def counting(first):
+    """A page whose first line is another each time, and whose others rest."""
+    numbers = itertools.count(first)
+    return lambda: f"<p>{next(numbers)} visits</p>\n<p>of Anna</p>"
+
+
+def test_a_line_that_moves_by_itself_is_learnt_and_the_others_are_compared(walked, run, plan, web, source, target):
+    source.pages["/employees"] = (200, counting(0), {})
+    target.pages["/employees"] = (200, counting(100), {})
     walked()
+    learnt = [page for page in run.records(PagesReplayed).pages if page.url == "/employees"]
+    assert [page.unsteady for page in learnt] == [[0], [0]]
+    assert red(compared(run, plan, web), run) == {}
+    target.pages["/employees"] = (200, "<p>100 visits</p>\n<p>of Bert</p>", {})
+    assert "/employees: body: line 2 of 2" in red(compared(run, plan, web), run)["sampled"]
+    target.pages["/employees"] = (200, "<p>100 visits</p>", {})
+    assert "/employees: body: ends before line 2" in red(compared(run, plan, web), run)["sampled"]
+
+
+def test_a_line_that_moves_only_after_the_rehearsal_is_learnt_from_production_then(
+    walked, run, plan, web, source, target
+):
+    source.pages["/employees"] = target.pages["/employees"] = (200, "<p>3 hours ago</p>\n<p>Anna</p>", {})
+    walked()
+    source.pages["/employees"] = (200, "<p>5 hours ago</p>\n<p>Anna</p>", {})
+    target.pages["/employees"] = (200, "<p>4 hours ago</p>\n<p>Anna</p>", {})
+    found = compared(run, plan, web)
+    assert "/employees" in [page.url for page in found.equal]
+    assert red(found, run) == {}
+    target.pages["/employees"] = (200, "<p>4 hours ago</p>\n<p>Bert</p>", {})
+    assert "/employees: body: line 2 of 2" in red(compared(run, plan, web), run)["sampled"]
+
+
+def test_a_page_of_one_long_line_is_compared_in_pieces(walked, run, plan, web, source, target):
+    visits, rows = counting(0), "".join(f"<td>row {number}</td>" for number in range(60))
+    source.pages["/employees"] = (200, lambda: visits().replace("\n", "") + rows, {})
+    target.pages["/employees"] = (200, "<p>7 visits</p><p>of Anna</p>" + rows, {})
+    walked()
+    assert red(compared(run, plan, web), run) == {}
+    target.pages["/employees"] = (200, "<p>7 visits</p><p>of Anna</p>" + rows.replace("row 59", "row 60"), {})
+    assert "/employees: body: line 124" in red(compared(run, plan, web), run)["sampled"]
+
+
+def test_a_page_that_never_rests_is_a_limit_and_its_status_and_headers_are_compared(
+    walked, run, plan, web, source, target
+):
+    source.pages[replay.ABSENT] = (404, lambda: f"<p>{time.monotonic_ns()}</p>", {})
+    target.pages[replay.ABSENT] = (404, "<p>other</p>", {})
+    walked()
+    assert [page.url for page in run.records(PagesReplayed).changed] == [replay.ABSENT]
+    found = compared(run, plan, web)
+    assert [page.url for page in found.moving] == [replay.ABSENT]
+    assert red(found, run) == {}
+    check_pages.check_error_page_matches(run, found)
+    target.pages[replay.ABSENT] = (200, "<p>other</p>", {})
+    assert f"{replay.ABSENT}: status 200 instead of 404" in red(compared(run, plan, web), run)["error"]
+    target.pages[replay.ABSENT] = (404, "<p>other</p>", {"X-Frame-Options": "DENY"})
+    assert "X-Frame-Options" in red(compared(run, plan, web), run)["headers"]
+
+
+def test_pages_that_all_changed_since_the_rehearsal_prove_nothing(walked, run, plan, web, source):
+    source.pages[replay.ABSENT] = (404, "<p>before</p>", {})
+    walked(after=lambda: source.pages.update({replay.ABSENT: (404, "<p>since</p>", {})}))
     with pytest.raises(CouldNotVerify, match=replay.ABSENT) as caught:
         check_pages.check_error_page_matches(run, compared(run, plan, web))
     assert "pages.normalise" in caught.value.remedy
+
+
+def test_production_is_looked_at_twice_some_time_apart_before_a_page_differs(
+    walked, run, plan, web, source, target, monkeypatch
+):
+    walked()
+    slept, told = [], []
+    monkeypatch.setattr(replay.time, "sleep", slept.append)
+    patient = plan.model_copy(update={"pages": plan.pages.model_copy(update={"apart": 600})})
+    assert red(compared(run, patient, web), run) == {}
+    assert max(slept, default=0) < 60, "nothing differs: nobody waits"
+    target.pages["/employees"] = (200, "<h1>Staff</h1>\n<td>Anna</td>", {"X-Frame-Options": "DENY"})
+    moments = iter([now(), now() + timedelta(hours=1)])
+    monkeypatch.setattr(replay, "now", lambda: next(moments))
+    asked = len(source.asked)
+    found = replay.compare(web, TARGET, PRODUCTION, run.records(PagesReplayed), patient, told.append)
+    assert "/employees: body: line 1" in red(found, run)["sampled"]
+    assert 500 < max(slept) <= 600
+    assert [line for line in told if "2 pages differ" in line]
+    assert [path for _, path, *_ in source.asked[asked:] if path == "/employees"] == ["/employees"] * 4
+
+
+def test_the_second_look_at_production_waits_for_time_to_pass(walked, run, plan, web, source, monkeypatch):
+    slept = []
+    monkeypatch.setattr(sampling.time, "sleep", slept.append)
+    walked()
+    sampling.ask_again(plan.model_copy(update={"pages": plan.pages.model_copy(update={"apart": 600})}), run, web)
+    assert 500 < max(slept) <= 600
 
 
 def test_a_log_without_an_allowed_page_could_not_verify(walked, run, plan, web):

@@ -3,6 +3,7 @@
 import json
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +89,27 @@ def test_a_page_that_a_cache_shows_to_strangers_is_no_go():
         met = replace(browsed(), stranger=PageAnswer("http://h/", 200, (), text))
         with pytest.raises(NoGo, match="not logged in") if wrong else nullcontext():
             check_site.check_login_is_asked_for("/", PLAN, HERE, met)
+
+
+@pytest.mark.parametrize(
+    ("login_page", "asked", "shown", "inside"),
+    [
+        ("/", "/staff", "/staff", True),
+        ("/", "/staff", "/", False),
+        ("/", "/", "/", True),
+        ("/w/index.php?title=Login", "/w/index.php?title=Staff", "/w/index.php?title=Staff", True),
+        ("/w/index.php?title=Login", "/wiki/Staff", "/w/index.php?title=Login&returnto=Staff", False),
+        ("/login", "/logins", "/logins", True),
+    ],
+)
+def test_a_page_is_the_login_page_by_its_path_and_what_its_query_begins_with(login_page, asked, shown, inside):
+    plan = PLAN.model_copy(update={"smoke": PLAN.smoke.model_copy(update={"login_page": login_page})})
+    met = Browsed(page(), {asked: page(shown)})
+    with nullcontext() if inside else pytest.raises(NoGo, match="status 200 at"):
+        check_site.check_page_can_be_browsed(asked, plan, HERE, met)
+
+
+def test_nobody_logs_in_on_closed_production():
+    checks = Path(check_site.__file__).parent
+    asking = [file.name for file in checks.glob("*.py") if "browsed_at_source" in file.read_text(encoding="utf-8")]
+    assert asking == ["check_back_out.py"], "there production is open again"

@@ -171,6 +171,7 @@ class Made:
         elif name == "close_source":
             self.journal("source_closed")
             self.record(SourceClosure(logins={"payroll": True}, stopped_units=[], held_files=[], closed=self.now))
+            self.journal("source_shut")
         elif name == "open_target":
             self.journal("target_open")
             self.record(Opening(instance_id="i-0c9d7e21b3a4f5d68"))

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from fixtures.run import journal
 from fixtures.run.evidence import FORMAT, PASS, CheckResult, GateResult, Occasion, Problem, Terms, Verdict
 from fixtures.run.journal import Entry
-from fixtures.run.records import PagePrint, PagesReplayed, ReplayedPage, ResponseTimes, Times, Users
+from fixtures.run.records import (
+    BeforeJourneys,
+    PagePrint,
+    PagesReplayed,
+    ReplayedPage,
+    ResponseTimes,
+    TableCopy,
+    Times,
+    Users,
+)
 from reports import junit, page, signoff, stored
 from reports.models import Outcome, SignOff, Status
 from tests.unit.reports.runs import (
@@ -86,11 +95,31 @@ def test_pages_that_production_changed_itself_are_named(made: Made) -> None:
     rests, moves = (
         ReplayedPage(kind="sampled", method="GET", url=url, print=shown) for url in ("/rests", "/moves?a=<b>")
     )
-    made.record(PagesReplayed(sampled=BEGIN, pages=[rests], changed=[moves, moves]))
+    partly = rests.model_copy(update={"url": "/partly", "unsteady": [3]})
+    moving = moves.model_copy(update={"url": "/moving", "unsteady": None})
+    moves = moves.model_copy(update={"print": None, "unsteady": None})
+    made.record(PagesReplayed(sampled=BEGIN, pages=[rests, partly], changed=[moves, moves, moving]))
     sign = made.sign()
-    assert (sign.pages.compared, sign.pages.changed) == (1, ["/moves?a=<b>"])
+    assert (sign.pages.compared, sign.pages.changed) == (2, ["/moves?a=<b>"])
+    for text in (page.markdown(sign), plain(look(page.html(sign)).text)):
+        assert "each time were left out of these: /partly." in text
+        assert "their status and headers alone had to be equal: /moving." in text
     assert "nothing is claimed of them: /moves?a=&lt;b\\>." in page.markdown(sign)
     assert "/moves?a=&lt;b&gt;" in page.html(sign)
+
+
+def test_tables_that_a_login_writes_to_are_named(made: Made) -> None:
+    made.walk()
+    copied = made.sign().data
+    assert copied.tried == []
+    tokens = {"public.tokens": TableCopy(rows=1, digest="ab")}
+    made.record(BeforeJourneys(snapshot=copied.snapshot, tables=tokens, sequences={}))
+    sign = made.sign()
+    assert sign.data.tried == ["public.tokens"]
+    for text in (page.markdown(sign), plain(look(page.html(sign)).text)):
+        assert "The rows of public.tokens on the target were compared before anybody logged in there" in text
+    made.record(BeforeJourneys(snapshot="another copy", tables=tokens, sequences={}))
+    assert made.sign().data.tried == []
 
 
 def test_a_lost_write_is_no_go_whatever_the_gates_said(made: Made) -> None:

@@ -389,12 +389,11 @@ def test_an_opened_target_shows_the_page_while_it_is_fenced_where_it_can(
     target = _Fenced()
 
     def prepare(*_: Any, as_it_lies: bool) -> str:
-        assert as_it_lies, "the configuration there is gonogo's own"
+        assert as_it_lies, "the target's configuration is gonogo's own"
         if fault:
             raise fault("nginx", expected="one", found="none", remedy="start it")
         return "the site"
 
-    monkeypatch.setattr(back_out, "start_pack", lambda *_: target.done.append("the pack"))
     monkeypatch.setattr(back_out.maintenance, "prepare", prepare)
     monkeypatch.setattr(back_out.maintenance, "shut", lambda _, site, page: target.done.append(f"{site}: {page}"))
     monkeypatch.setattr(back_out.maintenance, "reopen", lambda *_: target.done.append("serves again"))
@@ -402,6 +401,7 @@ def test_an_opened_target_shows_the_page_while_it_is_fenced_where_it_can(
         monkeypatch.setattr(module, name, lambda *_, name=name: target.done.append(name))
     for name in ("fence", "unfence"):
         monkeypatch.setattr(fence, name, lambda *_, name=name: target.done.append(name))
+    monkeypatch.setattr(back_out, "start_pack", lambda *_: target.done.append("start_pack"))
     connections: Any = SimpleNamespace(plan=plan, run=run, target=target, target_db=None)
     back_out._fence(connections)
     if fault:

@@ -217,7 +217,7 @@ def brought(run, current, real, *, packages=(), own=()):
     application = PLAN.application.model_copy(update={"home": None, "current": PurePosixPath(current)})
     run.record(SURVEY.model_copy(update={"release": real, "release_packages": [*packages]}))
     noted = Noted(own)
-    release._bring_release(PLAN.model_copy(update={"application": application}), run, noted, [])
+    release._bring_release(PLAN.model_copy(update={"application": application}), run, noted.target, noted, [])
     return noted.brought
 
 

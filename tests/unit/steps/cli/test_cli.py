@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from fixtures.errors import Refused
 from fixtures.plan import digest
 from fixtures.run.evidence import CheckResult, GateResult, Verdict, now
-from fixtures.run.journal import RunStarted, SourceClosed
+from fixtures.run.journal import RunStarted, SourceClosed, SourceShut
 from fixtures.run.readings import Reading, write_readings
 from fixtures.run.records import SourceClosure
 from fixtures.run.run import new_run
@@ -110,6 +110,7 @@ def closed(plan, tmp_path, monkeypatch):
     made.record(SURVEY)
     made.record(SourceClosure(logins={"payroll": True}, stopped_units=[], held_files=[], closed=now()))
     made.journal(SourceClosed(roles=["payroll"]))
+    made.journal(SourceShut())
     judged = gate_entry("source_closed", "go")
     check = CheckResult(
         id="checks/check_a.py::a_check", claim="c", states=["source_closed"], function="a_check", file="checks/check_a.py", line=1,

@@ -49,7 +49,7 @@ import pytest
 from fixtures.facts.here import KeyFileFact
 from fixtures.facts.wanted import here
 
-@pytest.mark.gems_installed
+@pytest.mark.dependencies_installed
 def check_queue(second=here(KeyFileFact(Path("second")))):
     """The queue is empty."""
     BODY
@@ -86,7 +86,7 @@ def test_an_own_check_that_fails_closes_the_gate_and_what_was_run_is_kept(projec
     mine("assert second.mode, 'not yet'")
     code, out = drive(project)
     assert code == 0, out
-    red, *_, green = gates(project, ["gems_installed"])
+    red, *_, green = gates(project, ["dependencies_installed"])
     assert (red["verdict"], green["verdict"]) == ("no-go", "go")
     assert {result["file"] for result in green["results"]} == {"checks/check_all.py", "own/check_queue.py"}
     run = directory(project)
