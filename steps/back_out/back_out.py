@@ -161,9 +161,14 @@ def reopen(connections: Connections, closure: SourceClosure, run: str) -> None:
         file=closure.hba_file,
         subscriptions=closure.subscriptions,
     )
-    cutover.release_units(source, closure)
-    if closure.nginx_main:
-        maintenance.reopen(source, closure.nginx_main)
+    try:
+        cutover.release_units(source, connections.plan, closure)
+    finally:
+        # A unit of production's that does not start keeps nothing of ours in place.
+        if closure.nginx_main:
+            maintenance.reopen(source, closure.nginx_main)
+            # It served when production was closed; a host that was restarted may have come up without it.
+            source.check(["sh", "-c", "pgrep -x nginx >/dev/null || systemctl start nginx.service"], timeout=180)
 
 
 def put_closure_aside(source: Host) -> None:

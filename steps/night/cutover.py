@@ -16,6 +16,7 @@ from fixtures.facts.fact import ask, ask_all
 from fixtures.facts.files import newest
 from fixtures.facts.roles import ENTRANTS
 from fixtures.facts.standstill import COUNTERS
+from fixtures.facts.units import states
 from fixtures.plan import Plan
 from fixtures.policy import entrants, ingress, notices, standstill
 from fixtures.run.evidence import now
@@ -38,9 +39,16 @@ OPENED_ELSEWHERE = STATE_DIRECTORY / "target-opened"
 
 _SETTLING = 1.0
 """Seconds between two readings of what production counts: within them a server has passed on what it had counted."""
+_STOPPED = ("inactive", "failed")
+"""How systemd calls a unit that does not run, and is not about to."""
 
-# $1 from, $2 to. Never over a file that is there: the first one moved aside is the one to keep.
-_ASIDE = 'set -eu; if [ -e "$1" ]; then mkdir -p -- "$(dirname -- "$2")"; mv -nT -- "$1" "$2"; fi'
+# $1 a cron file, $2 where it waits. Never over one that waits: the first one moved aside is the one to keep; what somebody has put
+# in its place since then must not run either.
+_ASIDE = """set -eu; mkdir -p -- "$(dirname -- "$2")"
+if [ -e "$1" ] && [ -e "$2" ]; then mv -fT -- "$1" "$2.later"; elif [ -e "$1" ]; then mv -T -- "$1" "$2"; fi"""
+# What somebody has put there stays, and what waits is out of the next closing's way.
+_BACK = """set -eu
+if [ -e "$2" ] && [ -e "$1" ]; then mv -fT -- "$2" "$2.undone"; elif [ -e "$2" ]; then mv -T -- "$2" "$1"; fi"""
 
 
 @step(
@@ -94,7 +102,8 @@ def _closure(
 ) -> SourceClosure:
     """What will be changed, merged with what an interrupted attempt has changed already."""
     units = [*plan.application.workers, *plan.application.pack]
-    running = [unit for unit in units if source.service(unit).is_running]
+    # One that crashes again and again, or is about to be started again, runs too.
+    running = [unit for unit, state in zip(units, ask(source, states(*units)), strict=True) if state not in _STOPPED]
     files = [str(file) for file in plan.application.cron if source.file(str(file)).exists]
     logins = dict.fromkeys(held_roles, True)
     subscriptions = [name for name, enabled in ask(db, SUBSCRIPTIONS).items() if enabled]
@@ -199,14 +208,25 @@ def hold_units(host: Host, plan: Plan) -> None:
     host.check(["systemctl", "disable", "--quiet", "--", *plan.application.workers, *plan.application.pack])
 
 
-def release_units(host: Host, closure: SourceClosure) -> None:
-    """Undo `hold_units`: what ran runs, what started at boot starts at boot, cron files are in place."""
+def release_units(host: Host, plan: Plan, closure: SourceClosure) -> None:
+    """Undo `hold_units`: what ran runs, what started at boot starts at boot, cron files are in place.
+
+    Raises `StepFailed` where a unit does not start, once all others were told to.
+    """
+    failed: list[StepFailed] = []
+    in_order = [*plan.application.pack, *plan.application.workers]
     if closure.enabled_units:
         host.check(["systemctl", "enable", "--quiet", "--", *closure.enabled_units])
-    for unit in reversed(closure.stopped_units):  # the pack before the workers
-        host.check(["systemctl", "start", "--", unit], timeout=AT_MOST)
+    # A socket that begins after its own service would be refused.
+    for unit in sorted(closure.stopped_units, key=lambda unit: in_order.index(unit) if unit in in_order else -1):
+        try:
+            host.check(["systemctl", "start", "--", unit], timeout=AT_MOST)
+        except StepFailed as error:
+            failed.append(error)
     for file in map(PurePosixPath, closure.held_files):
-        host.check(["sh", "-c", _ASIDE, "back", str(held(file)), str(file)])
+        host.check(["sh", "-c", _BACK, "back", str(file), str(held(file))])
+    if failed:
+        raise failed[0]
 
 
 @step(

@@ -131,11 +131,17 @@ def shut(host: Host, prepared: Prepared, page: str) -> None:
 
 
 def reopen(host: Host, main: str = "") -> None:
-    """Undo `shut`: nginx's main file, that of each nginx that runs where none is given, is what it was, and nginx has read it."""
-    masters = [one for one in ask(host, RUNNING).masters if main in ("", one.main)]
+    """Undo `shut`: nginx's main file, that of each nginx that runs where none is given, is what it was, and nginx has read it.
+
+    Where nginx was started by another main file meanwhile, and that was closed too, it is put back as well.
+    """
+    running = ask(host, RUNNING).masters
+    masters = [
+        one for one in running if main in ("", one.main) or host.succeeds(["test", "-e", str(held_main(one.main))])
+    ]
     for master in masters:
         host.check(_put("open", master.main, master), timeout=_LIMIT)
-    if main and not masters:
+    if main and main not in {one.main for one in masters}:
         host.check(_put("open", main, None), timeout=_LIMIT)
 
 

@@ -12,7 +12,8 @@ trap '[ -z "$tmp" ] || rm -f -- "$tmp"' EXIT
 
 # One that is gone is nobody's: what is kept belongs there.
 is_ours() { [ ! -e "$main" ] || [ "$(head -n 1 -- "$main")" = "$mark" ]; }
-workers() { pgrep -P "$master" -f 'worker process$' || true; }
+# Older pgreps show what nginx leaves free behind a title as blanks.
+workers() { pgrep -P "$master" -f 'worker process *$' || true; }
 reload() { # the signal is heard a moment after it was sent
   [ -z "$program" ] || "$program" -t -q -p "$prefix" -c "$given" || return
   local old now left worker
@@ -53,6 +54,8 @@ close)
   [ -e "$kept" ] || { echo "$main is closed already, and what it was before is not at $kept" >&2; exit 1; }
   tmp=$(mktemp -- "$directory/.nginx.gonogo.XXXXXX")
   cp -pT -- "$kept" "$tmp"
+  # It holds whole sites, whose files may be for root alone.
+  [ "$(stat -c %u -- "/proc/$master")" != 0 ] || chmod go= -- "$tmp"
   cat >"$tmp"
   [ "$(stat -c %s -- "$tmp")" = "$8" ] || { echo "the upload broke off" >&2; exit 1; }
   put

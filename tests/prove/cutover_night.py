@@ -5,6 +5,7 @@ A night is one lab. All the while users try to write on both hosts, wherever the
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -66,7 +67,8 @@ def night(site: Site) -> Iterator[Night]:
     """
     site.down()
     for old in (ROOT / "runs").glob(f"*-smallpayroll-{site.name}"):
-        old.rename(old.with_name(f"{old.name}-stopped"))  # its production is gone with its lab
+        # Its production is gone with its lab; each rehearsed lab begins with a run of the same name.
+        old.rename(old.with_name(f"{old.name}-stopped-{time.time_ns()}"))
     site.up(rehearsed=True, ttl=TTL)
     this, writes = Night(site), 0
     try:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from fixtures.errors import Refused, StepFailed
-from fixtures.facts.fact import ask
+from fixtures.facts.fact import HostFact, ask
 from fixtures.facts.roles import logins
 from fixtures.plan import Plan
 from fixtures.plan import Server as PackServer
@@ -25,7 +25,7 @@ from fixtures.run.run import Run
 from steps.back_out import back_out
 from steps.night import cutover
 from steps.rehearse import redis
-from steps.tools import maintenance
+from steps.tools import fence, maintenance
 from tests.servers import Local, Server, running
 from tests.unit.steps.target import SURVEY
 
@@ -52,7 +52,9 @@ def db(server, tmp_path, plan, monkeypatch):
     """Production's database; on its host nothing but files below a directory is touched, no unit runs, and `shown` is what nginx does."""
     with closing(Local(server, "payroll_prod")) as made:
         made.host.places |= {"/var/lib/gonogo": f"{tmp_path}/gonogo", "/home/payroll": f"{tmp_path}/home"}
-        made.host.service = lambda _: SimpleNamespace(is_running=False)
+        made.states = {}
+        of = lambda units: [made.states.get(unit, "inactive") for unit in units]  # noqa: E731
+        monkeypatch.setattr(cutover, "states", lambda *units: HostFact(("echo", *of(units)), str.split))
         made.host.file = lambda path: SimpleNamespace(exists=Path(moved_to(made, path)).exists())
         made.host.address = "production.example.test"
         (tmp_path / "home/shared/uploads").mkdir(parents=True)
@@ -60,8 +62,8 @@ def db(server, tmp_path, plan, monkeypatch):
             monkeypatch.setattr(module, name, lambda *_: None)
         monkeypatch.setattr(back_out, "running_units", lambda *_: [])
         site = SimpleNamespace(master=SimpleNamespace(main="/etc/nginx/nginx.conf"))
-        monkeypatch.setattr(maintenance, "prepare", lambda *_, as_it_lies: made.again.append(as_it_lies) or site)
-        made.shown, made.again = [], []
+        monkeypatch.setattr(maintenance, "prepare", lambda *_, as_it_lies: made.as_it_lies.append(as_it_lies) or site)
+        made.shown, made.as_it_lies = [], []
         monkeypatch.setattr(maintenance, "shut", lambda host, site, page: made.shown.append(page))
         monkeypatch.setattr(maintenance, "reopen", lambda host, main: made.shown.append(main))
         yield made
@@ -163,7 +165,94 @@ def test_production_is_closed_and_opened_as_it_was(server: Server, db: Local, pl
     assert run.happened(SourceReopened)
     assert ["since" in page for page in db.shown[:2]] == [True, True], "nginx shows the page"
     assert db.shown[2:] == ["/etc/nginx/nginx.conf"] * 2, "and serves again"
-    assert db.again == [False, True], "what was changed by somebody is refused before the first attempt alone"
+    assert db.as_it_lies == [False, True], "what was changed by somebody is refused before the first attempt alone"
+
+
+def test_a_unit_that_is_about_to_run_again_is_started_by_a_back_out_too(
+    db: Local, plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.record(SURVEY)
+    (worker, *_), (first, *_) = plan.application.workers, plan.application.pack
+    db.states |= {worker: "activating", first: "reloading", plan.application.pack[-1]: "failed"}
+    monkeypatch.setattr(cutover, "release_units", lambda *_: None)
+    close(plan, run, db)
+    assert run.records(SourceClosure).stopped_units == [worker, first]
+    open_again(plan, run, db)
+
+
+def on_host(done: list[list[str]]) -> Any:
+    """A host that notes what systemctl is asked for, and does everything else."""
+
+    def check(argv: list[str], **_: Any) -> str:
+        if argv[0] == "systemctl":
+            done.append(argv)
+            return ""
+        return HERE.check(argv)
+
+    return SimpleNamespace(check=check)
+
+
+def test_the_pack_starts_in_its_order_and_before_the_workers(plan: Plan) -> None:
+    servers = [PackServer(unit="app.socket"), PackServer(unit="app.service")]
+    application = plan.application.model_copy(update={"servers": servers, "workers": ["work.service"]})
+    stopped = ["of-an-older-plan.service", "work.service", "app.socket", "app.service"]
+    closure = SourceClosure(logins={}, stopped_units=stopped, held_files=[], closed=SURVEY.recorded)
+    done: list[list[str]] = []
+    cutover.release_units(on_host(done), plan.model_copy(update={"application": application}), closure)
+    assert [argv[-1] for argv in done] == ["of-an-older-plan.service", "app.socket", "app.service", "work.service"]
+
+
+def test_a_unit_that_does_not_start_keeps_nothing_else_shut(
+    db: Local, plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.record(SURVEY)
+    (worker, *_), pack = plan.application.workers, plan.application.pack
+    db.states |= dict.fromkeys([worker, *pack], "active")
+    close(plan, run, db)
+    done: list[str] = []
+
+    def check(argv: list[str], **_: Any) -> str:
+        done.append(argv[-1])
+        if argv[-1] == pack[0]:
+            raise StepFailed("a command", expected="exit code 0", found=f"{pack[0]} failed", remedy="see its journal")
+        return ""
+
+    host = SimpleNamespace(check=check)
+    release = cutover.release_units
+    monkeypatch.setattr(cutover, "release_units", lambda _, *words: release(host, *words))
+    with pytest.raises(StepFailed, match=f"{pack[0]} failed"):
+        open_again(plan, run, db)
+    assert [one for one in done if one in (*pack, worker)] == [*pack, worker]
+    assert db.shown[-1] == "/etc/nginx/nginx.conf", "nginx serves again"
+    assert not run.happened(SourceReopened), "the same command is to be run again"
+
+
+def test_a_cron_file_that_comes_back_while_production_is_closed_is_held_too(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutover, "held", lambda file: tmp_path / "held" / file.relative_to("/"))
+    cron = tmp_path / "cron"
+    held = tmp_path / "held" / cron.relative_to("/")
+    application = plan.application.model_copy(update={"cron": [PurePosixPath(cron)]})
+    plan = plan.model_copy(update={"application": application})
+    closure = SourceClosure(logins={}, stopped_units=[], held_files=[str(cron)], closed=SURVEY.recorded)
+    for run in ("first", "second"):
+        cron.write_text(f"of before the {run}\n")
+        cutover.hold_units(on_host([]), plan)
+        cutover.hold_units(on_host([]), plan)
+        cron.write_text("of a configuration management\n")
+        cutover.hold_units(on_host([]), plan)
+        assert not cron.exists()
+        assert held.read_text() == f"of before the {run}\n"
+        cutover.release_units(on_host([]), plan, closure)
+        cutover.release_units(on_host([]), plan, closure)
+        assert cron.read_text() == f"of before the {run}\n"
+        assert not held.exists()
+        cutover.hold_units(on_host([]), plan)
+        cron.write_text("of a configuration management\n")
+        cutover.release_units(on_host([]), plan, closure)
+        assert cron.read_text() == "of a configuration management\n", "what lies there stays"
+        assert not held.exists(), "nothing of this run is in the way of the next one"
 
 
 def test_what_an_older_gonogo_closed_is_opened_too(server: Server, db: Local, plan: Plan, run: Run) -> None:
@@ -187,6 +276,7 @@ def test_rules_that_cannot_be_changed_are_refused_before_anything(
             close(plan, run, db)
     finally:
         rules.write_bytes(before)
+        fence._load(db)
     assert not run.has(SourceClosure)
     assert not run.happened(SourceClosed)
     assert not Path(moved_to(db, "/var/lib/gonogo")).exists()

@@ -252,12 +252,14 @@ def test_on_production_rules_and_logins_are_tried_by_day(monkeypatch):
 def test_nginx_itself_tries_the_file_that_would_close_the_site(monkeypatch, which):
     tried = []
     hosts = {"source": "production", "target": "the target"}
-    monkeypatch.setattr(rights.maintenance, "prepare", lambda host, plan, *, as_it_lies: f"the site of {host}")
+    monkeypatch.setattr(
+        rights.maintenance, "prepare", lambda host, plan, as_it_lies: f"the site of {host}, {as_it_lies}"
+    )
     monkeypatch.setattr(rights.maintenance, "prove", lambda *words: tried.append(words))
     right = next(one for one in needed_rights(PLAN) if one.name == f"web.site {which}")
     assert trials(plan=PLAN, **hosts).of(right) == ""
     ((host, site, page),) = tried
-    assert (host, site) == (hosts[which], f"the site of {hosts[which]}")
+    assert (host, site) == (hosts[which], f"the site of {hosts[which]}, {which == 'target'}")
     assert "has been closed since" in page
 
 

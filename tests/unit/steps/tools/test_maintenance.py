@@ -212,7 +212,7 @@ def test_every_name_method_and_file_answers_503_and_its_own_again(host, serving,
         if shape.others:
             kept = {key: value for key, value in before.items() if key[0] in shape.others}
             assert answers(host, shape.others, shape) == kept
-    assert host.check(["stat", "-c", "%U:%G %a", main]) == "daemon:adm 644\n"
+    assert host.check(["stat", "-c", "%U:%G %a", main]) == "daemon:adm 600\n"
 
     for _ in range(2):
         maintenance.reopen(host, main)
@@ -448,6 +448,66 @@ def test_another_nginx_beside_it_is_left_alone(host, serving):
     assert host.ask("app.test").status == 503
     assert host.ask("other.test", port=81).text == "another"
     maintenance.reopen(host, "/etc/nginx/nginx.conf")
+    assert host.ask("app.test", "/a.css").status == 200
+
+
+def test_secrets_of_a_site_stay_roots_while_it_is_closed(host, serving):
+    plan = serving(SIMPLE)
+    host.check(["chmod", "600", SITE])
+    host.reload()
+    lying = as_it_lies(host)
+    maintenance.shut(host, maintenance.prepare(host, plan, as_it_lies=True), PAGE)
+    main = "/etc/nginx/nginx.conf"
+    assert "auth_basic_user_file" in host.check(["cat", main])
+    assert not host.succeeds(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "cat", main])
+    host.stop()
+    host.start()
+    assert host.ask("app.test", "/a.css").status == 503, "after a reboot too"
+    maintenance.reopen(host, main)
+    assert as_it_lies(host) == lying
+    host.stop()
+    host.start()
+    assert host.ask("app.test", "/a.css").status == 200
+
+
+def test_an_nginx_that_was_started_by_another_main_file_meanwhile_is_opened_too(host, serving):
+    plan = serving(SIMPLE)
+    main, other = "/etc/nginx/nginx.conf", "/etc/nginx/other.conf"
+    maintenance.shut(host, maintenance.prepare(host, plan), PAGE)
+    host.stop()
+    host.put(other, MAIN)
+    host.check(["sh", "-c", f"nginx -c {other} >/dev/null 2>&1"])
+    maintenance.shut(host, maintenance.prepare(host, plan, as_it_lies=True), PAGE)
+    assert host.ask("app.test", "/a.css").status == 503
+    maintenance.reopen(host, main)
+    assert host.ask("app.test", "/a.css").status == 200
+    assert host.check(["cat", main]) == host.check(["cat", other]) == MAIN
+
+
+def test_what_a_comment_names_is_nothing_that_nginx_reads(host, serving):
+    text = f"# include /srv/drafts/*.conf;\n  #include /srv/drafts/one.conf;\n{OTHER}"
+    plan = serving(Shape({**SIMPLE.files, "conf.d/other.conf": text}))
+    host.check(["sleep", "2.1"])
+    host.put("/srv/drafts/one.conf", "half-done {")
+    prepared = maintenance.prepare(host.watched(), plan)
+    assert not [file for file in prepared.configuration.files if file.startswith("/srv/drafts")]
+
+
+def test_workers_are_known_by_a_pgrep_that_shows_blanks_behind_their_title(host, serving, monkeypatch):
+    """As older ones do: else nothing would tell that nginx still works by its configuration of before."""
+    plan = serving(SIMPLE)
+    prepared = maintenance.prepare(host, plan)
+    titles = """/usr/bin/pgrep -a "$1" "$2" | sed -n "s/$/   /; s/^\\([0-9]*\\) .*$4/\\1/p" """
+    host.put("/srv/pgrep", f"#!/bin/sh\n{titles}\n")
+    host.check(["chmod", "755", "/srv/pgrep"])
+    host.before_each = lambda command: f"export PATH=/srv:$PATH; {command}"
+    right = closed_site.closed
+    monkeypatch.setattr(
+        maintenance, "closed", lambda *words: right(*words).replace("listen 80 default_server", "listen 3001")
+    )
+    monkeypatch.setattr(maintenance, "_PUT", [part.replace("seq 300", "seq 5") for part in maintenance._PUT])
+    with pytest.raises(StepFailed, match="by its configuration of before"):
+        maintenance.shut(host, prepared, PAGE)
     assert host.ask("app.test", "/a.css").status == 200
 
 
