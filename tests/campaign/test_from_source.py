@@ -1,6 +1,7 @@
 """The run's directory is lost or damaged while production is closed: it is opened again by what lies there, as it was."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,11 @@ nginx -T 2>/dev/null | sha256sum
 """Prints what closing may change on production. What gonogo keeps there for a back-out is its own."""
 
 HEALTH = "curl -sk --connect-to ::127.0.0.1: https://app.smallpayroll.test/healthz"
+
+
+def aside(run: Path, why: str) -> None:
+    """Move a run's directory away; each rehearsed lab begins with a run of the same name."""
+    run.rename(run.with_name(f"{run.name}-{why}-{time.time_ns()}"))
 
 
 def deleted(run: Path) -> None:
@@ -71,11 +77,11 @@ def site():
     made.up(rehearsed=True)
     *earlier, _ = runs_of(load_plan(made.plan_path), ROOT / "runs")
     for run in earlier:  # where this one is gone, none is left
-        run.directory.rename(run.directory.with_name(f"{run.name}-earlier"))
+        aside(run.directory, "earlier")
     yield made
     made.down()
     for left in (ROOT / "runs").glob(f"*-smallpayroll-{made.name}"):
-        left.rename(left.with_name(f"{left.name}-damaged"))
+        aside(left, "damaged")
 
 
 @pytest.mark.parametrize("state", POINTS)
@@ -108,7 +114,7 @@ def test_production_is_opened_as_it_was_without_its_run(site, state):
     # What it says to do before another run begins is enough for one to begin.
     assert (f"move {run.directory} away" in done.out) == run.directory.exists(), done.out
     if run.directory.exists():
-        run.directory.rename(run.directory.with_name(f"{run.name}-moved-away"))
+        aside(run.directory, "moved-away")
     if state != "dns_changed":  # there the operator changes the records first
         done = site.gonogo("run", "--yes", "--until", "source_surveyed")
         assert done.code == 0, done.out
