@@ -24,6 +24,7 @@ from fixtures.run.journal import SourceClosed, SourceShut, TargetOpened
 from fixtures.run.places import CLOSURE, HELD, OPENED, STATE_DIRECTORY, held
 from fixtures.run.records import ClosedBy, Counters, Opening, SourceClosure, Standstill, Survey, TargetFacts
 from fixtures.run.run import Run
+from fixtures.scripts import script
 from steps.build import quarantine
 from steps.provision import firewall
 from steps.rehearse import redis
@@ -42,13 +43,8 @@ _SETTLING = 1.0
 _STOPPED = ("inactive", "failed")
 """How systemd calls a unit that does not run, and is not about to."""
 
-# $1 a cron file, $2 where it waits. Never over one that waits: the first one moved aside is the one to keep; what somebody has put
-# in its place since then must not run either.
-_ASIDE = """set -eu; mkdir -p -- "$(dirname -- "$2")"
-if [ -e "$1" ] && [ -e "$2" ]; then mv -fT -- "$1" "$2.later"; elif [ -e "$1" ]; then mv -T -- "$1" "$2"; fi"""
-# What somebody has put there stays, and what waits is out of the next closing's way.
-_BACK = """set -eu
-if [ -e "$2" ] && [ -e "$1" ]; then mv -fT -- "$2" "$2.undone"; elif [ -e "$2" ]; then mv -T -- "$2" "$1"; fi"""
+_ASIDE = script(__file__, "aside.sh")
+_BACK = script(__file__, "back.sh")
 
 
 @step(
@@ -201,7 +197,7 @@ def drain(host: Host, plan: Plan) -> None:
 def hold_units(host: Host, plan: Plan) -> None:
     """Stop workers and pack and take them out of the boot, and move cron files aside."""
     for file in plan.application.cron:
-        host.check(["sh", "-c", _ASIDE, "aside", str(file), str(held(file))])
+        host.check([*_ASIDE, str(file), str(held(file))])
     if plan.application.workers:
         host.check(["systemctl", "stop", "--", *plan.application.workers], timeout=180)
     stop_pack(host, plan)
@@ -224,7 +220,7 @@ def release_units(host: Host, plan: Plan, closure: SourceClosure) -> None:
         except StepFailed as error:
             failed.append(error)
     for file in map(PurePosixPath, closure.held_files):
-        host.check(["sh", "-c", _BACK, "back", str(file), str(held(file))])
+        host.check([*_BACK, str(file), str(held(file))])
     if failed:
         raise failed[0]
 

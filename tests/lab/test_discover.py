@@ -14,7 +14,7 @@ SECRETS = (
 )  # fmt: skip
 NOT_DECIDED_BY_PRODUCTION = {
     "application.packages", "comparison", "cutover.drain_seconds", "cutover.outage_minutes", "dns.ttl", "image.name", "name",
-    "pages.allow", "pages.keep_query", "pages.per_second", "pages.sample", "target.key_file",
+    "pages.allow", "pages.apart", "pages.keep_query", "pages.per_second", "pages.sample", "target.key_file",
     "target.key_name", "target.launch_minutes", "target.name", "target.public", "target.security_group",
     "web.headers_page",
 }  # fmt: skip
