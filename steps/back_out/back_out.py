@@ -167,8 +167,12 @@ def reopen(connections: Connections, closure: SourceClosure, run: str) -> None:
         # A unit of production's that does not start keeps nothing of ours in place.
         if closure.nginx_main:
             maintenance.reopen(source, closure.nginx_main)
-            # It served when production was closed; a host that was restarted may have come up without it.
-            source.check(["sh", "-c", "pgrep -x nginx >/dev/null || systemctl start nginx.service"], timeout=180)
+            start_web(source)
+
+
+def start_web(source: Host) -> None:
+    """Start nginx where it does not run: it served when production was closed, and a host that was restarted may lack it."""
+    source.check(["sh", "-c", "pgrep -x nginx >/dev/null || systemctl start nginx.service"], timeout=180)
 
 
 def put_closure_aside(source: Host) -> None:

@@ -61,6 +61,7 @@ def db(server, tmp_path, plan, monkeypatch):
         for module, name in ((cutover, "hold_units"), (cutover, "drain"), (redis, "await_drained")):
             monkeypatch.setattr(module, name, lambda *_: None)
         monkeypatch.setattr(back_out, "running_units", lambda *_: [])
+        monkeypatch.setattr(back_out, "start_web", lambda _: None)  # nothing here was booted by systemd
         site = SimpleNamespace(master=SimpleNamespace(main="/etc/nginx/nginx.conf"))
         monkeypatch.setattr(maintenance, "prepare", lambda *_, as_it_lies: made.as_it_lies.append(as_it_lies) or site)
         made.shown, made.as_it_lies = [], []
