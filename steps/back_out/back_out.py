@@ -16,6 +16,7 @@ from fixtures.errors import CouldNotVerify, GonogoError, Refused, StepFailed
 from fixtures.facts import files
 from fixtures.facts.fact import ask
 from fixtures.facts.roles import ENTRANTS
+from fixtures.facts.webserver import RUNNING
 from fixtures.plan import Plan
 from fixtures.policy import entrants, ingress, notices
 from fixtures.policy.ingress import Ingress
@@ -172,7 +173,8 @@ def reopen(connections: Connections, closure: SourceClosure, run: str) -> None:
 
 def start_web(source: Host) -> None:
     """Start nginx where it does not run: it served when production was closed, and a host that was restarted may lack it."""
-    source.check(["sh", "-c", "pgrep -x nginx >/dev/null || systemctl start nginx.service"], timeout=180)
+    if not ask(source, RUNNING).masters:
+        source.check(["systemctl", "start", "--", "nginx.service"], timeout=180)
 
 
 def put_closure_aside(source: Host) -> None:

@@ -80,7 +80,7 @@ def _serving(host: Host, plan: Plan) -> Prepared:
         processes = [f"process {one.master.pid} by {one.master.main}" for one in serving]
         raise _refused(
             host,
-            "one master process that serves the application",
+            "one master process, of root's, that serves the application",
             ", ".join(processes) or "; ".join(others) or "no nginx runs",
             "see `ps -C nginx`, and web.hostnames and web.site in the plan",
         )

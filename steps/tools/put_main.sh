@@ -54,8 +54,8 @@ close)
   [ -e "$kept" ] || { echo "$main is closed already, and what it was before is not at $kept" >&2; exit 1; }
   tmp=$(mktemp -- "$directory/.nginx.gonogo.XXXXXX")
   cp -pT -- "$kept" "$tmp"
-  # It holds whole sites, whose files may be for root alone.
-  [ "$(stat -c %u -- "/proc/$master")" != 0 ] || chmod go= -- "$tmp"
+  # It holds whole sites, whose files may be for root alone, as whom the master reads it.
+  chmod go= -- "$tmp"
   cat >"$tmp"
   [ "$(stat -c %s -- "$tmp")" = "$8" ] || { echo "the upload broke off" >&2; exit 1; }
   put

@@ -451,6 +451,20 @@ def test_another_nginx_beside_it_is_left_alone(host, serving):
     assert host.ask("app.test", "/a.css").status == 200
 
 
+def test_no_program_of_a_strangers_is_run_because_of_a_processs_title(host, serving):
+    plan = serving(SIMPLE)
+    stranger = "setpriv --reuid 65534 --regid 65534 --clear-groups"
+    title = f"exec -a 'nginx: master process nginx -c {SITE}' sleep 60"
+    pid = host.check(["sh", "-c", f'{stranger} bash -c "{title}" >/dev/null 2>&1 & echo $!; sleep 0.3']).strip()
+    try:
+        assert "nginx: master process nginx -c" in host.check(["ps", "-eo", "args"])
+        (master,) = ask(host, webserver.RUNNING).masters
+        assert master.main == "/etc/nginx/nginx.conf"
+        assert maintenance.prepare(host, plan).master.pid == master.pid
+    finally:
+        host.check(["kill", pid])
+
+
 def test_secrets_of_a_site_stay_roots_while_it_is_closed(host, serving):
     plan = serving(SIMPLE)
     host.check(["chmod", "600", SITE])
