@@ -10,7 +10,7 @@ from fixtures.facts.fact import ask
 from fixtures.facts.images import MachineImage, find_image, images_of
 from fixtures.plan import Plan
 from fixtures.run.evidence import Verdict, now
-from fixtures.run.records import MadeImage, Survey, TargetFacts
+from fixtures.run.records import MadeImage, TargetFacts
 from fixtures.run.run import Run
 from steps.build.postgresql import server_unit
 from steps.keep import scratch, sealing
@@ -85,9 +85,7 @@ def units(plan: Plan) -> list[str]:
 
 def secrets(plan: Plan, run: Run) -> list[str]:
     """Files with the application's and TLS secrets, for a plan that keeps them out of the image."""
-    if plan.image.keep_secrets:
-        return []
-    return [*run.records(Survey).secret_files, *(str(item.key) for item in plan.web.certificates)]
+    return [] if plan.image.keep_secrets else sealing.secret_files(plan, run)
 
 
 def _take(plan: Plan, run: Run, target: Host, cloud: Cloud) -> MadeImage:

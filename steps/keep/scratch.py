@@ -18,10 +18,11 @@ from fixtures.plan import Plan
 from fixtures.policy.ingress import before_opening
 from fixtures.run import places
 from fixtures.run.evidence import PASS, PLAN, GateResult
-from fixtures.run.records import MadeImage, ScratchBoot, Survey, TargetFacts
+from fixtures.run.records import MadeImage, ScratchBoot, TargetFacts
 from fixtures.run.run import Run, make_run
 from fixtures.scripts import script
 from steps.engine.gate import Gates
+from steps.keep import sealing
 from steps.provision.firewall import create_group, permission
 from steps.provision.first_login import await_cloud_init, await_ssh, console_host_keys
 from steps.provision.instance import wait_for
@@ -181,11 +182,10 @@ def _inspect(plan: Plan, run: Run, facts: TargetFacts, image: MadeImage, key: Pa
 def inspect_command(plan: Plan, run: Run, image: MadeImage, key: str) -> list[str]:
     """The command that prints a line for each thing on the instance that no image may hold."""
     application = plan.application
-    secret = [*run.records(Survey).secret_files, *(str(item.key) for item in plan.web.certificates)]
     return [
         *_INSPECT, key, str(plan.target.volume.mount), image.instance_id, str(places.QUARANTINED), places.EGRESS_TABLE,
         "yes" if image.secrets else "no",
-        *secret, "--", *application.workers, "--", *map(str, application.cron), "--",
+        *sealing.secret_files(plan, run), "--", *application.workers, "--", *map(str, application.cron), "--",
     ]  # fmt: skip
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from fixtures.connect.host import Host
+from fixtures.plan import Plan
 from fixtures.run.places import UNITS
+from fixtures.run.records import Survey
+from fixtures.run.run import Run
 from fixtures.scripts import script, text, with_arguments
 
 HELD = "/run/gonogo-sealed"
@@ -28,6 +31,11 @@ ON_HOST = (
 _PACK = script(__file__, "pack.sh")
 _HIDE = script(__file__, "hide.sh")
 _UNSEAL = text(__file__, "unseal.sh")
+
+
+def secret_files(plan: Plan, run: Run) -> list[str]:
+    """Files with the application's and TLS secrets."""
+    return [*run.records(Survey).secret_files, *(str(item.key) for item in plan.web.certificates)]
 
 
 def unseal_script(units: Sequence[str]) -> str:
